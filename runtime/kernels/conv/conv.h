@@ -1,0 +1,109 @@
+#ifndef CREASE_RUNTIME_KERNELS_CONV_CONV_H
+#define CREASE_RUNTIME_KERNELS_CONV_CONV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Convolution (ONNX Conv), float32: what every algorithm is told and what it must do.
+ *
+ * A convolution of rank 1, 2 or 3 is written as rank 3 with leading extents of 1. Geometry is resolved: auto_pad is
+ * gone, output extents are given, so end pads are implied by them.
+ *
+ * Two memory layouts exist:
+ *   plain    [N][C][D][H][W]
+ *   blocked  [N][ceil(C / L)][D][H][W][L], L = lanes of the kernel table in use (4, 8 or 16).
+ *            Lanes past C hold finite values that nothing may depend on; weights for them are packed as zero.
+ * Buffers are aligned to 64 bytes unless they belong to the caller of the library; kernels use unaligned loads. */
+
+enum { CR_D, CR_H, CR_W, CR_CONV_RANK };
+
+typedef struct cr_conv_geometry {
+    int64_t n, groups;
+    int64_t ic, oc; /* all channels, both divisible by groups */
+    int64_t in[CR_CONV_RANK], out[CR_CONV_RANK], kernel[CR_CONV_RANK];
+    int64_t stride[CR_CONV_RANK], dilation[CR_CONV_RANK], pad[CR_CONV_RANK]; /* pad: at the begin */
+} cr_conv_geometry;
+
+typedef enum cr_act {
+    CR_ACT_NONE,
+    CR_ACT_RELU,
+    CR_ACT_CLIP,        /* min(max(x, a), b) */
+    CR_ACT_LEAKY_RELU,  /* x < 0 ? a x : x */
+    CR_ACT_PRELU,       /* x < 0 ? slope[c] x : x */
+    CR_ACT_HARDSIGMOID, /* min(max(a x + b, 0), 1) */
+    CR_ACT_HARDSWISH,   /* x hardsigmoid(x, 1/6, 1/2) */
+    CR_ACT_SIGMOID,
+    CR_ACT_SILU, /* x sigmoid(x) */
+    CR_ACT_TANH,
+    CR_ACT_GELU,      /* x Phi(x), by erf */
+    CR_ACT_GELU_TANH, /* the tanh approximation */
+    CR_ACT_ELU,       /* x < 0 ? a (exp(x) - 1) : x */
+    CR_ACT_MISH,      /* x tanh(log(1 + exp(x))) */
+    CR_ACT_COUNT
+} cr_act;
+
+typedef struct cr_activation {
+    cr_act kind;
+    float a, b;
+    const float *slope; /* PReLU: [oc rounded up to lanes] */
+} cr_activation;
+
+/* y = act_after(act(acc + bias) + residual); each part optional. Applied in registers, before the only store. */
+typedef struct cr_epilogue {
+    const float *bias;     /* [oc rounded up to lanes], or NULL */
+    cr_activation act;     /* before the residual */
+    const float *residual; /* layout and shape of the output, may be the output itself; or NULL */
+    cr_activation act_after;
+} cr_epilogue;
+
+/* x' = act(scale[c] x + shift[c]) as the input is read; padding taps stay 0 (the padding belongs to the convolution,
+ * not to the affine). scale and shift are [n or 1][ic rounded up to lanes]; both NULL when there is no prologue. */
+typedef struct cr_prologue {
+    const float *scale, *shift;
+    int64_t batch_stride; /* floats from one batch item's scale and shift to the next; 0: shared */
+    cr_activation act;
+} cr_prologue;
+
+typedef struct cr_conv {
+    cr_conv_geometry geometry;
+    int lanes;                          /* of the blocked side(s); 0: both sides plain */
+    bool input_blocked, output_blocked; /* a stem reads plain and writes blocked */
+    bool has_prologue;
+    bool has_residual;
+    bool exact; /* refuse algorithms whose rounding differs from direct summation (Winograd) */
+    int threads;
+} cr_conv;
+
+typedef struct cr_conv_args {
+    const float *input;
+    const void *packed; /* what pack() wrote */
+    float *output;
+    const cr_epilogue *epilogue;
+    const cr_prologue *prologue; /* NULL: none */
+    /* Border correction: a bias map that replaces epilogue->bias. Rows of [oc rounded up to lanes], one row for each
+     * border class of an output pixel; NULL: none. See cr_conv_border_class. */
+    const float *border_bias;
+} cr_conv_args;
+
+/* One algorithm. Rows stand in an ordered list; the cost model picks among those that accept.
+ * All functions are pure; run() is called concurrently for disjoint task ranges with one workspace per thread, and
+ * gives the same bits however the range is split. Numbers only: no allocation, no failure, no CPU test inside. */
+typedef struct cr_conv_algorithm {
+    const char *name;
+    /* NULL: accepted; otherwise why not, a constant string for the report. */
+    const char *(*refuses)(const cr_conv *conv);
+    /* Predicted time in arbitrary but common units: cycles of one core at peak. */
+    double (*cost)(const cr_conv *conv);
+    /* Bytes of packed weights; pack() fills them from weights [oc][ic/groups][kd][kh][kw]. Packing depends on the
+     * weights, channel counts, groups and kernel extents only, never on input extents, so packed weights survive a
+     * change of input shape. */
+    size_t (*packed_bytes)(const cr_conv *conv);
+    void (*pack)(const cr_conv *conv, const float *weights, void *packed);
+    /* Bytes of workspace for each thread. */
+    size_t (*workspace_bytes)(const cr_conv *conv);
+    int64_t (*tasks)(const cr_conv *conv);
+    void (*run)(const cr_conv *conv, const cr_conv_args *args, int64_t task_begin, int64_t task_end, void *workspace);
+} cr_conv_algorithm;
+
+#endif
