@@ -13,10 +13,11 @@
  *     crease_session_output(session, 0, &tensor);
  *     crease_session_free(session); crease_model_free(model);
  *
- * Rules that hold everywhere: nothing is printed, nothing exits or aborts, no environment is needed, no network is
- * used. A function that can fail returns a crease_status, and crease_error_message() has the sentence. Every free
- * function takes NULL. Structs begin with struct_size, which the caller sets to sizeof the struct (the *_init
- * functions do), so that a program compiled against an older header keeps working. Dimensions are int64_t. */
+ * Rules that hold everywhere: nothing is printed, nothing exits or aborts, no environment is needed, no
+ * network is used. A function that can fail returns a crease_status, and crease_error_message() has the
+ * sentence. Every free function takes NULL. Structs begin with struct_size, which the caller sets to sizeof
+ * the struct (the *_init functions do), so that a program compiled against an older header keeps working.
+ * Dimensions are int64_t. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,7 +35,8 @@
 extern "C" {
 #endif
 
-/* ---- Status ------------------------------------------------------------------------------------------------ */
+/* ---- Status
+ * ------------------------------------------------------------------------------------------------ */
 
 typedef enum crease_status {
     CREASE_OK = 0,
@@ -51,18 +53,19 @@ typedef enum crease_status {
 /* The name of a status, e.g. "CREASE_ERROR_MODEL". Never NULL. */
 CREASE_API const char *crease_status_name(crease_status status);
 
-/* One sentence about the last failure in the calling thread: who, what was found, what was expected. Never NULL, at
- * most 511 bytes, valid until the next crease call in this thread. */
+/* One sentence about the last failure in the calling thread: who, what was found, what was expected. Never
+ * NULL, at most 511 bytes, valid until the next crease call in this thread. */
 CREASE_API const char *crease_error_message(void);
 
 /* "major.minor.patch". */
 CREASE_API const char *crease_version(void);
 
-/* One line: version, instruction set in use, BLAS in use and its core, compiler. Loads the BLAS library. Valid for
- * the life of the process. */
+/* One line: version, instruction set in use, BLAS in use and its core, compiler. Loads the BLAS library.
+ * Valid for the life of the process. */
 CREASE_API const char *crease_build_info(void);
 
-/* ---- Types ------------------------------------------------------------------------------------------------- */
+/* ---- Types
+ * ------------------------------------------------------------------------------------------------- */
 
 /* Element types, with the numbers of ONNX TensorProto.DataType. */
 typedef enum crease_dtype {
@@ -117,27 +120,28 @@ typedef struct crease_value_info {
     size_t struct_size;
     const char *name;
     crease_dtype dtype;
-    int rank;                      /* -1: not known */
-    const int64_t *dims;           /* [rank]; -1: dynamic */
-    const char *const *dim_names;  /* [rank]; the symbolic name of a dynamic dimension, or NULL */
+    int rank;                     /* -1: not known */
+    const int64_t *dims;          /* [rank]; -1: dynamic */
+    const char *const *dim_names; /* [rank]; the symbolic name of a dynamic dimension, or NULL */
 } crease_value_info;
 
 typedef struct crease_node_info {
     size_t struct_size;
     const char *name; /* never NULL; made from the first output where the model gives none */
     const char *op_type;
-    const char *domain;  /* "" is ONNX's own */
-    int since_version;   /* of the behaviour that runs it; 0: not supported */
+    const char *domain; /* "" is ONNX's own */
+    int since_version;  /* of the behaviour that runs it; 0: not supported */
     int n_inputs, n_outputs;
-    int64_t macs;        /* multiply-accumulates for one run at the model's static shapes; -1: not known */
-    int64_t parameters;  /* elements of constant inputs that only this node uses first */
-    const char *output;  /* name of the first output */
+    int64_t macs;       /* multiply-accumulates for one run at the model's static shapes; -1: not known */
+    int64_t parameters; /* elements of constant inputs that only this node uses first */
+    const char *output; /* name of the first output */
 } crease_node_info;
 
-/* ---- Options ----------------------------------------------------------------------------------------------- */
+/* ---- Options
+ * ----------------------------------------------------------------------------------------------- */
 
-/* Memory comes from here when given. allocate returns at least `bytes` bytes aligned to `alignment` (a power of two, at
- * most 64) or NULL; release takes what allocate gave. Both are called from any thread. */
+/* Memory comes from here when given. allocate returns at least `bytes` bytes aligned to `alignment` (a power
+ * of two, at most 64) or NULL; release takes what allocate gave. Both are called from any thread. */
 typedef struct crease_allocator {
     void *(*allocate)(void *user, size_t bytes, size_t alignment);
     void (*release)(void *user, void *memory);
@@ -152,28 +156,30 @@ typedef struct crease_options {
     bool fold;                         /* sessions fold batch normalisations; default true */
     bool exact;                        /* only convolution algorithms that sum directly, no Winograd */
     bool assume_const;                 /* treat overridable initializers (IR >= 4) as constants */
-    bool keep_all;                     /* keep every intermediate for crease_session_peek(); no fusing, more memory */
-    bool plain_layout;                 /* no channel-blocked layout: the BLAS-backed executor alone */
-    const char *convolution;           /* force this algorithm by name where it accepts; NULL: choose */
+    bool keep_all;           /* keep every intermediate for crease_session_peek(); no fusing, more memory */
+    bool plain_layout;       /* no channel-blocked layout: the BLAS-backed executor alone */
+    const char *convolution; /* force this algorithm by name where it accepts; NULL: choose */
 } crease_options;
 
 /* Fill with defaults. `options` must not be NULL. */
 CREASE_API void crease_options_init(crease_options *options);
 
-/* ---- Models ------------------------------------------------------------------------------------------------ */
+/* ---- Models
+ * ------------------------------------------------------------------------------------------------ */
 
 /* A loaded model. Immutable; may be used by any number of threads and sessions at once. */
 typedef struct crease_model crease_model;
 
-/* Load an ONNX model. External tensor data are looked for in the file's folder only and never outside it. options may
- * be NULL; allocator, memory limit and assume_const are used. Large weights stay mapped to the file, which must not
- * be changed while the model lives. On failure *model is NULL.
- * Fails with FILE, MODEL, MEMORY; operators crease does not know are no failure here (see crease_model_check). */
+/* Load an ONNX model. External tensor data are looked for in the file's folder only and never outside it.
+ * options may be NULL; allocator, memory limit and assume_const are used. Large weights stay mapped to the
+ * file, which must not be changed while the model lives. On failure *model is NULL. Fails with FILE, MODEL,
+ * MEMORY; operators crease does not know are no failure here (see crease_model_check). */
 CREASE_API crease_status crease_model_load_file(const char *path, const crease_options *options,
                                                 crease_model **model) CREASE_MUST_TEST;
 
 /* The same from memory, which is copied. External data are refused. */
-CREASE_API crease_status crease_model_load_memory(const void *data, size_t bytes, const crease_options *options,
+CREASE_API crease_status crease_model_load_memory(const void *data, size_t bytes,
+                                                  const crease_options *options,
                                                   crease_model **model) CREASE_MUST_TEST;
 
 /* One more owner; returns model. Each owner calls crease_model_free(). Thread-safe. */
@@ -200,8 +206,8 @@ typedef struct crease_model_info {
 } crease_model_info;
 CREASE_API void crease_model_get_info(const crease_model *model, crease_model_info *info);
 
-/* Whether crease can run every node. CREASE_OK, or CREASE_ERROR_UNSUPPORTED with a sentence that names the operators
- * and nodes; problem_at gives all of them. */
+/* Whether crease can run every node. CREASE_OK, or CREASE_ERROR_UNSUPPORTED with a sentence that names the
+ * operators and nodes; problem_at gives all of them. */
 CREASE_API crease_status crease_model_check(const crease_model *model) CREASE_MUST_TEST;
 
 typedef struct crease_problem {
@@ -212,8 +218,8 @@ typedef struct crease_problem {
 CREASE_API size_t crease_model_n_problems(const crease_model *model);
 CREASE_API bool crease_model_problem_at(const crease_model *model, size_t index, crease_problem *problem);
 
-/* Write the model as ONNX. A file is written beside the target and renamed, so that it is whole or not there. The same
- * model gives the same bytes. Fails with FILE, MEMORY. */
+/* Write the model as ONNX. A file is written beside the target and renamed, so that it is whole or not there.
+ * The same model gives the same bytes. Fails with FILE, MEMORY. */
 CREASE_API crease_status crease_model_save_file(const crease_model *model, const char *path) CREASE_MUST_TEST;
 
 /* The same into memory; *data is released with crease_memory_free(). */
@@ -221,70 +227,79 @@ CREASE_API crease_status crease_model_save_memory(const crease_model *model, voi
                                                   size_t *bytes) CREASE_MUST_TEST;
 CREASE_API void crease_memory_free(void *data);
 
-/* ---- Folding ----------------------------------------------------------------------------------------------- */
+/* ---- Folding
+ * ----------------------------------------------------------------------------------------------- */
 
 /* BatchNormalization at inference (Ioffe & Szegedy 2015; ONNX BatchNormalization 1-15) is, per channel,
  *     y = s x + t,   s = gamma / sqrt(var + eps),   t = beta - mean s.
  * Folding moves s and t into a neighbouring linear operator, in double arithmetic with one rounding. */
 typedef struct crease_fold_options {
     size_t struct_size;
-    const char *only;  /* glob on node names: fold these alone; NULL: all. No match is CREASE_ERROR_ARGUMENT */
-    const char *keep;  /* glob on node names: leave these; NULL: none. No match is CREASE_ERROR_ARGUMENT */
-    bool assume_const; /* treat overridable initializers (IR >= 4) as constants */
+    const char *only; /* glob on node names: fold these alone; NULL: all. No match is CREASE_ERROR_ARGUMENT */
+    const char *keep; /* glob on node names: leave these; NULL: none. No match is CREASE_ERROR_ARGUMENT */
+    bool assume_const;   /* treat overridable initializers (IR >= 4) as constants */
     bool keep_originals; /* store what crease_unfold() needs in the model's metadata */
 } crease_fold_options;
 CREASE_API void crease_fold_options_init(crease_fold_options *options);
 
 typedef struct crease_fold_entry {
     size_t struct_size;
-    const char *name;    /* of the BatchNormalization (or affine) node */
-    const char *op;      /* its operator */
+    const char *name; /* of the BatchNormalization (or affine) node */
+    const char *op;   /* its operator */
     bool folded;
     const char *into;    /* the node(s) that took it in, comma-separated; NULL when kept */
     const char *pattern; /* stable code such as "conv-bn"; NULL when kept */
     const char *reason;  /* stable code such as "several-consumers"; NULL when folded */
-    const char *detail;  /* one sentence: tensor or attribute at fault, what the user can change; may be NULL */
-    double bound;        /* a-priori bound of the relative rounding error that the fold adds; 0 when kept */
+    const char
+        *detail;  /* one sentence: tensor or attribute at fault, what the user can change; may be NULL */
+    double bound; /* a-priori bound of the relative rounding error that the fold adds; 0 when kept */
 } crease_fold_entry;
 
 /* What was done to each BatchNormalization. Immutable; entries belong to the report. */
 typedef struct crease_fold_report crease_fold_report;
 
-/* A new model with every possible batch normalisation folded; `model` is untouched and shares its weights. options and
- * report may be NULL. The new model has standard operators only and can be saved. */
+/* A new model with every possible batch normalisation folded; `model` is untouched and shares its weights.
+ * options and report may be NULL. The new model has standard operators only and can be saved. */
 CREASE_API crease_status crease_fold(const crease_model *model, const crease_fold_options *options,
                                      crease_model **folded, crease_fold_report **report) CREASE_MUST_TEST;
 CREASE_API size_t crease_fold_report_n_entries(const crease_fold_report *report);
-CREASE_API bool crease_fold_report_entry_at(const crease_fold_report *report, size_t index, crease_fold_entry *entry);
+CREASE_API bool crease_fold_report_entry_at(const crease_fold_report *report, size_t index,
+                                            crease_fold_entry *entry);
 CREASE_API void crease_fold_report_free(crease_fold_report *report);
 
-/* ---- Sessions ---------------------------------------------------------------------------------------------- */
+/* ---- Sessions
+ * ---------------------------------------------------------------------------------------------- */
 
 /* A model made ready to run. Used by one thread at a time; sessions of one model may run at the same time. */
 typedef struct crease_session crease_session;
 
-/* Optimise, plan and pack. The session keeps the model alive. options may be NULL. With static input shapes all memory
- * for running is allocated here; otherwise at the first run with new shapes. Fails with UNSUPPORTED, MODEL, MEMORY. */
+/* Optimise, plan and pack. The session keeps the model alive. options may be NULL. With static input shapes
+ * all memory for running is allocated here; otherwise at the first run with new shapes. Fails with
+ * UNSUPPORTED, MODEL, MEMORY. */
 CREASE_API crease_status crease_session_create(crease_model *model, const crease_options *options,
                                                crease_session **session) CREASE_MUST_TEST;
 CREASE_API void crease_session_free(crease_session *session);
 
-/* Copy a tensor in. name NULL: the model's only input. dims are [rank], data is dense and row-major and is not needed
- * after the call. The input keeps its value for further runs. Fails with ARGUMENT (name), INPUT (type, rank, dims). */
-CREASE_API crease_status crease_session_set_input(crease_session *session, const char *name, crease_dtype dtype, int rank,
-                                                  const int64_t *dims, const void *data) CREASE_MUST_TEST;
+/* Copy a tensor in. name NULL: the model's only input. dims are [rank], data is dense and row-major and is
+ * not needed after the call. The input keeps its value for further runs. Fails with ARGUMENT (name), INPUT
+ * (type, rank, dims). */
+CREASE_API crease_status crease_session_set_input(crease_session *session, const char *name,
+                                                  crease_dtype dtype, int rank, const int64_t *dims,
+                                                  const void *data) CREASE_MUST_TEST;
 
-/* Use the caller's memory without a copy: data must stay valid and unchanged until it is bound anew or the session is
- * freed. No alignment or padding is asked for. */
-CREASE_API crease_status crease_session_bind_input(crease_session *session, const char *name, crease_dtype dtype,
-                                                   int rank, const int64_t *dims, const void *data) CREASE_MUST_TEST;
+/* Use the caller's memory without a copy: data must stay valid and unchanged until it is bound anew or the
+ * session is freed. No alignment or padding is asked for. */
+CREASE_API crease_status crease_session_bind_input(crease_session *session, const char *name,
+                                                   crease_dtype dtype, int rank, const int64_t *dims,
+                                                   const void *data) CREASE_MUST_TEST;
 
-/* Write output `name` (NULL: the only one) into the caller's memory of `bytes` bytes from the next run on; data NULL
- * ends that. The run fails with ARGUMENT when it is too small. */
+/* Write output `name` (NULL: the only one) into the caller's memory of `bytes` bytes from the next run on;
+ * data NULL ends that. The run fails with ARGUMENT when it is too small. */
 CREASE_API crease_status crease_session_bind_output(crease_session *session, const char *name, void *data,
                                                     size_t bytes) CREASE_MUST_TEST;
 
-/* Run the network on the inputs set. Fails with INPUT when one is missing, RUN, MEMORY, UNSUPPORTED, CANCELLED. */
+/* Run the network on the inputs set. Fails with INPUT when one is missing, RUN, MEMORY, UNSUPPORTED,
+ * CANCELLED. */
 CREASE_API crease_status crease_session_run(crease_session *session) CREASE_MUST_TEST;
 
 /* View of an output; dims and data are valid until the next run, set_input or free. Fails with ARGUMENT. */
@@ -295,8 +310,8 @@ CREASE_API crease_status crease_session_output(crease_session *session, size_t i
 CREASE_API crease_status crease_session_peek(crease_session *session, const char *name,
                                              crease_tensor *tensor) CREASE_MUST_TEST;
 
-/* Make the run in progress, or else the next one, end with CREASE_ERROR_CANCELLED within one node. From any thread or
- * a signal handler. */
+/* Make the run in progress, or else the next one, end with CREASE_ERROR_CANCELLED within one node. From any
+ * thread or a signal handler. */
 CREASE_API void crease_session_cancel(crease_session *session);
 
 typedef struct crease_memory {
@@ -310,7 +325,8 @@ CREASE_API void crease_session_get_memory(const crease_session *session, crease_
 /* The fold report of the session's own optimisation; NULL with options.fold false. Belongs to the session. */
 CREASE_API const crease_fold_report *crease_session_fold_report(const crease_session *session);
 
-/* ---- Profiles ---------------------------------------------------------------------------------------------- */
+/* ---- Profiles
+ * ---------------------------------------------------------------------------------------------- */
 
 /* Start or stop timing each step of the following runs; starting clears the counts. */
 CREASE_API void crease_session_profile(crease_session *session, bool on);
@@ -328,9 +344,11 @@ typedef struct crease_step {
 CREASE_API size_t crease_session_n_steps(const crease_session *session);
 CREASE_API bool crease_session_step_at(const crease_session *session, size_t index, crease_step *step);
 
-/* ---- Verification ------------------------------------------------------------------------------------------ */
+/* ---- Verification
+ * ------------------------------------------------------------------------------------------ */
 
-/* A float32 network computed three ways on the same inputs: unfolded, folded, and unfolded in float64 as the judge. */
+/* A float32 network computed three ways on the same inputs: unfolded, folded, and unfolded in float64 as the
+ * judge. */
 typedef struct crease_verify_options {
     size_t struct_size;
     double atol, rtol; /* |a - b| <= atol + rtol * max|b| over the output; default 0 and 1e-4 */
@@ -343,21 +361,23 @@ typedef struct crease_verify_entry {
     size_t struct_size;
     const char *name;
     bool pass;
-    int64_t n;                /* elements compared */
-    double max_abs;           /* largest |folded - unfolded| */
-    double max_rel;           /* the same over the largest magnitude */
-    double unfolded_error;    /* largest |unfolded - judge| over the largest magnitude; -1: no judge */
-    double folded_error;      /* the same for folded; -1: no judge */
-    double bound;             /* a-priori bound for max_rel by rounding; 0: none stated */
-    int top1;                 /* 1: same arg max in every row, 0: not, -1: does not apply */
+    int64_t n;             /* elements compared */
+    double max_abs;        /* largest |folded - unfolded| */
+    double max_rel;        /* the same over the largest magnitude */
+    double unfolded_error; /* largest |unfolded - judge| over the largest magnitude; -1: no judge */
+    double folded_error;   /* the same for folded; -1: no judge */
+    double bound;          /* a-priori bound for max_rel by rounding; 0: none stated */
+    int top1;              /* 1: same arg max in every row, 0: not, -1: does not apply */
 } crease_verify_entry;
 
 typedef struct crease_verify_report crease_verify_report;
 
-/* Compare `a` (NULL b: a unfolded, with a folded) with `b` on inputs (n_inputs tensors, matched by name; name NULL: the
- * only input). The report holds outputs, then layers. CREASE_OK also when the comparison fails: see _pass. */
-CREASE_API crease_status crease_verify(crease_model *a, crease_model *b, const crease_tensor *inputs, size_t n_inputs,
-                                       const crease_options *options, const crease_verify_options *verify_options,
+/* Compare `a` (NULL b: a unfolded, with a folded) with `b` on inputs (n_inputs tensors, matched by name; name
+ * NULL: the only input). The report holds outputs, then layers. CREASE_OK also when the comparison fails: see
+ * _pass. */
+CREASE_API crease_status crease_verify(crease_model *a, crease_model *b, const crease_tensor *inputs,
+                                       size_t n_inputs, const crease_options *options,
+                                       const crease_verify_options *verify_options,
                                        crease_verify_report **report) CREASE_MUST_TEST;
 CREASE_API bool crease_verify_report_pass(const crease_verify_report *report);
 CREASE_API size_t crease_verify_report_n_outputs(const crease_verify_report *report);

@@ -1,0 +1,49 @@
+#include "runtime/base/tensor.h"
+
+bool cr_tensor_bytes(crease_dtype dtype, int lanes, const cr_shape *shape, size_t *bytes) {
+    int64_t n;
+    cr_shape physical = *shape;
+    if (lanes > 0) {
+        if (shape->rank < 2 || shape->dims[1] > INT64_MAX - lanes)
+            return false;
+        physical.dims[1] = (shape->dims[1] + lanes - 1) / lanes * lanes;
+    }
+    if (!cr_shape_product(&physical, 0, physical.rank, &n))
+        return false;
+    if (dtype == CREASE_STRING)
+        return cr_mul_size((size_t)n, sizeof(cr_string), bytes);
+    return cr_dtype_bytes(dtype, n, bytes);
+}
+
+int64_t cr_tensor_physical_n(const cr_tensor *tensor) {
+    int64_t n = cr_shape_n(&tensor->shape);
+    if (tensor->lanes == 0 || n == 0)
+        return n;
+    int64_t c = tensor->shape.dims[1], l = tensor->lanes;
+    return n / c * ((c + l - 1) / l * l);
+}
+
+crease_status cr_tensor_create(cr_heap *heap, crease_dtype dtype, const cr_shape *shape, cr_tensor *tensor) {
+    size_t bytes;
+    *tensor = (cr_tensor){.dtype = dtype, .shape = *shape};
+    if (!cr_tensor_bytes(dtype, 0, shape, &bytes))
+        return cr_fail(CREASE_ERROR_MEMORY, "out of memory: a tensor too large to address");
+    CR_TRY(cr_buffer_create(heap, bytes, &tensor->buffer));
+    tensor->data = cr_buffer_data(tensor->buffer);
+    return CREASE_OK;
+}
+
+cr_tensor cr_tensor_retain(const cr_tensor *tensor) {
+    cr_buffer_retain(tensor->buffer);
+    return *tensor;
+}
+
+void cr_tensor_release(cr_tensor *tensor) {
+    cr_buffer_release(tensor->buffer);
+    *tensor = (cr_tensor){0};
+}
+
+int64_t cr_tensor_int(const cr_tensor *tensor, int64_t i) {
+    return tensor->dtype == CREASE_INT32 ? ((const int32_t *)tensor->data)[i]
+                                         : ((const int64_t *)tensor->data)[i];
+}
