@@ -7,14 +7,15 @@
 
 /* Convolution (ONNX Conv), float32: what every algorithm is told and what it must do.
  *
- * A convolution of rank 1, 2 or 3 is written as rank 3 with leading extents of 1. Geometry is resolved: auto_pad is
- * gone, output extents are given, so end pads are implied by them.
+ * A convolution of rank 1, 2 or 3 is written as rank 3 with leading extents of 1. Geometry is resolved:
+ * auto_pad is gone, output extents are given, so end pads are implied by them.
  *
  * Two memory layouts exist:
  *   plain    [N][C][D][H][W]
  *   blocked  [N][ceil(C / L)][D][H][W][L], L = lanes of the kernel table in use (4, 8 or 16).
  *            Lanes past C hold finite values that nothing may depend on; weights for them are packed as zero.
- * Buffers are aligned to 64 bytes unless they belong to the caller of the library; kernels use unaligned loads. */
+ * Buffers are aligned to 64 bytes unless they belong to the caller of the library; kernels use unaligned
+ * loads. */
 
 enum { CR_D, CR_H, CR_W, CR_CONV_RANK };
 
@@ -49,7 +50,8 @@ typedef struct cr_activation {
     const float *slope; /* PReLU: [oc rounded up to lanes] */
 } cr_activation;
 
-/* y = act_after(act(acc + bias) + residual); each part optional. Applied in registers, before the only store. */
+/* y = act_after(act(acc + bias) + residual); each part optional. Applied in registers, before the only store.
+ */
 typedef struct cr_epilogue {
     const float *bias;     /* [oc rounded up to lanes], or NULL */
     cr_activation act;     /* before the residual */
@@ -57,8 +59,9 @@ typedef struct cr_epilogue {
     cr_activation act_after;
 } cr_epilogue;
 
-/* x' = act(scale[c] x + shift[c]) as the input is read; padding taps stay 0 (the padding belongs to the convolution,
- * not to the affine). scale and shift are [n or 1][ic rounded up to lanes]; both NULL when there is no prologue. */
+/* x' = act(scale[c] x + shift[c]) as the input is read; padding taps stay 0 (the padding belongs to the
+ * convolution, not to the affine). scale and shift are [n or 1][ic rounded up to lanes]; both NULL when there
+ * is no prologue. */
 typedef struct cr_prologue {
     const float *scale, *shift;
     int64_t batch_stride; /* floats from one batch item's scale and shift to the next; 0: shared */
@@ -81,29 +84,31 @@ typedef struct cr_conv_args {
     float *output;
     const cr_epilogue *epilogue;
     const cr_prologue *prologue; /* NULL: none */
-    /* Border correction: a bias map that replaces epilogue->bias. Rows of [oc rounded up to lanes], one row for each
-     * border class of an output pixel; NULL: none. See cr_conv_border_class. */
+    /* Border correction: a bias map that replaces epilogue->bias. Rows of [oc rounded up to lanes], one row
+     * for each border class of an output pixel; NULL: none. See cr_conv_border_class. */
     const float *border_bias;
 } cr_conv_args;
 
 /* One algorithm. Rows stand in an ordered list; the cost model picks among those that accept.
- * All functions are pure; run() is called concurrently for disjoint task ranges with one workspace per thread, and
- * gives the same bits however the range is split. Numbers only: no allocation, no failure, no CPU test inside. */
+ * All functions are pure; run() is called concurrently for disjoint task ranges with one workspace per
+ * thread, and gives the same bits however the range is split. Numbers only: no allocation, no failure, no CPU
+ * test inside. */
 typedef struct cr_conv_algorithm {
     const char *name;
     /* NULL: accepted; otherwise why not, a constant string for the report. */
     const char *(*refuses)(const cr_conv *conv);
     /* Predicted time in arbitrary but common units: cycles of one core at peak. */
     double (*cost)(const cr_conv *conv);
-    /* Bytes of packed weights; pack() fills them from weights [oc][ic/groups][kd][kh][kw]. Packing depends on the
-     * weights, channel counts, groups and kernel extents only, never on input extents, so packed weights survive a
-     * change of input shape. */
+    /* Bytes of packed weights; pack() fills them from weights [oc][ic/groups][kd][kh][kw]. Packing depends on
+     * the weights, channel counts, groups and kernel extents only, never on input extents, so packed weights
+     * survive a change of input shape. */
     size_t (*packed_bytes)(const cr_conv *conv);
     void (*pack)(const cr_conv *conv, const float *weights, void *packed);
     /* Bytes of workspace for each thread. */
     size_t (*workspace_bytes)(const cr_conv *conv);
     int64_t (*tasks)(const cr_conv *conv);
-    void (*run)(const cr_conv *conv, const cr_conv_args *args, int64_t task_begin, int64_t task_end, void *workspace);
+    void (*run)(const cr_conv *conv, const cr_conv_args *args, int64_t task_begin, int64_t task_end,
+                void *workspace);
 } cr_conv_algorithm;
 
 #endif

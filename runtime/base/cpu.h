@@ -1,0 +1,21 @@
+#ifndef CREASE_RUNTIME_BASE_CPU_H
+#define CREASE_RUNTIME_BASE_CPU_H
+
+/* Instruction sets that crease has kernels for, each containing those before it on its architecture. */
+typedef enum cr_isa {
+    CR_ISA_PLAIN,  /* portable scalar kernels, plain layout */
+    CR_ISA_VECTOR, /* portable 4-lane vectors (SSE2 on x86-64) */
+    CR_ISA_AVX2,   /* AVX2 + FMA */
+    CR_ISA_AVX512, /* AVX-512 F, BW, DQ, VL */
+    CR_ISA_NEON
+} cr_isa;
+
+/* The best one that processor and operating system support. The environment variable CREASE_CPU (plain,
+ * vector, avx2, avx512, neon) lowers it; names it cannot satisfy are ignored. Decided once. Thread-safe. */
+cr_isa cr_cpu_isa(void);
+const char *cr_isa_name(cr_isa isa);
+
+/* Bytes of the second-level data cache of one core; a usual value where it cannot be found out. */
+long cr_cpu_l2_bytes(void);
+
+#endif

@@ -1,0 +1,11 @@
+#ifndef CREASE_RUNTIME_GRAPH_VERIFY_H
+#define CREASE_RUNTIME_GRAPH_VERIFY_H
+
+#include "runtime/graph/graph.h"
+
+/* Check every invariant of the graph: links, uses, order, one producer for each value, constants whose bytes
+ * match their shape, outputs that are produced. Run after loading and after each pass. Fails with MODEL and a
+ * sentence. */
+crease_status cr_model_verify(const cr_model *model) CREASE_MUST_TEST;
+
+#endif

@@ -1,0 +1,85 @@
+#include "runtime/kernels/conv/winograd.h"
+
+/* Transformed input of a chunk, bytes: leaves room in 1 MB of second-level cache for the weights that stream by. */
+enum { CHUNK_BYTES = 640 * 1024 };
+/* Tasks a thread should find, so that unequal threads balance. */
+enum { TASKS_PER_THREAD = 4 };
+
+static int64_t ceil_div(int64_t a, int64_t b) {
+    return (a + b - 1) / b;
+}
+
+static int64_t at_least(int64_t a, int64_t low) {
+    return a > low ? a : low;
+}
+
+static int64_t at_most(int64_t a, int64_t high) {
+    return a < high ? a : high;
+}
+
+static void cut_chunks(const cr_conv *conv, int micro_rows, cr_winograd_plan *plan) {
+    const int64_t tile_bytes = plan->elements * plan->in_blocks * conv->lanes * (int64_t)sizeof(float);
+    const int64_t fits = at_least(CHUNK_BYTES / tile_bytes / micro_rows, 1) * micro_rows;
+    plan->chunks = ceil_div(plan->tiles, fits);
+    /* Even chunks; whole register tiles where there are several, since the tallest is the fastest. */
+    plan->chunk = ceil_div(plan->tiles, plan->chunks);
+    if (plan->chunks > 1)
+        plan->chunk = at_most(ceil_div(plan->chunk, micro_rows) * micro_rows, fits);
+    plan->chunks = ceil_div(plan->tiles, plan->chunk);
+    const int64_t wanted = at_least(conv->threads, 1) > 1 ? TASKS_PER_THREAD * conv->threads : 1;
+    plan->splits = at_most(ceil_div(wanted, plan->chunks), plan->out_groups);
+}
+
+void cr_winograd_make_plan(const cr_conv *conv, int m, int micro_rows, cr_winograd_plan *plan) {
+    const cr_conv_geometry *g = &conv->geometry;
+    plan->m = m;
+    plan->edge = m + CR_WINOGRAD_KERNEL - 1;
+    plan->elements = plan->edge * plan->edge;
+    plan->tiles_y = ceil_div(g->out[CR_H], m);
+    plan->tiles_x = ceil_div(g->out[CR_W], m);
+    plan->tiles = g->n * plan->tiles_y * plan->tiles_x;
+    plan->in_blocks = ceil_div(g->ic, conv->lanes);
+    plan->out_blocks = ceil_div(g->oc, conv->lanes);
+    plan->out_groups = ceil_div(plan->out_blocks, 2);
+    cut_chunks(conv, micro_rows, plan);
+}
+
+const char *cr_winograd_refuses(const cr_conv *conv) {
+    const cr_conv_geometry *g = &conv->geometry;
+    if (conv->lanes == 0 || !conv->input_blocked || !conv->output_blocked)
+        return "Winograd works on the blocked layout";
+    if (conv->exact)
+        return "exact results are asked for and Winograd rounds differently";
+    if (conv->has_prologue)
+        return "Winograd has no prologue";
+    if (g->groups != 1)
+        return "Winograd is for one group";
+    if (g->kernel[CR_D] != 1 || g->in[CR_D] != 1 || g->out[CR_D] != 1 || g->pad[CR_D] != 0)
+        return "Winograd is for two spatial dimensions";
+    for (int axis = CR_H; axis <= CR_W; axis++) {
+        if (g->kernel[axis] != CR_WINOGRAD_KERNEL)
+            return "Winograd is for 3x3 kernels";
+        if (g->stride[axis] != 1 || g->dilation[axis] != 1)
+            return "Winograd is for stride 1 and dilation 1";
+    }
+    return NULL;
+}
+
+size_t cr_winograd_packed_bytes(const cr_conv *conv, int m) {
+    const int64_t elements = (m + 2) * (m + 2);
+    const int64_t out = ceil_div(conv->geometry.oc, conv->lanes) * conv->lanes;
+    return (size_t)(elements * conv->geometry.ic * out) * sizeof(float);
+}
+
+int64_t cr_winograd_input_stride(const cr_conv *conv, const cr_winograd_plan *plan) {
+    return (plan->in_blocks * plan->chunk + 1) * conv->lanes;
+}
+
+int64_t cr_winograd_product_stride(const cr_conv *conv, const cr_winograd_plan *plan) {
+    return (2 * plan->chunk + 1) * conv->lanes;
+}
+
+size_t cr_winograd_workspace_bytes(const cr_conv *conv, const cr_winograd_plan *plan) {
+    const int64_t floats = cr_winograd_input_stride(conv, plan) + cr_winograd_product_stride(conv, plan);
+    return (size_t)(plan->elements * floats) * sizeof(float);
+}

@@ -1,0 +1,38 @@
+#ifndef CREASE_RUNTIME_OPS_INFER_H
+#define CREASE_RUNTIME_OPS_INFER_H
+
+#include "runtime/ops/op.h"
+
+/* ---- shape rules shared by operator families ---- */
+
+crease_status cr_infer_same(cr_infer *infer); /* output 0 = type, shape and layout of input 0 */
+crease_status
+cr_infer_broadcast(cr_infer *infer); /* all inputs broadcast (ONNX multidirectional), type of input 0 */
+
+/* Input i, which must be present and of a known type; fails with MODEL. */
+crease_status cr_infer_need(const cr_infer *infer, int i) CREASE_MUST_TEST;
+/* Inputs i and j must have the same element type where both are known. */
+crease_status cr_infer_same_type(const cr_infer *infer, int i, int j) CREASE_MUST_TEST;
+/* Known rank of input i must lie in [low, high]. */
+crease_status cr_infer_rank(const cr_infer *infer, int i, int low, int high) CREASE_MUST_TEST;
+/* Contents of an integer input (int32 or int64), at most CR_MAX_RANK values, scalar or 1-D: *known is false
+ * when they are not known yet (or the input is left out: *n is -1 then). */
+crease_status cr_infer_ints(const cr_infer *infer, int i, int64_t values[CR_MAX_RANK], int *n,
+                            bool *known) CREASE_MUST_TEST;
+
+/* ---- the whole graph ---- */
+
+/* Infer every node of `graph` (and of its subgraphs) in order and record types and shapes in the values;
+ * small constant results are not computed here. Unsupported nodes leave their outputs unknown. A
+ * contradiction between what the model declares and what is inferred is a MODEL failure. */
+crease_status cr_graph_infer(cr_graph *graph) CREASE_MUST_TEST;
+
+/* Infer one node from given inputs: checks types against the row, calls its infer, checks the results for
+ * size. */
+crease_status cr_node_infer(const cr_node *node, const cr_info *const *in, cr_info *out) CREASE_MUST_TEST;
+
+/* Multiply-accumulates of a node for concrete shapes (Conv, ConvTranspose, Gemm, MatMul and their fused
+ * forms); -1: not known; 0: none. */
+int64_t cr_node_macs(const cr_node *node, const cr_info *const *in, const cr_info *out);
+
+#endif

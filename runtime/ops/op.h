@@ -1,0 +1,129 @@
+#ifndef CREASE_RUNTIME_OPS_OP_H
+#define CREASE_RUNTIME_OPS_OP_H
+
+#include "runtime/base/threads.h"
+#include "runtime/graph/attr.h"
+
+/* An operator is three functions in a table row:
+ *   infer    output types and shapes from input types and shapes, often without knowing the inputs' contents;
+ *   prepare  once for each plan (fixed input shapes): attributes, weight packing, scratch size, choice of
+ * algorithm; run      the computation: no attribute parsing, no allocation but dynamic outputs. A model is
+ * checked by ONNX's rules here; kernels below see only pointers, sizes and strides. */
+
+/* What is known of a value before or while it is computed. */
+typedef struct cr_info {
+    crease_dtype dtype;
+    int lanes; /* layout: 0 plain, else channel-blocked */
+    cr_shape shape;
+    const cr_tensor *known; /* the contents, when they are fixed or already computed; else NULL */
+} cr_info;
+
+typedef struct cr_infer {
+    const cr_node *node;
+    const struct cr_op *op;
+    int64_t opset; /* of the node's domain */
+    int n_in, n_out;
+    const cr_info *const *in; /* [n_in]; NULL: left out */
+    cr_info *out;             /* [n_out], preset to unknown; entries of left-out outputs are ignored */
+} cr_infer;
+
+/* Packed weights and other bytes that depend on a node and its constant inputs only, not on input shapes:
+ * made once in a session and shared by its plans. */
+typedef struct cr_packs cr_packs;
+
+typedef struct cr_prepare {
+    const cr_node *node;
+    const struct cr_op *op;
+    int64_t opset;
+    int n_in, n_out;
+    const cr_info *const *in; /* concrete shapes; known: constants */
+    const cr_info *out;       /* concrete, or unknown for data-dependent outputs */
+    cr_arena *arena;          /* lives as long as the plan: allocate the state here */
+    cr_pool *pool;
+    cr_packs *packs;
+    bool exact;              /* crease_options.exact */
+    const char *convolution; /* crease_options.convolution */
+    /* results */
+    void *state;
+    size_t scratch_bytes;  /* one block for the whole node; the operator divides it among threads */
+    const char *algorithm; /* for profiles: constant or arena strings */
+    const char *note;
+} cr_prepare;
+
+typedef struct cr_run {
+    const cr_node *node;
+    const struct cr_op *op;
+    void *state;
+    int n_in, n_out;
+    const cr_tensor *const *in; /* [n_in]; NULL: left out */
+    cr_tensor *const *out;      /* [n_out]; NULL: left out. data is set unless the shape was unknown */
+    void *scratch;
+    cr_pool *pool;
+    cr_heap *heap;
+    /* Give a data-dependent output its shape and memory; fills out[i]. */
+    crease_status (*allocate)(struct cr_run *run, int i, const cr_shape *shape);
+    /* Run a subgraph of the node: inputs [graph->n_inputs] are borrowed; outputs [graph->n_outputs] are given
+     * with a reference each, to be released by the caller. */
+    crease_status (*subgraph)(struct cr_run *run, cr_graph *graph, const cr_tensor *inputs,
+                              cr_tensor *outputs);
+    void *executor; /* for the two callbacks */
+} cr_run;
+
+enum {
+    CR_OP_VIEW =
+        1 << 0, /* output 0 has the bytes of input 0: run copies only where they are not the same memory */
+    CR_OP_INPLACE =
+        1 << 1, /* output 0 may be the memory of any input of its size and type: element by element */
+    CR_OP_JOIN =
+        1 << 2, /* inputs stand one after another in output 0 (Concat): run skips those already there */
+    CR_OP_PART = 1 << 3, /* outputs stand one after another in input 0 (Split): likewise */
+    CR_OP_BLOCKED =
+        1 << 4,          /* can compute on channel-blocked float32: cr_op_takes_blocked decides for a node */
+    CR_OP_HALF = 1 << 5, /* handles float16 and bfloat16 itself; others are given float32 and rounded back */
+    CR_OP_RANDOM = 1 << 6, /* not a function of its inputs: never folded into a constant */
+    CR_OP_BODY = 1 << 7    /* runs subgraphs */
+};
+
+typedef struct cr_op {
+    const char *name;
+    int since, until; /* operator-set versions of its domain, both included; until 0: the newest */
+    cr_types types;   /* of input `typed`; 0: infer checks */
+    crease_status (*infer)(cr_infer *infer);
+    crease_status (*prepare)(cr_prepare *prepare); /* NULL: nothing to prepare */
+    crease_status (*run)(cr_run *run);
+    int variant; /* means what the family wants */
+    unsigned flags;
+    int typed;          /* which input `types` speaks of, 0 for nearly all */
+    const char *domain; /* NULL: ONNX's own */
+} cr_op;
+
+/* Each family file ends with its rows; the table ends with a row without a name. */
+extern const cr_op cr_ops_binary[], cr_ops_cast[], cr_ops_constant[], cr_ops_conv[], cr_ops_fused[],
+    cr_ops_gather[], cr_ops_gemm[], cr_ops_move[], cr_ops_norm[], cr_ops_pad[], cr_ops_pool[],
+    cr_ops_reduce[], cr_ops_resize[], cr_ops_shape[], cr_ops_softmax[], cr_ops_unary[];
+
+/* The row that runs op_type of domain at an operator-set version; NULL: none. */
+const cr_op *cr_op_find(const char *domain, const char *op_type, int64_t opset);
+/* All rows in table order; NULL past the end. */
+const cr_op *cr_op_at(size_t index);
+
+/* Fill node->op for every node of the model, subgraphs included; nodes without a row keep NULL. */
+crease_status cr_model_resolve(cr_model *model) CREASE_MUST_TEST;
+
+/* Why crease cannot run this node, as a sentence into text; NULL when it can. */
+const char *cr_node_problem(const cr_node *node, char *text, size_t bytes);
+
+/* ---- for prepare ---- */
+
+/* Find or make packed bytes under (node, kind). *fresh: uninitialised, to be filled now by the caller. */
+crease_status cr_prepare_pack(cr_prepare *prepare, const char *kind, size_t bytes, void **packed,
+                              bool *fresh) CREASE_MUST_TEST;
+#define CR_PREPARE_STATE(prepare, pointer) cr_prepare_state((prepare), sizeof **(pointer), (void **)(pointer))
+/* Zeroed state of the plan's lifetime, stored in prepare->state. */
+crease_status cr_prepare_state(cr_prepare *prepare, size_t bytes, void **state) CREASE_MUST_TEST;
+
+/* A failure that begins with the node: "node 'conv1' (Conv): ...". */
+crease_status cr_node_fail(const cr_node *node, crease_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4), cold));
+
+#endif
