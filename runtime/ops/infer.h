@@ -27,6 +27,17 @@ crease_status cr_infer_ints(const cr_infer *infer, int i, int64_t values[CR_MAX_
  * contradiction between what the model declares and what is inferred is a MODEL failure. */
 crease_status cr_graph_infer(cr_graph *graph) CREASE_MUST_TEST;
 
+/* The same without touching the graph: infos [model->n_values] by value id, where inputs may be made concrete before the
+ * walk. Small results of constant inputs (shape arithmetic) are computed: known holds them, infos points to them. */
+typedef struct cr_infer_walk {
+    cr_heap *heap;
+    cr_info *infos;
+    cr_tensor *known;
+} cr_infer_walk;
+crease_status cr_infer_walk_begin(cr_infer_walk *walk, const cr_model *model, cr_heap *heap) CREASE_MUST_TEST;
+crease_status cr_infer_walk_graph(cr_infer_walk *walk, const cr_graph *graph) CREASE_MUST_TEST;
+void cr_infer_walk_end(cr_infer_walk *walk, const cr_model *model); /* releases known and infos */
+
 /* Infer one node from given inputs: checks types against the row, calls its infer, checks the results for
  * size. */
 crease_status cr_node_infer(const cr_node *node, const cr_info *const *in, cr_info *out) CREASE_MUST_TEST;

@@ -1,0 +1,50 @@
+#include "runtime/base/cpu.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const names[] = {"plain", "vector", "avx2", "avx512", "neon"};
+
+static cr_isa chosen;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static cr_isa best(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma"))
+        return CR_ISA_AVX512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return CR_ISA_AVX2;
+#elif defined(__aarch64__)
+    return CR_ISA_NEON;
+#endif
+    return CR_ISA_VECTOR;
+}
+
+static void choose(void) {
+    chosen = best();
+    const char *wish = getenv("CREASE_CPU");
+    for (int i = 0; wish && i <= (int)chosen; i++)
+        if (strcmp(wish, names[i]) == 0)
+            chosen = (cr_isa)i;
+}
+
+cr_isa cr_cpu_isa(void) {
+    pthread_once(&once, choose);
+    return chosen;
+}
+
+const char *cr_isa_name(cr_isa isa) {
+    return names[isa];
+}
+
+long cr_cpu_l2_bytes(void) {
+    long bytes = -1;
+#ifdef _SC_LEVEL2_CACHE_SIZE
+    bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+#endif
+    return bytes > 0 ? bytes : 512 * 1024;
+}

@@ -1,0 +1,266 @@
+#include "runtime/ops/infer.h"
+#include "runtime/ops/eval.h"
+
+#include <string.h>
+
+/* ---- rules shared by families ---- */
+
+crease_status cr_infer_need(const cr_infer *infer, int i) {
+    if (i >= infer->n_in || !infer->in[i])
+        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "input %d is missing", i);
+    return CREASE_OK;
+}
+
+crease_status cr_infer_same(cr_infer *infer) {
+    CR_TRY(cr_infer_need(infer, 0));
+    infer->out[0] = *infer->in[0];
+    infer->out[0].known = NULL;
+    return CREASE_OK;
+}
+
+crease_status cr_infer_broadcast(cr_infer *infer) {
+    char text[256];
+    CR_TRY(cr_infer_same(infer));
+    for (int i = 1; i < infer->n_in; i++) {
+        CR_TRY(cr_infer_need(infer, i));
+        CR_TRY(cr_shape_broadcast(&infer->out[0].shape, &infer->in[i]->shape,
+                                  cr_node_print(infer->node, text, sizeof text), &infer->out[0].shape));
+    }
+    return CREASE_OK;
+}
+
+crease_status cr_infer_same_type(const cr_infer *infer, int i, int j) {
+    const cr_info *a = i < infer->n_in ? infer->in[i] : NULL, *b = j < infer->n_in ? infer->in[j] : NULL;
+    if (a && b && a->dtype && b->dtype && a->dtype != b->dtype)
+        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "input %d is %s but input %d is %s", i,
+                            crease_dtype_name(a->dtype), j, crease_dtype_name(b->dtype));
+    return CREASE_OK;
+}
+
+crease_status cr_infer_rank(const cr_infer *infer, int i, int low, int high) {
+    int rank = infer->in[i]->shape.rank;
+    if (rank >= 0 && (rank < low || rank > high))
+        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "input %d has rank %d, expected %d to %d", i, rank, low,
+                            high);
+    return CREASE_OK;
+}
+
+crease_status cr_infer_ints(const cr_infer *infer, int i, int64_t values[CR_MAX_RANK], int *n, bool *known) {
+    *n = -1;
+    *known = true;
+    if (i >= infer->n_in || !infer->in[i])
+        return CREASE_OK;
+    const cr_info *info = infer->in[i];
+    if (info->dtype && info->dtype != CREASE_INT64 && info->dtype != CREASE_INT32)
+        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "input %d is %s, expected int64", i,
+                            crease_dtype_name(info->dtype));
+    *known = info->known != NULL;
+    if (!info->known)
+        return CREASE_OK;
+    int64_t count = cr_shape_n(&info->known->shape);
+    if (count > CR_MAX_RANK || info->known->shape.rank > 1)
+        return cr_node_fail(infer->node, CREASE_ERROR_UNSUPPORTED, "input %d has %lld values, at most %d are supported", i,
+                            (long long)count, CR_MAX_RANK);
+    for (*n = 0; *n < count; ++*n)
+        values[*n] = cr_tensor_int(info->known, *n);
+    return CREASE_OK;
+}
+
+/* ---- one node ---- */
+
+static crease_status check_types(const cr_node *node, const cr_info *const *in) {
+    char text[256];
+    const cr_op *op = node->op;
+    if (!op)
+        return cr_node_fail(node, CREASE_ERROR_UNSUPPORTED, "%s", cr_node_problem(node, text, sizeof text));
+    const cr_info *typed = op->typed < node->n_inputs ? in[op->typed] : NULL;
+    if (typed && typed->dtype && op->types && !(op->types & CR_T(typed->dtype)))
+        return cr_node_fail(node, CREASE_ERROR_UNSUPPORTED, "element type %s is not supported",
+                            crease_dtype_name(typed->dtype));
+    return CREASE_OK;
+}
+
+crease_status cr_node_infer(const cr_node *node, const cr_info *const *in, cr_info *out) {
+    char text[256];
+    CR_TRY(check_types(node, in));
+    for (int i = 0; i < node->n_outputs; i++)
+        out[i] = (cr_info){.shape = cr_shape_unknown()};
+    cr_infer infer = {.node = node,
+                      .op = node->op,
+                      .opset = cr_model_opset(node->graph->model, node->domain),
+                      .n_in = node->n_inputs,
+                      .n_out = node->n_outputs,
+                      .in = in,
+                      .out = out};
+    CR_TRY(node->op->infer(&infer));
+    for (int i = 0; i < node->n_outputs; i++)
+        if (node->outputs[i] && cr_shape_is_static(&out[i].shape))
+            CR_TRY(cr_shape_check(&out[i].shape, CREASE_ERROR_MODEL, cr_node_print(node, text, sizeof text)));
+    return CREASE_OK;
+}
+
+/* ---- the walk ---- */
+
+enum { MAX_KNOWN = 4096 }; /* elements: shape arithmetic, not data */
+
+static bool is_shape_query(const cr_node *node) {
+    return cr_node_is(node, "Shape") || cr_node_is(node, "Size");
+}
+
+/* Whether the results of a node can be computed now: every input known, or only shapes are asked for. */
+static bool can_compute(const cr_node *node, const cr_info *const *in, const cr_info *out) {
+    if (node->op->flags & (CR_OP_RANDOM | CR_OP_BODY))
+        return false;
+    for (int i = 0; i < node->n_outputs; i++)
+        if (node->outputs[i] && (!cr_shape_is_static(&out[i].shape) || !crease_dtype_bits(out[i].dtype) ||
+                                 cr_shape_n(&out[i].shape) > MAX_KNOWN))
+            return false;
+    if (is_shape_query(node))
+        return in[0] && cr_shape_is_static(&in[0]->shape);
+    for (int i = 0; i < node->n_inputs; i++)
+        if (in[i] && !in[i]->known)
+            return false;
+    return true;
+}
+
+static crease_status compute(const cr_node *node, cr_infer_walk *walk, const cr_info *const *in) {
+    cr_tensor shells[8], results[8];
+    const cr_tensor *tensors[8];
+    if (node->n_inputs > 8 || node->n_outputs > 8)
+        return CREASE_OK;
+    for (int i = 0; i < node->n_inputs; i++) {
+        shells[i] = (cr_tensor){.dtype = in[i] ? in[i]->dtype : CREASE_FLOAT, .shape = in[i] ? in[i]->shape : (cr_shape){0}};
+        tensors[i] = !in[i] ? NULL : in[i]->known ? in[i]->known : &shells[i];
+    }
+    crease_status status = cr_node_eval(node, walk->heap, tensors, results);
+    if (status == CREASE_ERROR_MEMORY)
+        return status;
+    if (status != CREASE_OK)
+        return CREASE_OK; /* it will fail again, with its sentence, when it is run */
+    for (int i = 0; i < node->n_outputs; i++)
+        if (node->outputs[i]) {
+            int id = node->outputs[i]->id;
+            walk->known[id] = results[i];
+            walk->infos[id].known = &walk->known[id];
+        }
+    return CREASE_OK;
+}
+
+static crease_status walk_node(cr_infer_walk *walk, const cr_node *node, cr_arena *scratch) {
+    const cr_info **in;
+    cr_info *out;
+    if (!node->op)
+        return CREASE_OK;
+    CR_TRY(CR_ARENA_NEW(scratch, &in, (size_t)node->n_inputs + 1));
+    CR_TRY(CR_ARENA_NEW(scratch, &out, (size_t)node->n_outputs + 1));
+    for (int i = 0; i < node->n_inputs; i++)
+        in[i] = node->inputs[i] ? &walk->infos[node->inputs[i]->id] : NULL;
+    CR_TRY(cr_node_infer(node, in, out));
+    for (int i = 0; i < node->n_outputs; i++)
+        if (node->outputs[i])
+            walk->infos[node->outputs[i]->id] = out[i];
+    return can_compute(node, in, out) ? compute(node, walk, in) : CREASE_OK;
+}
+
+crease_status cr_infer_walk_graph(cr_infer_walk *walk, const cr_graph *graph) {
+    cr_arena scratch;
+    cr_arena_init(&scratch, walk->heap);
+    crease_status status = CREASE_OK;
+    CR_FOR_NODES(node, graph) {
+        status = walk_node(walk, node, &scratch);
+        if (status != CREASE_OK)
+            break;
+    }
+    cr_arena_clear(&scratch);
+    return status;
+}
+
+static void release(cr_infer_walk *walk, const cr_model *model) {
+    for (int i = 0; walk->known && i < model->n_values; i++)
+        cr_tensor_release(&walk->known[i]);
+    cr_free(walk->heap, walk->known);
+    cr_free(walk->heap, walk->infos);
+}
+
+crease_status cr_infer_walk_begin(cr_infer_walk *walk, const cr_model *model, cr_heap *heap) {
+    void *block;
+    *walk = (cr_infer_walk){.heap = heap};
+    CR_TRY(cr_alloc_zeroed(heap, (size_t)model->n_values * sizeof *walk->known, &block));
+    walk->known = block;
+    crease_status status = cr_alloc_zeroed(heap, (size_t)model->n_values * sizeof *walk->infos, &block);
+    if (status != CREASE_OK) {
+        release(walk, model);
+        *walk = (cr_infer_walk){0};
+        return status;
+    }
+    walk->infos = block;
+    for (int i = 0; i < model->n_values; i++) {
+        const cr_value *v = model->values[i];
+        walk->infos[i] = (cr_info){.dtype = v->dtype, .shape = cr_shape_unknown(), .known = v->constant};
+        if (v->constant || v->is_input)
+            walk->infos[i].shape = v->shape;
+        if (v->constant)
+            walk->infos[i].lanes = v->constant->lanes;
+    }
+    return CREASE_OK;
+}
+
+void cr_infer_walk_end(cr_infer_walk *walk, const cr_model *model) {
+    if (walk->heap)
+        release(walk, model);
+    *walk = (cr_infer_walk){0};
+}
+
+crease_status cr_graph_infer(cr_graph *graph) {
+    cr_infer_walk walk;
+    cr_model *model = graph->model;
+    CR_TRY(cr_infer_walk_begin(&walk, model, model->heap));
+    crease_status status = cr_infer_walk_graph(&walk, graph);
+    CR_FOR_NODES(node, graph)
+    for (int i = 0; status == CREASE_OK && i < node->n_outputs; i++) {
+        cr_value *v = node->outputs[i];
+        if (!v)
+            continue;
+        const cr_info *info = &walk.infos[v->id];
+        if (info->dtype)
+            v->dtype = info->dtype;
+        bool better = info->shape.rank >= 0 && (cr_shape_is_static(&info->shape) || !cr_shape_is_static(&v->shape));
+        if (better)
+            v->shape = info->shape;
+    }
+    cr_infer_walk_end(&walk, model);
+    return status;
+}
+
+/* ---- work ---- */
+
+static int64_t product_from(const cr_shape *shape, int begin) {
+    int64_t n;
+    return cr_shape_product(shape, begin, shape->rank, &n) ? n : -1;
+}
+
+int64_t cr_node_macs(const cr_node *node, const cr_info *const *in, const cr_info *out) {
+    bool conv = strcmp(node->op_type, "Conv") == 0, transposed = strcmp(node->op_type, "ConvTranspose") == 0;
+    bool gemm = strcmp(node->op_type, "Gemm") == 0, matmul = strcmp(node->op_type, "MatMul") == 0;
+    if (!conv && !transposed && !gemm && !matmul)
+        return 0;
+    if (node->n_inputs < 2 || !in[0] || !in[1] || in[0]->shape.rank < 1 || in[1]->shape.rank < 1 || out[0].shape.rank < 0)
+        return -1;
+    const cr_shape *x = &in[0]->shape;
+    int64_t n, depth;
+    if (conv || transposed) {
+        n = product_from(conv ? &out[0].shape : x, 0);
+        depth = product_from(&in[1]->shape, 1);
+    } else {
+        int64_t transpose = 0;
+        const cr_attr *attr = gemm ? cr_attr_find(node, "transA") : NULL;
+        if (attr && attr->type == CR_ATTR_INT)
+            transpose = attr->ints[0];
+        n = product_from(&out[0].shape, 0);
+        depth = transpose ? x->dims[0] : x->dims[x->rank - 1];
+    }
+    int64_t macs;
+    if (n < 0 || depth < 0 || __builtin_mul_overflow(n, depth, &macs))
+        return -1;
+    return macs;
+}

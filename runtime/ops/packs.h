@@ -1,0 +1,11 @@
+#ifndef CREASE_RUNTIME_OPS_PACKS_H
+#define CREASE_RUNTIME_OPS_PACKS_H
+
+#include "runtime/ops/op.h"
+
+/* The packed bytes of a session's nodes; see cr_prepare_pack. Used by one thread at a time. */
+crease_status cr_packs_create(cr_heap *heap, cr_packs **packs) CREASE_MUST_TEST;
+void cr_packs_destroy(cr_packs *packs); /* NULL is fine */
+size_t cr_packs_bytes(const cr_packs *packs);
+
+#endif

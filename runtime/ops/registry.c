@@ -1,0 +1,78 @@
+#include "runtime/ops/op.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const cr_op *const families[] = {
+    cr_ops_binary, cr_ops_cast,   cr_ops_constant, cr_ops_conv, cr_ops_gather,  cr_ops_gemm,  cr_ops_move,
+    cr_ops_norm,   cr_ops_pad,    cr_ops_pool,     cr_ops_reduce, cr_ops_resize, cr_ops_shape, cr_ops_softmax,
+    cr_ops_unary,
+};
+
+const cr_op *cr_op_at(size_t index) {
+    for (size_t f = 0; f < sizeof families / sizeof *families; f++)
+        for (const cr_op *op = families[f]; op->name; op++)
+            if (index-- == 0)
+                return op;
+    return NULL;
+}
+
+const cr_op *cr_op_find(const char *domain, const char *op_type, int64_t opset) {
+    for (size_t f = 0; f < sizeof families / sizeof *families; f++)
+        for (const cr_op *op = families[f]; op->name; op++)
+            if (strcmp(op->name, op_type) == 0 && strcmp(op->domain ? op->domain : "", domain) == 0 &&
+                opset >= op->since && (op->until == 0 || opset <= op->until))
+                return op;
+    return NULL;
+}
+
+static crease_status resolve_graph(cr_graph *graph, void *context) {
+    (void)context;
+    CR_FOR_NODES(node, graph)
+    node->op = cr_op_find(node->domain, node->op_type, cr_model_opset(graph->model, node->domain));
+    return CREASE_OK;
+}
+
+crease_status cr_model_resolve(cr_model *model) {
+    return cr_model_each_graph(model, resolve_graph, NULL);
+}
+
+/* Any version of an operator, to tell "never heard of it" from "not in this version". */
+static bool is_known_name(const cr_node *node) {
+    for (size_t i = 0; cr_op_at(i); i++)
+        if (strcmp(cr_op_at(i)->name, node->op_type) == 0)
+            return true;
+    return false;
+}
+
+const char *cr_node_problem(const cr_node *node, char *text, size_t bytes) {
+    int64_t opset = cr_model_opset(node->graph->model, node->domain);
+    if (!node->op) {
+        const char *what = is_known_name(node) && node->domain[0] == 0 ? "is not supported in operator set"
+                                                                        : "is not supported (operator set";
+        snprintf(text, bytes, "operator %s%s%s %s %" PRId64 "%s", node->domain, node->domain[0] ? "." : "",
+                 node->op_type, what, opset, strchr(what, '(') ? ")" : "");
+        return text;
+    }
+    const cr_value *typed = cr_node_input(node, node->op->typed);
+    if (typed && typed->kind != CR_KIND_TENSOR) {
+        snprintf(text, bytes, "operator %s on sequences, optionals or maps is not supported", node->op_type);
+        return text;
+    }
+    if (typed && typed->dtype && node->op->types && !(node->op->types & CR_T(typed->dtype))) {
+        snprintf(text, bytes, "operator %s on %s is not supported", node->op_type, crease_dtype_name(typed->dtype));
+        return text;
+    }
+    return NULL;
+}
+
+crease_status cr_node_fail(const cr_node *node, crease_status status, const char *format, ...) {
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    return cr_fail(status, "node '%.200s' (%.60s): %s", node->name, node->op_type, text);
+}
