@@ -1,0 +1,169 @@
+#include "runtime/exec/plan.h"
+
+#include <string.h>
+
+static bool all_known(const cr_plan *plan, const cr_node *node) {
+    for (int i = 0; i < node->n_outputs; i++)
+        if (node->outputs[i] && !plan->walk.infos[node->outputs[i]->id].known)
+            return false;
+    return true;
+}
+
+static bool is_concrete(const cr_info *info) {
+    return info->dtype && cr_shape_is_static(&info->shape);
+}
+
+/* Halves are widened node by node, which the one-node evaluation does. */
+static bool needs_late(const cr_plan *plan, const cr_node *node) {
+    if (node->op->flags & CR_OP_BODY)
+        return true;
+    for (int i = 0; i < node->n_inputs; i++)
+        if (node->inputs[i]) {
+            const cr_info *info = &plan->walk.infos[node->inputs[i]->id];
+            if (!is_concrete(info) || (cr_dtype_is_half(info->dtype) && !(node->op->flags & CR_OP_HALF)))
+                return true;
+        }
+    for (int i = 0; i < node->n_outputs; i++)
+        if (node->outputs[i]) {
+            const cr_info *info = &plan->walk.infos[node->outputs[i]->id];
+            if (!is_concrete(info) || (cr_dtype_is_half(info->dtype) && !(node->op->flags & CR_OP_HALF)))
+                return true;
+        }
+    return false;
+}
+
+static crease_status prepare_step(cr_plan *plan, const cr_plan_settings *settings, cr_step *step) {
+    const cr_node *node = step->node;
+    const cr_info **in;
+    cr_info *out;
+    CR_TRY(CR_ARENA_NEW(&plan->arena, &in, (size_t)node->n_inputs + 1));
+    CR_TRY(CR_ARENA_NEW(&plan->arena, &out, (size_t)node->n_outputs + 1));
+    for (int i = 0; i < node->n_inputs; i++)
+        in[i] = node->inputs[i] ? &plan->walk.infos[node->inputs[i]->id] : NULL;
+    for (int i = 0; i < node->n_outputs; i++)
+        out[i] = node->outputs[i] ? plan->walk.infos[node->outputs[i]->id] : (cr_info){.shape = {.rank = -1}};
+    step->macs = cr_node_macs(node, in, out);
+    step->late = needs_late(plan, node);
+    if (step->late || !node->op->prepare)
+        return CREASE_OK;
+    cr_prepare prepare = {.node = node,
+                          .op = node->op,
+                          .opset = cr_model_opset(plan->model, node->domain),
+                          .n_in = node->n_inputs,
+                          .n_out = node->n_outputs,
+                          .in = in,
+                          .out = out,
+                          .arena = &plan->arena,
+                          .pool = settings->pool,
+                          .packs = settings->packs,
+                          .exact = settings->exact,
+                          .convolution = settings->convolution};
+    CR_TRY(node->op->prepare(&prepare));
+    step->state = prepare.state;
+    step->scratch_bytes = prepare.scratch_bytes;
+    if (prepare.algorithm)
+        step->algorithm = prepare.algorithm;
+    if (prepare.note)
+        step->note = prepare.note;
+    if (plan->scratch_bytes < step->scratch_bytes)
+        plan->scratch_bytes = step->scratch_bytes;
+    return CREASE_OK;
+}
+
+static crease_status link_step(cr_plan *plan, cr_step *step) {
+    const cr_node *node = step->node;
+    CR_TRY(CR_ARENA_NEW(&plan->arena, &step->in, (size_t)node->n_inputs + 1));
+    CR_TRY(CR_ARENA_NEW(&plan->arena, &step->out, (size_t)node->n_outputs + 1));
+    for (int i = 0; i < node->n_inputs; i++)
+        step->in[i] = node->inputs[i] ? &plan->tensors[node->inputs[i]->id] : NULL;
+    for (int i = 0; i < node->n_outputs; i++)
+        step->out[i] = node->outputs[i] ? &plan->tensors[node->outputs[i]->id] : NULL;
+    return CREASE_OK;
+}
+
+static crease_status add_steps(cr_plan *plan, const cr_plan_settings *settings) {
+    char text[256];
+    CR_TRY(CR_ARENA_NEW(&plan->arena, &plan->steps, (size_t)plan->model->graph->n_nodes));
+    CR_FOR_NODES(node, plan->model->graph) {
+        if (!node->op)
+            return cr_node_fail(node, CREASE_ERROR_UNSUPPORTED, "%s", cr_node_problem(node, text, sizeof text));
+        if (all_known(plan, node))
+            continue;
+        cr_step *step = &plan->steps[plan->n_steps++];
+        *step = (cr_step){.node = node, .algorithm = "", .note = ""};
+        CR_TRY(prepare_step(plan, settings, step));
+        CR_TRY(link_step(plan, step));
+    }
+    return CREASE_OK;
+}
+
+/* Tensors of values that are there before the first step. */
+static void set_tensors(cr_plan *plan) {
+    for (int id = 0; id < plan->model->n_values; id++) {
+        const cr_info *info = &plan->walk.infos[id];
+        const cr_value *value = plan->model->values[id];
+        plan->tensors[id] = (cr_tensor){.dtype = info->dtype, .lanes = info->lanes, .shape = info->shape};
+        plan->slots[id] = (cr_slot){.root = id, .first = -1, .last = -1};
+        if (info->known) {
+            plan->tensors[id] = *info->known;
+            plan->tensors[id].buffer = NULL; /* borrowed from the model or the walk */
+            plan->slots[id].place = CR_PLACE_CONSTANT;
+        } else if (value->is_input) {
+            plan->slots[id].place = CR_PLACE_INPUT;
+        }
+    }
+}
+
+static crease_status build(cr_plan *plan, const cr_plan_settings *settings, const cr_shape *input_shapes) {
+    const cr_graph *graph = plan->model->graph;
+    size_t n_values = (size_t)plan->model->n_values;
+    CR_TRY(CR_ARENA_NEW(&plan->arena, &plan->tensors, n_values));
+    CR_TRY(CR_ARENA_NEW(&plan->arena, &plan->slots, n_values));
+    CR_TRY(CR_ARENA_NEW(&plan->arena, &plan->input_shapes, (size_t)graph->n_inputs));
+    CR_TRY(cr_infer_walk_begin(&plan->walk, plan->model, plan->heap));
+    for (int i = 0; i < graph->n_inputs; i++) {
+        plan->input_shapes[i] = input_shapes[i];
+        plan->walk.infos[graph->inputs[i]->id].shape = input_shapes[i];
+    }
+    CR_TRY(cr_infer_walk_graph(&plan->walk, graph));
+    set_tensors(plan);
+    CR_TRY(add_steps(plan, settings));
+    CR_TRY(cr_plan_memory(plan, settings->keep_all));
+    CR_TRY(cr_alloc(plan->heap, plan->slab_bytes, &plan->slab));
+    CR_TRY(cr_alloc(plan->heap, plan->scratch_bytes, &plan->scratch));
+    for (size_t id = 0; id < n_values; id++) {
+        const cr_slot *slot = &plan->slots[id];
+        if (slot->place == CR_PLACE_SLAB)
+            plan->tensors[id].data = (char *)plan->slab + plan->slots[slot->root].slab_offset + slot->root_offset;
+    }
+    return CREASE_OK;
+}
+
+crease_status cr_plan_create(const cr_model *model, const cr_plan_settings *settings, const cr_shape *input_shapes,
+                             cr_plan **plan) {
+    void *block;
+    *plan = NULL;
+    CR_TRY(cr_alloc_zeroed(settings->heap, sizeof(cr_plan), &block));
+    cr_plan *p = block;
+    p->heap = settings->heap;
+    p->model = model;
+    cr_arena_init(&p->arena, settings->heap);
+    crease_status status = build(p, settings, input_shapes);
+    if (status == CREASE_OK)
+        *plan = p;
+    else
+        cr_plan_destroy(p);
+    return status;
+}
+
+void cr_plan_destroy(cr_plan *plan) {
+    if (!plan)
+        return;
+    for (int id = 0; plan->tensors && id < plan->model->n_values; id++)
+        cr_buffer_release(plan->tensors[id].buffer);
+    cr_infer_walk_end(&plan->walk, plan->model);
+    cr_free(plan->heap, plan->slab);
+    cr_free(plan->heap, plan->scratch);
+    cr_arena_clear(&plan->arena);
+    cr_free(plan->heap, plan);
+}

@@ -1,0 +1,71 @@
+#ifndef CREASE_RUNTIME_EXEC_PLAN_H
+#define CREASE_RUNTIME_EXEC_PLAN_H
+
+#include "runtime/ops/eval.h"
+#include "runtime/ops/infer.h"
+#include "runtime/ops/packs.h"
+
+/* A model made concrete for one set of input shapes: what runs in which order, and where every tensor lives. */
+
+typedef struct cr_step {
+    const cr_node *node;
+    bool late; /* shapes depend on data: inferred, prepared and given memory when it runs */
+    void *state;
+    size_t scratch_bytes;
+    const char *algorithm, *note;
+    int64_t macs;
+    const cr_tensor **in; /* [n_inputs] into plan->tensors */
+    cr_tensor **out;      /* [n_outputs] */
+    double seconds;
+    int64_t n_runs;
+} cr_step;
+
+/* Where a value's bytes are. */
+typedef enum cr_place {
+    CR_PLACE_NONE,    /* not computed, or given memory when its step runs */
+    CR_PLACE_CONSTANT,
+    CR_PLACE_INPUT,
+    CR_PLACE_SLAB
+} cr_place;
+
+typedef struct cr_slot {
+    cr_place place;
+    size_t bytes;
+    int first, last;     /* steps between which it is alive */
+    int root;            /* value that owns the memory; itself unless it is a view of another */
+    size_t root_offset;  /* bytes into the root */
+    size_t slab_offset;  /* of a root */
+} cr_slot;
+
+typedef struct cr_plan {
+    cr_heap *heap;
+    cr_arena arena;
+    const cr_model *model;
+    cr_infer_walk walk; /* infos of every value; holds constants computed at planning */
+    cr_step *steps;
+    int n_steps;
+    cr_tensor *tensors; /* by value id; data is set for constants and slab values */
+    cr_slot *slots;     /* by value id */
+    size_t slab_bytes, scratch_bytes;
+    void *slab, *scratch;
+    cr_shape *input_shapes; /* by graph input: what it was planned for */
+} cr_plan;
+
+typedef struct cr_plan_settings {
+    cr_heap *heap;
+    cr_pool *pool;
+    cr_packs *packs;
+    bool exact, keep_all;
+    const char *convolution;
+} cr_plan_settings;
+
+/* input_shapes [model->graph->n_inputs]: concrete. On failure *plan is NULL. */
+crease_status cr_plan_create(const cr_model *model, const cr_plan_settings *settings, const cr_shape *input_shapes,
+                             cr_plan **plan) CREASE_MUST_TEST;
+void cr_plan_destroy(cr_plan *plan); /* NULL is fine */
+
+/* Assign slab offsets to all slots (memory_plan.c). Interval colouring by decreasing size, first fit (Pisarchyk and Lee,
+ * Efficient Memory Management for Deep Neural Net Inference, 2020, "greedy by size"). */
+crease_status cr_plan_memory(cr_plan *plan, bool keep_all) CREASE_MUST_TEST;
+
+#endif

@@ -1,0 +1,292 @@
+#include "runtime/exec/session.h"
+#include "runtime/base/clock.h"
+#include "runtime/kernels/gemm.h"
+
+#include <string.h>
+
+enum { MAX_PLANS = 8 };
+
+typedef struct input {
+    bool set;
+    cr_tensor tensor; /* owned copy (buffer) or borrowed */
+} input;
+
+struct cr_session {
+    cr_heap *heap;
+    const cr_model *model;
+    cr_pool *pool;
+    cr_packs *packs;
+    cr_arena arena;
+    cr_plan_settings settings;
+    cr_plan *plans[MAX_PLANS]; /* most recently used first */
+    int n_plans;
+    input *inputs; /* by graph input */
+    atomic_bool cancelled;
+    bool profiling;
+};
+
+/* ---- plans ---- */
+
+static bool plan_fits(const cr_plan *plan, const cr_shape *shapes) {
+    for (int i = 0; i < plan->model->graph->n_inputs; i++)
+        if (!cr_shape_equal(&plan->input_shapes[i], &shapes[i]))
+            return false;
+    return true;
+}
+
+static void to_front(cr_session *session, int i) {
+    cr_plan *plan = session->plans[i];
+    memmove(&session->plans[1], &session->plans[0], (size_t)i * sizeof *session->plans);
+    session->plans[0] = plan;
+}
+
+/* Make the plan for these shapes the first. */
+static crease_status use_plan(cr_session *session, const cr_shape *shapes) {
+    for (int i = 0; i < session->n_plans; i++)
+        if (plan_fits(session->plans[i], shapes)) {
+            to_front(session, i);
+            return CREASE_OK;
+        }
+    cr_plan *plan;
+    CR_TRY(cr_plan_create(session->model, &session->settings, shapes, &plan));
+    if (session->n_plans == MAX_PLANS)
+        cr_plan_destroy(session->plans[--session->n_plans]);
+    session->plans[session->n_plans] = plan;
+    to_front(session, session->n_plans++);
+    return CREASE_OK;
+}
+
+static crease_status plan_static_inputs(cr_session *session) {
+    const cr_graph *graph = session->model->graph;
+    cr_shape *shapes;
+    CR_TRY(CR_ARENA_NEW(&session->arena, &shapes, (size_t)graph->n_inputs));
+    for (int i = 0; i < graph->n_inputs; i++) {
+        const cr_value *value = graph->inputs[i];
+        shapes[i] = value->initial ? value->initial->shape : value->shape;
+        if (!cr_shape_is_static(&shapes[i]))
+            return CREASE_OK;
+    }
+    return use_plan(session, shapes);
+}
+
+static crease_status build(cr_session *session, const cr_session_settings *settings) {
+    CR_TRY(cr_pool_create(session->heap, settings->threads, &session->pool));
+    CR_TRY(cr_packs_create(session->heap, &session->packs));
+    CR_TRY(CR_ARENA_NEW(&session->arena, &session->inputs, (size_t)session->model->graph->n_inputs));
+    session->settings = (cr_plan_settings){session->heap,      session->pool,      session->packs,
+                                           settings->exact, settings->keep_all, NULL};
+    if (settings->convolution)
+        CR_TRY(cr_arena_string(&session->arena, settings->convolution, &session->settings.convolution));
+    return plan_static_inputs(session);
+}
+
+crease_status cr_session_create(const cr_model *model, const cr_session_settings *settings, cr_session **session) {
+    void *block;
+    *session = NULL;
+    CR_TRY(cr_alloc_zeroed(settings->heap, sizeof(cr_session), &block));
+    cr_session *s = block;
+    s->heap = cr_heap_retain(settings->heap);
+    s->model = model;
+    cr_arena_init(&s->arena, s->heap);
+    crease_status status = build(s, settings);
+    if (status == CREASE_OK)
+        *session = s;
+    else
+        cr_session_destroy(s);
+    return status;
+}
+
+void cr_session_destroy(cr_session *session) {
+    if (!session)
+        return;
+    for (int i = 0; i < session->n_plans; i++)
+        cr_plan_destroy(session->plans[i]);
+    for (int i = 0; session->inputs && i < session->model->graph->n_inputs; i++)
+        cr_tensor_release(&session->inputs[i].tensor);
+    cr_packs_destroy(session->packs);
+    cr_pool_destroy(session->pool);
+    cr_heap *heap = session->heap;
+    cr_arena_clear(&session->arena);
+    cr_free(heap, session);
+    cr_heap_release(heap);
+}
+
+/* ---- inputs ---- */
+
+static crease_status check_input(const cr_value *value, crease_dtype dtype, const cr_shape *shape) {
+    char want[256], got[256];
+    if (value->dtype && dtype != value->dtype)
+        return cr_fail(CREASE_ERROR_INPUT, "input '%s' is %s, expected %s", value->name, crease_dtype_name(dtype),
+                       crease_dtype_name(value->dtype));
+    if (!cr_shape_fits(&value->shape, shape))
+        return cr_fail(CREASE_ERROR_INPUT, "input '%s' has shape %s, expected %s", value->name,
+                       cr_shape_print(shape, got, sizeof got), cr_shape_print(&value->shape, want, sizeof want));
+    return cr_shape_check(shape, CREASE_ERROR_INPUT, value->name);
+}
+
+crease_status cr_session_input(cr_session *session, int index, crease_dtype dtype, int rank, const int64_t *dims,
+                               const void *data, bool bind) {
+    const cr_value *value = session->model->graph->inputs[index];
+    if (rank < 0 || rank > CR_MAX_RANK)
+        return cr_fail(CREASE_ERROR_INPUT, "input '%s' has rank %d, at most %d is supported", value->name, rank,
+                       CR_MAX_RANK);
+    for (int i = 0; i < rank; i++)
+        if (dims[i] < 0)
+            return cr_fail(CREASE_ERROR_INPUT, "input '%s' has the negative dimension %lld", value->name,
+                           (long long)dims[i]);
+    cr_shape shape = cr_shape_of(rank, dims);
+    CR_TRY(check_input(value, dtype, &shape));
+    size_t bytes;
+    if (!crease_dtype_bits(dtype) || !cr_tensor_bytes(dtype, 0, &shape, &bytes))
+        return cr_fail(CREASE_ERROR_INPUT, "input '%s': type %s cannot be set", value->name, crease_dtype_name(dtype));
+    cr_tensor tensor = {.dtype = dtype, .shape = shape, .data = (void *)(uintptr_t)data};
+    if (!bind) {
+        CR_TRY(cr_tensor_create(session->heap, dtype, &shape, &tensor));
+        if (bytes)
+            memcpy(tensor.data, data, bytes);
+    }
+    cr_tensor_release(&session->inputs[index].tensor);
+    session->inputs[index] = (input){true, tensor};
+    return CREASE_OK;
+}
+
+/* ---- running ---- */
+
+static const cr_tensor *input_tensor(const cr_session *session, int i) {
+    return session->inputs[i].set ? &session->inputs[i].tensor : session->model->graph->inputs[i]->initial;
+}
+
+/* Symbolic dimensions of the same name must agree. */
+static crease_status check_symbols(const cr_session *session) {
+    const cr_graph *graph = session->model->graph;
+    for (int i = 0; i < graph->n_inputs; i++)
+        for (int d = 0; d < graph->inputs[i]->shape.rank; d++)
+            for (int j = 0; j < i; j++)
+                for (int e = 0; e < graph->inputs[j]->shape.rank; e++) {
+                    int64_t symbol = graph->inputs[i]->shape.dims[d];
+                    int64_t a = input_tensor(session, i)->shape.dims[d], b = input_tensor(session, j)->shape.dims[e];
+                    if (symbol <= CR_DIM_FIRST_SYMBOL && symbol == graph->inputs[j]->shape.dims[e] && a != b)
+                        return cr_fail(CREASE_ERROR_INPUT,
+                                       "inputs '%s' and '%s' disagree about dimension '%s': %lld and %lld",
+                                       graph->inputs[j]->name, graph->inputs[i]->name,
+                                       session->model->symbols[CR_DIM_FIRST_SYMBOL - symbol], (long long)b, (long long)a);
+                }
+    return CREASE_OK;
+}
+
+static crease_status choose_plan(cr_session *session) {
+    const cr_graph *graph = session->model->graph;
+    for (int i = 0; i < graph->n_inputs; i++)
+        if (!input_tensor(session, i))
+            return cr_fail(CREASE_ERROR_INPUT, "input '%s' is not set", graph->inputs[i]->name);
+    CR_TRY(check_symbols(session));
+    if (session->n_plans) {
+        bool same = true;
+        for (int i = 0; i < graph->n_inputs && same; i++)
+            same = cr_shape_equal(&session->plans[0]->input_shapes[i], &input_tensor(session, i)->shape);
+        if (same)
+            return CREASE_OK;
+    }
+    void *block;
+    CR_TRY(cr_alloc(session->heap, (size_t)graph->n_inputs * sizeof(cr_shape), &block));
+    cr_shape *shapes = block;
+    for (int i = 0; i < graph->n_inputs; i++)
+        shapes[i] = input_tensor(session, i)->shape;
+    crease_status status = use_plan(session, shapes);
+    cr_free(session->heap, block);
+    return status;
+}
+
+static crease_status run_late(cr_session *session, cr_step *step) {
+    cr_eval eval = {.heap = session->heap,
+                    .pool = session->pool,
+                    .exact = session->settings.exact,
+                    .convolution = session->settings.convolution};
+    cr_tensor *results;
+    cr_arena arena;
+    cr_arena_init(&arena, session->heap);
+    crease_status status = CR_ARENA_NEW(&arena, &results, (size_t)step->node->n_outputs + 1);
+    if (status == CREASE_OK)
+        status = cr_eval_node(&eval, step->node, step->in, results);
+    for (int i = 0; status == CREASE_OK && i < step->node->n_outputs; i++)
+        if (step->out[i]) {
+            cr_tensor_release(step->out[i]);
+            *step->out[i] = results[i];
+        }
+    cr_arena_clear(&arena);
+    return status;
+}
+
+static crease_status run_step(cr_session *session, cr_plan *plan, cr_step *step) {
+    if (step->late)
+        return run_late(session, step);
+    cr_run run = {.node = step->node,
+                  .op = step->node->op,
+                  .state = step->state,
+                  .n_in = step->node->n_inputs,
+                  .n_out = step->node->n_outputs,
+                  .in = step->in,
+                  .out = step->out,
+                  .scratch = plan->scratch,
+                  .pool = session->pool,
+                  .heap = session->heap};
+    return step->node->op->run(&run);
+}
+
+static crease_status run_steps(cr_session *session, cr_plan *plan) {
+    for (int s = 0; s < plan->n_steps; s++) {
+        if (atomic_exchange(&session->cancelled, false))
+            return cr_fail(CREASE_ERROR_CANCELLED, "the run was cancelled");
+        double start = session->profiling ? cr_clock_seconds() : 0;
+        CR_TRY(run_step(session, plan, &plan->steps[s]));
+        if (session->profiling) {
+            plan->steps[s].seconds += cr_clock_seconds() - start;
+            plan->steps[s].n_runs++;
+        }
+    }
+    return CREASE_OK;
+}
+
+crease_status cr_session_run(cr_session *session) {
+    CR_TRY(choose_plan(session));
+    cr_plan *plan = session->plans[0];
+    const cr_graph *graph = session->model->graph;
+    for (int i = 0; i < graph->n_inputs; i++) {
+        plan->tensors[graph->inputs[i]->id] = *input_tensor(session, i);
+        plan->tensors[graph->inputs[i]->id].buffer = NULL; /* the session's */
+    }
+    cr_blas_enter();
+    crease_status status = run_steps(session, plan);
+    cr_blas_leave();
+    return status;
+}
+
+const cr_tensor *cr_session_value(const cr_session *session, const cr_value *value) {
+    if (!session->n_plans)
+        return NULL;
+    const cr_plan *plan = session->plans[0];
+    const cr_tensor *tensor = &plan->tensors[value->id];
+    bool kept = session->settings.keep_all || value->n_outputs || plan->slots[value->id].place != CR_PLACE_SLAB;
+    return kept && cr_shape_is_static(&tensor->shape) && tensor->data ? tensor : NULL;
+}
+
+void cr_session_cancel(cr_session *session) {
+    atomic_store(&session->cancelled, true);
+}
+
+void cr_session_profile(cr_session *session, bool on) {
+    session->profiling = on;
+    for (int p = 0; on && p < session->n_plans; p++)
+        for (int s = 0; s < session->plans[p]->n_steps; s++) {
+            session->plans[p]->steps[s].seconds = 0;
+            session->plans[p]->steps[s].n_runs = 0;
+        }
+}
+
+const cr_plan *cr_session_plan(const cr_session *session) {
+    return session->n_plans ? session->plans[0] : NULL;
+}
+
+size_t cr_session_weight_bytes(const cr_session *session) {
+    return cr_packs_bytes(session->packs);
+}

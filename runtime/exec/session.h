@@ -1,0 +1,32 @@
+#ifndef CREASE_RUNTIME_EXEC_SESSION_H
+#define CREASE_RUNTIME_EXEC_SESSION_H
+
+#include "runtime/exec/plan.h"
+
+/* What runs a model: threads, packed weights, the inputs set, one plan for each set of input shapes seen lately. */
+typedef struct cr_session cr_session;
+
+typedef struct cr_session_settings {
+    cr_heap *heap;
+    int threads; /* at least 1 */
+    bool exact, keep_all;
+    const char *convolution; /* copied */
+} cr_session_settings;
+
+/* The model is resolved, ordered and outlives the session. With static input shapes the plan is made here. */
+crease_status cr_session_create(const cr_model *model, const cr_session_settings *settings,
+                                cr_session **session) CREASE_MUST_TEST;
+void cr_session_destroy(cr_session *session); /* NULL is fine */
+
+/* Graph input `index`; data is copied, or borrowed when `bind`. */
+crease_status cr_session_input(cr_session *session, int index, crease_dtype dtype, int rank, const int64_t *dims,
+                               const void *data, bool bind) CREASE_MUST_TEST;
+crease_status cr_session_run(cr_session *session) CREASE_MUST_TEST;
+/* Any value of the model after a run; NULL when it has no contents (never computed, or overwritten since). */
+const cr_tensor *cr_session_value(const cr_session *session, const cr_value *value);
+void cr_session_cancel(cr_session *session); /* async-signal-safe */
+void cr_session_profile(cr_session *session, bool on);
+const cr_plan *cr_session_plan(const cr_session *session); /* the one in use; NULL before the first */
+size_t cr_session_weight_bytes(const cr_session *session);
+
+#endif
