@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "runtime/kernels/activation.h"
+
 /* Convolution (ONNX Conv), float32: what every algorithm is told and what it must do.
  *
  * A convolution of rank 1, 2 or 3 is written as rank 3 with leading extents of 1. Geometry is resolved:
@@ -25,30 +27,6 @@ typedef struct cr_conv_geometry {
     int64_t in[CR_CONV_RANK], out[CR_CONV_RANK], kernel[CR_CONV_RANK];
     int64_t stride[CR_CONV_RANK], dilation[CR_CONV_RANK], pad[CR_CONV_RANK]; /* pad: at the begin */
 } cr_conv_geometry;
-
-typedef enum cr_act {
-    CR_ACT_NONE,
-    CR_ACT_RELU,
-    CR_ACT_CLIP,        /* min(max(x, a), b) */
-    CR_ACT_LEAKY_RELU,  /* x < 0 ? a x : x */
-    CR_ACT_PRELU,       /* x < 0 ? slope[c] x : x */
-    CR_ACT_HARDSIGMOID, /* min(max(a x + b, 0), 1) */
-    CR_ACT_HARDSWISH,   /* x hardsigmoid(x, 1/6, 1/2) */
-    CR_ACT_SIGMOID,
-    CR_ACT_SILU, /* x sigmoid(x) */
-    CR_ACT_TANH,
-    CR_ACT_GELU,      /* x Phi(x), by erf */
-    CR_ACT_GELU_TANH, /* the tanh approximation */
-    CR_ACT_ELU,       /* x < 0 ? a (exp(x) - 1) : x */
-    CR_ACT_MISH,      /* x tanh(log(1 + exp(x))) */
-    CR_ACT_COUNT
-} cr_act;
-
-typedef struct cr_activation {
-    cr_act kind;
-    float a, b;
-    const float *slope; /* PReLU: [oc rounded up to lanes] */
-} cr_activation;
 
 /* y = act_after(act(acc + bias) + residual); each part optional. Applied in registers, before the only store.
  */
@@ -74,6 +52,7 @@ typedef struct cr_conv {
     bool input_blocked, output_blocked; /* a stem reads plain and writes blocked */
     bool has_prologue;
     bool has_residual;
+    bool has_border_bias;
     bool exact; /* refuse algorithms whose rounding differs from direct summation (Winograd) */
     int threads;
 } cr_conv;
@@ -84,10 +63,36 @@ typedef struct cr_conv_args {
     float *output;
     const cr_epilogue *epilogue;
     const cr_prologue *prologue; /* NULL: none */
-    /* Border correction: a bias map that replaces epilogue->bias. Rows of [oc rounded up to lanes], one row
-     * for each border class of an output pixel; NULL: none. See cr_conv_border_class. */
+    /* Border correction: replaces epilogue->bias. [cr_conv_border_rows][oc rounded up to lanes], a row for
+     * each border class of an output pixel; NULL: none. */
     const float *border_bias;
 } cr_conv_args;
+
+/* ---- geometry ---- */
+
+/* The taps [*begin, *end) of an axis that read inside the input for an output position; empty if none does.
+ */
+void cr_conv_taps(const cr_conv_geometry *geometry, int axis, int64_t out, int64_t *begin, int64_t *end);
+
+/* The other way about: the output positions [*begin, *end) for which a tap reads inside the input. Neither
+ * end grows with the tap. */
+void cr_conv_reach(const cr_conv_geometry *geometry, int axis, int64_t tap, int64_t *begin, int64_t *end);
+
+/* Output positions of an axis that see the same taps form a border class: numbered from 0 in order of
+ * position, below cr_conv_border_classes (some numbers may stay unused). The class of a pixel, the row of its
+ * border bias, is (class_d classes_h + class_h) classes_w + class_w. */
+int64_t cr_conv_border_class(const cr_conv_geometry *geometry, int axis, int64_t out);
+int64_t cr_conv_border_classes(const cr_conv_geometry *geometry, int axis);
+int64_t cr_conv_border_rows(const cr_conv_geometry *geometry);
+
+/* Fills the rows of cr_conv_args.border_bias: bias[o] + the sum of tap_sums[o][tap] over the taps inside, in
+ * double. For Conv(s x + t) with zero padding tap_sums[o][tap] = sum over i of W[o][i][tap] t[i]: the
+ * affine's shift as each output pixel sees it. tap_sums is [oc][kd][kh][kw]; bias is [oc] or NULL; channels
+ * past oc get 0. */
+void cr_conv_border_bias(const cr_conv_geometry *geometry, int lanes, const float *bias,
+                         const float *tap_sums, float *rows);
+
+/* ---- algorithms ---- */
 
 /* One algorithm. Rows stand in an ordered list; the cost model picks among those that accept.
  * All functions are pure; run() is called concurrently for disjoint task ranges with one workspace per
@@ -110,5 +115,9 @@ typedef struct cr_conv_algorithm {
     void (*run)(const cr_conv *conv, const cr_conv_args *args, int64_t task_begin, int64_t task_end,
                 void *workspace);
 } cr_conv_algorithm;
+
+/* Plain loops in double for every layout, geometry and option: the judge of the others and the last of every
+ * list. */
+extern const cr_conv_algorithm cr_conv_reference;
 
 #endif

@@ -1,0 +1,88 @@
+#ifndef CREASE_RUNTIME_KERNELS_VEC_MATH_TMPL_H
+#define CREASE_RUNTIME_KERNELS_VEC_MATH_TMPL_H
+
+/* exp, tanh, sigmoid and erf of a vector; see vec_tmpl.h. NaN gives NaN. Accuracy is held by the tests over
+ * every exponent. The polynomials are weighted minimax fits over the stated intervals, rounded to float. */
+
+#include "runtime/kernels/vec_tmpl.h"
+
+/* x = n log 2 + r with |r| <= log(2) / 2, n in the low bits of the result, expm1(r) in *fraction.
+ * |x| < 2^21. Adding 1.5 2^23 rounds to an integer that then stands in the low bits of the float. */
+CR_INLINE cr_ivec cr_exp_reduce(cr_vec x, cr_vec *fraction) {
+    const float magic = 0x1.8p23f, log2e = 0x1.715476p0f;
+    const float ln2_high = 0x1.63p-1f, ln2_low = -0x1.bd0106p-13f; /* n ln2_high is exact */
+    const cr_vec shifted = cr_fma(x, cr_broadcast(log2e), cr_broadcast(magic));
+    const cr_vec n = shifted - magic;
+    const cr_vec r = cr_fma(n, cr_broadcast(-ln2_low), cr_fma(n, cr_broadcast(-ln2_high), x));
+    cr_vec p = cr_broadcast(0x1.6db426p-10f);
+    p = cr_fma(p, r, cr_broadcast(0x1.123b56p-7f));
+    p = cr_fma(p, r, cr_broadcast(0x1.55545ep-5f));
+    p = cr_fma(p, r, cr_broadcast(0x1.55548ep-3f));
+    p = cr_fma(p, r, cr_broadcast(0.5f));
+    *fraction = cr_fma(p, r * r, r);
+    return (cr_ivec)shifted - 0x4b400000; /* the bits of 1.5 2^23 */
+}
+
+/* 2^n for n in [-126, 127]. */
+CR_INLINE cr_vec cr_exp2_int(cr_ivec n) {
+    return (cr_vec)((n + 127) << 23);
+}
+
+/* e^x within 2 ulp; 0 and infinity beyond the range of float, gradual underflow where the processor has it
+ * on. */
+CR_INLINE cr_vec cr_exp(cr_vec x) {
+    cr_vec fraction;
+    const cr_ivec n = cr_exp_reduce(cr_clamp(x, cr_broadcast(-105), cr_broadcast(90)), &fraction);
+    const cr_ivec half = n >> 1; /* 2^n itself may be beyond the range */
+    return (1 + fraction) * cr_exp2_int(half) * cr_exp2_int(n - half);
+}
+
+/* e^x - 1 within 2 ulp for x <= 0. */
+CR_INLINE cr_vec cr_expm1_negative(cr_vec x) {
+    cr_vec fraction;
+    const cr_vec scale = cr_exp2_int(cr_exp_reduce(cr_max(cr_broadcast(-30), x), &fraction));
+    return cr_fma(scale, fraction, scale - 1);
+}
+
+/* 1 / (1 + e^-x) within 3 ulp, down to the smallest normal number. */
+CR_INLINE cr_vec cr_sigmoid(cr_vec x) {
+    return 1 / (1 + cr_exp(-x));
+}
+
+/* Within 3 ulp. */
+CR_INLINE cr_vec cr_tanh(cr_vec x) {
+    const cr_vec size = cr_abs(x), square = x * x;
+    cr_vec p = cr_broadcast(-0x1.76abe4p-8f); /* (tanh(x) - x) / x^3 for |x| < 0.625 */
+    p = cr_fma(p, square, cr_broadcast(0x1.5256cap-6f));
+    p = cr_fma(p, square, cr_broadcast(-0x1.b84446p-5f));
+    p = cr_fma(p, square, cr_broadcast(0x1.110768p-3f));
+    p = cr_fma(p, square, cr_broadcast(-0x1.555534p-2f));
+    const cr_vec near = cr_fma(p * square, x, x);
+    const cr_vec far = cr_copysign(1 - 2 / (1 + cr_exp(size + size)), x);
+    return cr_select(cr_less(size, cr_broadcast(0.625f)), near, far);
+}
+
+/* Within 3 ulp. */
+CR_INLINE cr_vec cr_erf(cr_vec x) {
+    const cr_vec size = cr_min(cr_broadcast(4), cr_abs(x)), square = x * x;
+    cr_vec p = cr_broadcast(0x1.4ae4c8p-14f); /* erf(x) / x - 1 for |x| < 1 */
+    p = cr_fma(p, square, cr_broadcast(-0x1.a485eap-11f));
+    p = cr_fma(p, square, cr_broadcast(0x1.5419f4p-8f));
+    p = cr_fma(p, square, cr_broadcast(-0x1.b7fbb4p-6f));
+    p = cr_fma(p, square, cr_broadcast(0x1.ce2d20p-4f));
+    p = cr_fma(p, square, cr_broadcast(-0x1.81273ep-2f));
+    p = cr_fma(p, square, cr_broadcast(0x1.06eba8p-3f));
+    const cr_vec near = cr_fma(p, x, x);
+    cr_vec q =
+        cr_broadcast(0x1.a6160ep-17f); /* -log(1 - erf(x)) / x for 1 <= |x| <= 4, where erf rounds to 1 */
+    q = cr_fma(q, size, cr_broadcast(-0x1.60ad72p-12f));
+    q = cr_fma(q, size, cr_broadcast(0x1.e4a9f8p-9f));
+    q = cr_fma(q, size, cr_broadcast(-0x1.873d32p-6f));
+    q = cr_fma(q, size, cr_broadcast(0x1.b3b4cep-4f));
+    q = cr_fma(q, size, cr_broadcast(0x1.4527acp-1f));
+    q = cr_fma(q, size, cr_broadcast(0x1.20f074p0f));
+    const cr_vec far = cr_copysign(1 - cr_exp(-size * q), x);
+    return cr_select(cr_less(size, cr_broadcast(1)), near, far);
+}
+
+#endif

@@ -1,0 +1,22 @@
+/* What vec_tmpl.h needs from AVX-512: masks in mask registers, and max and min in one instruction, which the
+ * compilers may not form from comparisons because of NaN. */
+#include <immintrin.h>
+
+typedef __mmask16 cr_mask;
+
+CR_INLINE cr_mask cr_less(cr_vec a, cr_vec b) {
+    return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
+}
+
+CR_INLINE cr_vec cr_select(cr_mask mask, cr_vec yes, cr_vec no) {
+    return _mm512_mask_blend_ps(mask, no, yes);
+}
+
+/* The larger, the smaller; b if either is NaN. */
+CR_INLINE cr_vec cr_max(cr_vec a, cr_vec b) {
+    return _mm512_max_ps(a, b);
+}
+
+CR_INLINE cr_vec cr_min(cr_vec a, cr_vec b) {
+    return _mm512_min_ps(a, b);
+}

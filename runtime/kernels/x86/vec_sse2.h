@@ -1,0 +1,12 @@
+/* What vec_tmpl.h needs from SSE2: max and min in one instruction, which the compilers may not form from
+ * comparisons because of NaN. */
+#include <emmintrin.h>
+
+/* The larger, the smaller; b if either is NaN. */
+CR_INLINE cr_vec cr_max(cr_vec a, cr_vec b) {
+    return _mm_max_ps(a, b);
+}
+
+CR_INLINE cr_vec cr_min(cr_vec a, cr_vec b) {
+    return _mm_min_ps(a, b);
+}
