@@ -1,0 +1,220 @@
+#include "runtime/api/session.h"
+#include "passes/lower.h"
+#include "runtime/graph/edit.h"
+
+#include <string.h>
+
+/* ---- making ---- */
+
+/* What the session runs: the model folded when asked for, then lowered (never visible outside, so that it may hold
+ * operators of crease's own). */
+static crease_status optimize(crease_session *s, const crease_options *o) {
+    crease_model *folded = NULL;
+    if (o->fold) {
+        crease_fold_options fold;
+        crease_fold_options_init(&fold);
+        fold.assume_const = o->assume_const;
+        CR_TRY(crease_fold(s->model, &fold, &folded, &s->report));
+    }
+    cr_model *ir;
+    crease_status status = cr_model_clone(folded ? folded->ir : s->model->ir, s->heap, &ir);
+    crease_model_free(folded);
+    CR_TRY(status);
+    cr_lower_settings settings = {.keep_all = o->keep_all, .plain_layout = o->plain_layout};
+    status = cr_lower(ir, &settings);
+    if (status != CREASE_OK) {
+        cr_model_destroy(ir);
+        return status;
+    }
+    return cr_model_publish(ir, &s->optimized);
+}
+
+static crease_status build(crease_session *s, const crease_options *o) {
+    void *block;
+    CR_TRY(crease_model_check(s->model));
+    CR_TRY(optimize(s, o));
+    CR_TRY(crease_model_check(s->optimized));
+    size_t n = (size_t)s->optimized->ir->graph->n_outputs;
+    CR_TRY(cr_alloc_zeroed(s->heap, n * sizeof *s->bindings, &block));
+    s->bindings = block;
+    cr_session_settings settings = {.heap = s->heap,
+                                    .threads = o->threads > 0 ? o->threads : cr_cpu_count(),
+                                    .exact = o->exact,
+                                    .keep_all = o->keep_all,
+                                    .convolution = o->convolution};
+    return cr_session_create(s->optimized->ir, &settings, &s->exec);
+}
+
+crease_status crease_session_create(crease_model *model, const crease_options *options, crease_session **session) {
+    void *block;
+    if (!model || !session)
+        return cr_fail(CREASE_ERROR_ARGUMENT, "crease_session_create: model and session must not be NULL");
+    *session = NULL;
+    crease_options o = cr_options_of(options);
+    cr_heap *heap;
+    CR_TRY(cr_heap_create(o.allocator, o.memory_limit_bytes, &heap));
+    crease_status status = cr_alloc_zeroed(heap, sizeof(crease_session), &block);
+    if (status != CREASE_OK) {
+        cr_heap_release(heap);
+        return status;
+    }
+    crease_session *s = block;
+    s->heap = heap;
+    s->model = crease_model_retain(model);
+    status = build(s, &o);
+    if (status == CREASE_OK)
+        *session = s;
+    else
+        crease_session_free(s);
+    return status;
+}
+
+void crease_session_free(crease_session *session) {
+    if (!session)
+        return;
+    cr_heap *heap = session->heap;
+    cr_session_destroy(session->exec);
+    crease_fold_report_free(session->report);
+    crease_model_free(session->optimized);
+    crease_model_free(session->model);
+    cr_free(heap, session->bindings);
+    cr_free(heap, session);
+    cr_heap_release(heap);
+}
+
+/* ---- inputs and outputs ---- */
+
+static crease_status find_input(const crease_session *session, const char *name, int *index) {
+    const cr_graph *graph = session->optimized->ir->graph;
+    if (!name && session->optimized->n_inputs == 1)
+        name = session->optimized->inputs[0]->name;
+    if (!name)
+        return cr_fail(CREASE_ERROR_ARGUMENT, "the model has %zu inputs: one must be named", session->optimized->n_inputs);
+    for (*index = 0; *index < graph->n_inputs; ++*index)
+        if (strcmp(graph->inputs[*index]->name, name) == 0)
+            return CREASE_OK;
+    return cr_fail(CREASE_ERROR_ARGUMENT, "the model has no input '%s'", name);
+}
+
+static crease_status set_input(crease_session *session, const char *name, crease_dtype dtype, int rank,
+                               const int64_t *dims, const void *data, bool bind) {
+    int index;
+    if (!session || (rank > 0 && !dims))
+        return cr_fail(CREASE_ERROR_ARGUMENT, "crease_session_set_input: session and dims must not be NULL");
+    CR_TRY(find_input(session, name, &index));
+    bool empty = false;
+    for (int i = 0; i < rank; i++)
+        empty |= dims[i] == 0;
+    if (!data && !empty)
+        return cr_fail(CREASE_ERROR_ARGUMENT, "input '%s': data must not be NULL", name ? name : "");
+    return cr_session_input(session->exec, index, dtype, rank, dims, data, bind);
+}
+
+crease_status crease_session_set_input(crease_session *session, const char *name, crease_dtype dtype, int rank,
+                                       const int64_t *dims, const void *data) {
+    return set_input(session, name, dtype, rank, dims, data, false);
+}
+
+crease_status crease_session_bind_input(crease_session *session, const char *name, crease_dtype dtype, int rank,
+                                        const int64_t *dims, const void *data) {
+    return set_input(session, name, dtype, rank, dims, data, true);
+}
+
+crease_status crease_session_bind_output(crease_session *session, const char *name, void *data, size_t bytes) {
+    if (!session)
+        return cr_fail(CREASE_ERROR_ARGUMENT, "crease_session_bind_output: session must not be NULL");
+    const cr_graph *graph = session->optimized->ir->graph;
+    if (!name && graph->n_outputs != 1)
+        return cr_fail(CREASE_ERROR_ARGUMENT, "the model has %d outputs: one must be named", graph->n_outputs);
+    for (int i = 0; i < graph->n_outputs; i++)
+        if (!name || strcmp(graph->outputs[i]->name, name) == 0) {
+            session->bindings[i] = (struct cr_binding){data, bytes};
+            return CREASE_OK;
+        }
+    return cr_fail(CREASE_ERROR_ARGUMENT, "the model has no output '%s'", name);
+}
+
+static crease_status copy_to_bindings(crease_session *session) {
+    for (size_t i = 0; i < crease_model_n_outputs(session->optimized); i++) {
+        crease_tensor tensor = {.struct_size = sizeof tensor};
+        if (!session->bindings[i].data)
+            continue;
+        CR_TRY(crease_session_output(session, i, &tensor));
+        if (tensor.bytes > session->bindings[i].bytes)
+            return cr_fail(CREASE_ERROR_ARGUMENT, "output '%s' needs %zu bytes, the memory bound has %zu", tensor.name,
+                           tensor.bytes, session->bindings[i].bytes);
+        memcpy(session->bindings[i].data, tensor.data, tensor.bytes);
+    }
+    return CREASE_OK;
+}
+
+crease_status crease_session_run(crease_session *session) {
+    if (!session)
+        return cr_fail(CREASE_ERROR_ARGUMENT, "crease_session_run: session must not be NULL");
+    CR_TRY(cr_session_run(session->exec));
+    return copy_to_bindings(session);
+}
+
+static crease_status view(const crease_session *session, const cr_value *value, crease_tensor *tensor) {
+    const cr_tensor *t = cr_session_value(session->exec, value);
+    size_t bytes;
+    if (!t || t->lanes || !cr_tensor_bytes(t->dtype, 0, &t->shape, &bytes))
+        return cr_fail(CREASE_ERROR_ARGUMENT, "'%s' has no contents: the session has not run, or does not keep it",
+                       value->name);
+    *tensor = (crease_tensor){tensor->struct_size, value->name, t->dtype, t->shape.rank, t->shape.dims, t->data, bytes};
+    return CREASE_OK;
+}
+
+crease_status crease_session_output(crease_session *session, size_t index, crease_tensor *tensor) {
+    if (!session || !tensor || index >= crease_model_n_outputs(session->optimized))
+        return cr_fail(CREASE_ERROR_ARGUMENT, "crease_session_output: there is no output %zu", index);
+    return view(session, session->optimized->ir->graph->outputs[index], tensor);
+}
+
+crease_status crease_session_peek(crease_session *session, const char *name, crease_tensor *tensor) {
+    if (!session || !name || !tensor)
+        return cr_fail(CREASE_ERROR_ARGUMENT, "crease_session_peek: nothing may be NULL");
+    const cr_model *ir = session->optimized->ir;
+    for (int i = 0; i < ir->n_values; i++)
+        if (strcmp(ir->values[i]->name, name) == 0 && (ir->values[i]->producer || ir->values[i]->constant ||
+                                                      ir->values[i]->is_input))
+            return view(session, ir->values[i], tensor);
+    return cr_fail(CREASE_ERROR_ARGUMENT, "the model has no tensor '%s', or optimisation removed it", name);
+}
+
+void crease_session_cancel(crease_session *session) {
+    if (session)
+        cr_session_cancel(session->exec);
+}
+
+void crease_session_get_memory(const crease_session *session, crease_memory *memory) {
+    const cr_plan *plan = cr_session_plan(session->exec);
+    *memory = (crease_memory){.struct_size = memory->struct_size,
+                              .weight_bytes = cr_session_weight_bytes(session->exec),
+                              .arena_bytes = plan ? plan->slab_bytes + plan->scratch_bytes : 0,
+                              .peak_bytes = cr_heap_peak(session->heap)};
+}
+
+const crease_fold_report *crease_session_fold_report(const crease_session *session) {
+    return session->report;
+}
+
+/* ---- profiles ---- */
+
+void crease_session_profile(crease_session *session, bool on) {
+    cr_session_profile(session->exec, on);
+}
+
+size_t crease_session_n_steps(const crease_session *session) {
+    const cr_plan *plan = cr_session_plan(session->exec);
+    return plan ? (size_t)plan->n_steps : 0;
+}
+
+bool crease_session_step_at(const crease_session *session, size_t index, crease_step *step) {
+    if (index >= crease_session_n_steps(session))
+        return false;
+    const cr_step *s = &cr_session_plan(session->exec)->steps[index];
+    *step = (crease_step){step->struct_size, s->node->name, s->node->op_type, s->algorithm, s->note,
+                          s->macs,           s->n_runs,     s->seconds};
+    return true;
+}
