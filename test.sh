@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Packages, build, every test. Usage: ./test.sh [SUITE...]; suites: style unit cli conformance models install asan clang
+set -u
+cd "$(dirname "$0")" || exit 2
+. .ci/packages.sh
+crease_install "${crease_build_packages[@]}" "${crease_test_packages[@]}" || exit 2
+
+suites=("$@")
+[ ${#suites[@]} -eq 0 ] && suites=(style unit cli conformance models install clang asan)
+passed=0 failed=0
+
+step() { # name, command...
+    local name=$1 log
+    shift
+    log=$(mktemp)
+    printf '== %s\n' "$name"
+    if "$@" >"$log" 2>&1; then
+        passed=$((passed + 1))
+        tail -n 2 "$log"
+    else
+        failed=$((failed + 1))
+        tail -n 40 "$log"
+        printf 'FAILED: %s\n' "$name"
+    fi
+    rm -f "$log"
+}
+
+build() { cmake --preset "$1" -B "build/$1" && cmake --build "build/$1"; }
+need_release() { [ -n "${release_built:-}" ] || { release_built=1; step "build: release" build release; }; }
+
+suite_style() {
+    step "style: floors" bash tests/floors.sh
+    step "style: clang-format" bash -c "git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror"
+    step "style: cppcheck" bash -c "git ls-files '*.c' ':!tests' | grep -v tmpl | xargs cppcheck -q -j2 --std=c11 \
+        --enable=warning,portability --inline-suppr --error-exitcode=1 -I. \
+        --suppress=missingInclude --suppress=internalAstError --suppress=normalCheckLevelMaxBranches"
+}
+suite_unit() {
+    step "build: test" build test
+    step "unit" ctest --test-dir build/test --output-on-failure -j2
+}
+suite_cli() {
+    need_release
+    for script in tests/cli/*.sh; do step "cli: $(basename "$script")" bash "$script" "$PWD/build/release/crease"; done
+}
+suite_conformance() {
+    need_release
+    for cpu in "" plain; do
+        for fold in "" --no-fold; do
+            step "conformance: public operator tests ${cpu:-best kernels} $fold" env ${cpu:+CREASE_CPU=$cpu} \
+                python3 tests/conformance/run.py build/release/crease $fold
+        done
+    done
+}
+suite_models() {
+    need_release
+    step "models: trained network" python3 tests/models/accuracy.py build/release/crease
+    step "models: demo networks" python3 tests/models/demo.py build/release/crease
+}
+suite_install() {
+    need_release
+    step "install: consumers" bash tests/install/run.sh build/release
+}
+suite_clang() {
+    step "build: clang" bash -c "CC=clang cmake --preset release -B build/clang && cmake --build build/clang"
+}
+suite_asan() {
+    step "build: asan" build asan
+    step "asan: unit" ctest --test-dir build/asan --output-on-failure -j2
+    step "asan: conformance" python3 tests/conformance/run.py build/asan/crease
+    for script in tests/cli/*.sh; do step "asan: $(basename "$script")" bash "$script" "$PWD/build/asan/crease"; done
+}
+
+for suite in "${suites[@]}"; do
+    declare -F "suite_$suite" >/dev/null || { echo "test.sh: unknown suite '$suite'" >&2; exit 2; }
+    "suite_$suite"
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

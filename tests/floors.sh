@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Hold every #include "..." against the floors of docs/architecture.md. Prints the offenders; exits 1 if there are any.
+cd "$(dirname "$0")/.." || exit 2
+
+allowed() { # room of the includer, included path
+    case "$1" in
+    include) false ;;
+    runtime/base) [[ $2 =~ ^(include|runtime/base)/ ]] ;;
+    runtime/graph) [[ $2 =~ ^(include|runtime/base|runtime/graph)/ ]] ;;
+    runtime/kernels) [[ $2 =~ ^(include|runtime/base|runtime/kernels)/ ]] ;;
+    runtime/ops) [[ $2 =~ ^(include|runtime/(base|graph|kernels|ops))/ ]] ;;
+    runtime/exec) [[ $2 =~ ^(include|runtime/(base|graph|kernels|ops|exec))/ ]] ;;
+    proto) [[ $2 =~ ^(include|runtime/(base|graph)|proto)/ || $2 == onnx.pb-c.h ]] ;;
+    passes) [[ $2 =~ ^(include|runtime/(base|graph|ops)|passes)/ ]] ;;
+    runtime/api) [[ $2 =~ ^(include|runtime|proto|passes)/ ]] ;;
+    models) [[ $2 =~ ^(include|runtime/(base|graph|ops|api)|models)/ ]] ;;
+    cli) [[ $2 =~ ^(include|cli)/ || $2 == models/demo.h ]] ;;
+    examples) [[ $2 =~ ^include/ ]] ;;
+    bench) [[ $2 =~ ^(include|runtime/(base|kernels)|bench)/ ]] ;;
+    *) true ;;
+    esac
+}
+
+status=0
+while IFS=: read -r file included; do
+    case "$file" in runtime/*) room=$(cut -d/ -f1-2 <<<"$file") ;; *) room=${file%%/*} ;; esac
+    if ! allowed "$room" "$included"; then
+        echo "$file includes $included"
+        status=1
+    fi
+done < <(git ls-files '*.c' '*.h' | xargs grep -H '^#include "' | sed -E 's/^([^:]*):#include "([^"]*)".*/\1:\2/')
+
+# What is spoken outside the library is spoken in one place each.
+for rule in 'protobuf-c/:^proto/' 'immintrin.h:^runtime/kernels/(x86/|vec)' 'arm_neon.h:^runtime/kernels/(arm/|vec)'; do
+    found=$(git grep -lE "#include <${rule%%:*}" -- '*.c' '*.h' | grep -vE "${rule#*:}|^tests/|^bench/")
+    [ -z "$found" ] || { echo "only ${rule#*:} may include ${rule%%:*}: $found"; status=1; }
+done
+exit $status
