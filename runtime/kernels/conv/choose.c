@@ -1,0 +1,70 @@
+#include <string.h>
+
+#include "runtime/kernels/conv/algorithms.h"
+
+#define DECLARE(suffix) extern const cr_conv_algorithm cr_conv_direct_##suffix, cr_conv_stem_##suffix;
+#define LIST(suffix)                                                                                         \
+    DECLARE(suffix)                                                                                          \
+    static const cr_conv_algorithm *const algorithms_##suffix[] = {                                          \
+        &cr_conv_direct_##suffix, &cr_conv_stem_##suffix, &cr_conv_reference, NULL};
+
+LIST(generic)
+#if defined __x86_64__ || defined __i386__
+LIST(avx2)
+LIST(avx512)
+#elif defined __aarch64__
+LIST(neon)
+#endif
+static const cr_conv_algorithm *const algorithms_plain[] = {&cr_conv_reference, NULL};
+
+int cr_conv_lanes(cr_isa isa) {
+    switch (isa) {
+    case CR_ISA_VECTOR:
+    case CR_ISA_NEON:
+        return 4;
+    case CR_ISA_AVX2:
+        return 8;
+    case CR_ISA_AVX512:
+        return 16;
+    case CR_ISA_PLAIN:
+        break;
+    }
+    return 0;
+}
+
+const cr_conv_algorithm *const *cr_conv_algorithms(cr_isa isa) {
+    switch (isa) {
+    case CR_ISA_VECTOR:
+        return algorithms_generic;
+#if defined __x86_64__ || defined __i386__
+    case CR_ISA_AVX2:
+        return algorithms_avx2;
+    case CR_ISA_AVX512:
+        return algorithms_avx512;
+#elif defined __aarch64__
+    case CR_ISA_NEON:
+        return algorithms_neon;
+#endif
+    default:
+        return algorithms_plain;
+    }
+}
+
+const cr_conv_algorithm *cr_conv_find(const cr_conv_algorithm *const *list, const char *name) {
+    for (; *list != NULL; list++)
+        if (strcmp((*list)->name, name) == 0)
+            return *list;
+    return NULL;
+}
+
+const cr_conv_algorithm *cr_conv_choose(const cr_conv_algorithm *const *list, const cr_conv *conv,
+                                        const char *forced) {
+    const cr_conv_algorithm *best = forced != NULL ? cr_conv_find(list, forced) : NULL;
+    if (best != NULL && best->refuses(conv) == NULL)
+        return best;
+    best = NULL;
+    for (; *list != NULL; list++)
+        if ((*list)->refuses(conv) == NULL && (best == NULL || (*list)->cost(conv) < best->cost(conv)))
+            best = *list;
+    return best;
+}

@@ -1,0 +1,265 @@
+#include "runtime/kernels/conv/direct.h"
+
+#include <string.h>
+
+/* Input of a chunk of tiles: it is read once for every output tile, so it is to stay in the second-level
+ * cache next to the weights that stream through it. */
+enum { CHUNK_BYTES = 512 * 1024 };
+
+static int64_t divide_up(int64_t a, int64_t b) {
+    return (a + b - 1) / b;
+}
+
+static int64_t min(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+static int64_t volume(const int64_t extents[CR_CONV_RANK]) {
+    return extents[CR_D] * extents[CR_H] * extents[CR_W];
+}
+
+/* ---- output channels ---- */
+
+cr_direct_span cr_direct_span_of(const cr_conv_geometry *g, const cr_direct_plan *plan, int64_t output_tile) {
+    const int64_t group_ic = g->ic / g->groups, group_oc = g->oc / g->groups;
+    const int64_t width = plan->tile_blocks * plan->kernels->lanes;
+    const int64_t first = output_tile * width, last = min(first + width, g->oc) - 1;
+    cr_direct_span span = {.begin = first / group_oc * group_ic, .end = (last / group_oc + 1) * group_ic};
+    span.first_block = span.begin / plan->in_lanes;
+    span.blocks = divide_up(span.end, plan->in_lanes) - span.first_block;
+    return span;
+}
+
+/* Vectors of weights that a pixel is multiplied by, counting the single block's want of loads: 15 of them
+ * feed 14 multiplications, where two blocks make of 16 loads 28. */
+static double span_work(const cr_conv_geometry *g, cr_direct_plan *plan, int64_t tile_blocks) {
+    double work = 0;
+    plan->tile_blocks = tile_blocks;
+    plan->output_tiles = divide_up(plan->out_blocks, tile_blocks);
+    plan->span_blocks = 0;
+    for (int64_t o = 0; o < plan->output_tiles; o++) {
+        const cr_direct_span span = cr_direct_span_of(g, plan, o);
+        const int64_t blocks = min(tile_blocks, plan->out_blocks - o * tile_blocks);
+        work += (double)(span.end - span.begin) * (blocks == 1 ? 1.3 : (double)blocks);
+        plan->span_blocks = span.blocks > plan->span_blocks ? span.blocks : plan->span_blocks;
+    }
+    return work;
+}
+
+/* Two blocks at a time, unless that doubles the zeros between groups. Returns the work of a tap and an output
+ * pixel. */
+static double plan_channels(const cr_conv *conv, const cr_direct_kernels *kernels, cr_direct_plan *plan) {
+    const cr_conv_geometry *g = &conv->geometry;
+    plan->kernels = kernels;
+    plan->in_lanes = conv->input_blocked ? kernels->lanes : 1;
+    plan->in_blocks = divide_up(g->ic, plan->in_lanes);
+    plan->out_blocks = divide_up(g->oc, kernels->lanes);
+    plan->taps = volume(g->kernel);
+    const double single = g->groups > 1 ? span_work(g, plan, 1) : 0;
+    double work = span_work(g, plan, CR_DIRECT_TILE_BLOCKS);
+    if (g->groups > 1 && single < work)
+        work = span_work(g, plan, 1);
+    plan->tile_weights = plan->span_blocks * plan->taps * plan->in_lanes * plan->tile_blocks * kernels->lanes;
+    return work;
+}
+
+/* ---- output pixels ---- */
+
+static bool is_pointwise(const cr_conv_geometry *g) {
+    for (int axis = 0; axis < CR_CONV_RANK; axis++)
+        if (g->kernel[axis] != 1 || g->stride[axis] != 1 || g->pad[axis] != 0 || g->in[axis] != g->out[axis])
+            return false;
+    return true;
+}
+
+static void flatten(cr_conv_geometry *g) {
+    g->in[CR_W] = g->out[CR_W] = volume(g->in);
+    g->in[CR_D] = g->in[CR_H] = g->out[CR_D] = g->out[CR_H] = 1;
+}
+
+static void plan_tiles(cr_direct_plan *plan) {
+    const cr_conv_geometry *g = &plan->geometry;
+    const int64_t pixels = plan->kernels->tile_pixels, height = g->out[CR_H], width = g->out[CR_W];
+    plan->columns = divide_up(width, pixels);
+    plan->tile_rows = width > 0 && plan->columns == 1 ? min(pixels / width, height) : 1;
+    plan->row_tiles = plan->tile_rows > 0 ? divide_up(height, plan->tile_rows) : 0;
+    plan->pixel_tiles = g->out[CR_D] * plan->row_tiles * plan->columns;
+}
+
+/* The share of the threads that have work, if the tasks of all images are dealt out evenly. */
+static double balance(const cr_conv *conv, const cr_direct_plan *plan, int64_t chunks) {
+    const int64_t tasks = conv->geometry.n * chunks * plan->output_tiles, threads = conv->threads;
+    const int64_t rounds = divide_up(tasks, threads) * threads,
+                  tiles = divide_up(plan->pixel_tiles, chunks) * chunks;
+    return (double)tasks / (double)rounds * (double)plan->pixel_tiles / (double)tiles;
+}
+
+/* As few chunks as the cache allows, since the weights stream anew for each, but enough to occupy the
+ * threads. */
+static void plan_chunks(const cr_conv *conv, cr_direct_plan *plan) {
+    const cr_conv_geometry *g = &plan->geometry;
+    const int64_t input_bytes = plan->in_blocks * plan->in_lanes * volume(g->in) * (int64_t)sizeof(float);
+    plan->chunks = min(divide_up(input_bytes, CHUNK_BYTES), plan->pixel_tiles);
+    if (plan->chunks < 1)
+        plan->chunks = 1;
+    if (conv->threads <= 1 || plan->pixel_tiles == 0)
+        return;
+    const int64_t most = min(plan->chunks + 8 * conv->threads, plan->pixel_tiles);
+    int64_t best = plan->chunks;
+    for (int64_t chunks = plan->chunks; chunks <= most && balance(conv, plan, best) < 0.88; chunks++)
+        if (balance(conv, plan, chunks) > balance(conv, plan, best))
+            best = chunks;
+    plan->chunks = best;
+}
+
+void cr_direct_make_plan(const cr_conv *conv, const cr_direct_kernels *kernels, cr_direct_plan *plan) {
+    plan_channels(conv, kernels, plan);
+    plan->geometry = conv->geometry;
+    if (is_pointwise(&plan->geometry))
+        flatten(&plan->geometry);
+    plan_tiles(plan);
+    plan_chunks(conv, plan);
+}
+
+/* [begin, end) of part i of n, cut into `parts` that differ by one at most. */
+static void cut(int64_t n, int64_t parts, int64_t i, int64_t *begin, int64_t *end) {
+    const int64_t size = n / parts, longer = n % parts;
+    *begin = i * size + min(i, longer);
+    *end = *begin + size + (i < longer);
+}
+
+static cr_direct_box one_tile_box(const cr_direct_plan *plan, int64_t tile) {
+    const int64_t column = tile % plan->columns, row = tile / plan->columns % plan->row_tiles;
+    cr_direct_box box;
+    box.begin[CR_D] = tile / plan->columns / plan->row_tiles;
+    box.end[CR_D] = box.begin[CR_D] + 1;
+    cut(plan->geometry.out[CR_H], plan->row_tiles, row, &box.begin[CR_H], &box.end[CR_H]);
+    cut(plan->geometry.out[CR_W], plan->columns, column, &box.begin[CR_W], &box.end[CR_W]);
+    return box;
+}
+
+/* Moves [*begin, *end) on to the next part; false after the last, with the first part in place. */
+static bool next_part(int64_t n, int64_t parts, int64_t *begin, int64_t *end) {
+    const bool more = *end < n;
+    const int64_t size = n / parts;
+    *begin = more ? *end : 0;
+    *end = *begin + size + (*begin < n % parts * (size + 1));
+    return more;
+}
+
+void cr_direct_next_tile(const cr_direct_plan *plan, cr_direct_box *tile) {
+    const int64_t *out = plan->geometry.out;
+    if (next_part(out[CR_W], plan->columns, &tile->begin[CR_W], &tile->end[CR_W]) ||
+        next_part(out[CR_H], plan->row_tiles, &tile->begin[CR_H], &tile->end[CR_H]))
+        return;
+    tile->begin[CR_D] = tile->end[CR_D]++;
+}
+
+/* An axis is whole as soon as the range spans more than one position of an outer axis. */
+cr_direct_box cr_direct_tile_box(const cr_direct_plan *plan, int64_t begin, int64_t end) {
+    cr_direct_box box = one_tile_box(plan, begin);
+    if (end - begin == 1)
+        return box;
+    const cr_direct_box last = one_tile_box(plan, end - 1);
+    bool whole = false;
+    for (int axis = CR_D; axis <= CR_W; axis++) {
+        const bool same = box.begin[axis] == last.begin[axis];
+        box.begin[axis] = whole ? 0 : box.begin[axis];
+        box.end[axis] = whole ? plan->geometry.out[axis] : last.end[axis];
+        whole = whole || !same;
+    }
+    return box;
+}
+
+cr_direct_box cr_direct_input_box(const cr_direct_plan *plan, const cr_direct_box *output) {
+    const cr_conv_geometry *g = &plan->geometry;
+    cr_direct_box box;
+    for (int axis = 0; axis < CR_CONV_RANK; axis++) {
+        const int64_t begin = output->begin[axis] * g->stride[axis] - g->pad[axis];
+        const int64_t end = (output->end[axis] - 1) * g->stride[axis] - g->pad[axis] +
+                            (g->kernel[axis] - 1) * g->dilation[axis] + 1;
+        box.begin[axis] = begin < 0 ? 0 : min(begin, g->in[axis]);
+        box.end[axis] = end < box.begin[axis] ? box.begin[axis] : min(end, g->in[axis]);
+    }
+    return box;
+}
+
+/* ---- the functions of the rows ---- */
+
+const char *cr_direct_refuses(const cr_conv *conv, const cr_direct_kernels *kernels) {
+    if (conv->lanes != kernels->lanes || !conv->input_blocked || !conv->output_blocked)
+        return "needs blocked input and output";
+    return NULL;
+}
+
+const char *cr_stem_refuses(const cr_conv *conv, const cr_direct_kernels *kernels) {
+    if (conv->lanes != kernels->lanes || conv->input_blocked || !conv->output_blocked)
+        return "needs plain input and blocked output";
+    if (conv->has_prologue)
+        return "has no prologue for plain input";
+    return NULL;
+}
+
+/* The share of padding among the taps of an axis is not computed. */
+static double taps_inside(const cr_conv_geometry *g, int axis) {
+    int64_t sum = 0;
+    for (int64_t tap = 0; tap < g->kernel[axis]; tap++) {
+        int64_t begin, end;
+        cr_conv_reach(g, axis, tap, &begin, &end);
+        sum += end - begin;
+    }
+    return (double)sum;
+}
+
+double cr_direct_cost(const cr_conv *conv, const cr_direct_kernels *kernels) {
+    cr_direct_plan plan;
+    const double work = plan_channels(conv, kernels, &plan);
+    plan.geometry = conv->geometry;
+    if (is_pointwise(&plan.geometry))
+        flatten(&plan.geometry);
+    const cr_conv_geometry *g = &plan.geometry;
+    const double n = (double)g->n,
+                 inside = taps_inside(g, CR_D) * taps_inside(g, CR_H) * taps_inside(g, CR_W);
+    return n * work * inside / 2;
+}
+
+size_t cr_direct_packed_bytes(const cr_conv *conv, const cr_direct_kernels *kernels) {
+    cr_direct_plan plan;
+    plan_channels(conv, kernels, &plan);
+    return (size_t)(plan.output_tiles * plan.tile_weights) * sizeof(float);
+}
+
+/* The weights of one output channel, `width` apart in the packed tile. They are read in their own order. */
+static void pack_channel(const cr_conv_geometry *g, const cr_direct_plan *plan, const cr_direct_span *span,
+                         int64_t width, const float *weights, int64_t o, float *packed) {
+    const int64_t group_ic = g->ic / g->groups, lanes = plan->in_lanes, taps = plan->taps;
+    const int64_t first = o / (g->oc / g->groups) * group_ic;
+    weights += o * group_ic * taps;
+    for (int64_t c = first; c < first + group_ic; c++) {
+        float *to = packed + ((c / lanes - span->first_block) * taps * lanes + c % lanes) * width;
+        for (int64_t t = 0; t < taps; t++)
+            to[t * lanes * width] = *weights++;
+    }
+}
+
+void cr_direct_pack(const cr_conv *conv, const cr_direct_kernels *kernels, const float *weights,
+                    float *packed) {
+    const cr_conv_geometry *g = &conv->geometry;
+    cr_direct_plan plan;
+    plan_channels(conv, kernels, &plan);
+    memset(packed, 0, cr_direct_packed_bytes(conv, kernels));
+    for (int64_t tile = 0; tile < plan.output_tiles; tile++, packed += plan.tile_weights) {
+        const cr_direct_span span = cr_direct_span_of(g, &plan, tile);
+        const int64_t block = tile * plan.tile_blocks,
+                      blocks = min(plan.tile_blocks, plan.out_blocks - block);
+        const int64_t width = blocks * kernels->lanes, first = block * kernels->lanes;
+        for (int64_t i = 0; i < width && first + i < g->oc; i++)
+            pack_channel(g, &plan, &span, width, weights, first + i, packed + i);
+    }
+}
+
+int64_t cr_direct_tasks(const cr_conv *conv, const cr_direct_kernels *kernels) {
+    cr_direct_plan plan;
+    cr_direct_make_plan(conv, kernels, &plan);
+    return conv->geometry.n * plan.chunks * plan.output_tiles;
+}

@@ -1,0 +1,118 @@
+#ifndef CREASE_RUNTIME_KERNELS_CONV_DIRECT_H
+#define CREASE_RUNTIME_KERNELS_CONV_DIRECT_H
+
+#include "runtime/kernels/conv/conv.h"
+
+/* Direct convolution into the blocked layout, from blocked ("direct") or plain input ("stem").
+ *
+ * The work is cut into tiles: up to tile_pixels neighbouring output pixels times one or two blocks of output
+ * channels, whose sums stay in registers while a tile function runs over input channels and taps,
+ * broadcasting inputs against vectors of weights. Taps that fall on padding are never computed: where the
+ * pixels of a tile see different taps, the taps are cut into passes, each a box of taps that reach the same
+ * pixels, and the sums wait in memory between passes.
+ *
+ * Packed weights: [output tile][input block][kd][kh][kw][lane of the input][lane of the output tile]. Groups
+ * are blocks on the diagonal: an output tile is multiplied by the input blocks that its groups read (its
+ * span), with zero weights between channels of different groups.
+ *
+ * Planning is plain C, shared by all instruction sets (direct.c, direct_run.c); what differs is a
+ * cr_direct_kernels. */
+
+enum { CR_DIRECT_MAX_PIXELS = 14, CR_DIRECT_MAX_LANES = 16, CR_DIRECT_TILE_BLOCKS = 2 };
+
+/* Where a tap reads and where its weights stand, in floats from those of the pass's first tap. */
+typedef struct cr_direct_tap {
+    ptrdiff_t input, weights;
+} cr_direct_tap;
+
+typedef struct cr_direct_pass {
+    const float *input;      /* first tap of pixel 0, lane 0 of the first block of the span */
+    const float *weights;    /* likewise */
+    const ptrdiff_t *pixels; /* floats from the input of pixel 0 to that of pixel i */
+    const ptrdiff_t *slots;  /* pixel i is pixel slots[i] of the tile */
+    const cr_direct_tap *taps;
+    int64_t n_taps;
+    int64_t input_blocks;
+    ptrdiff_t input_step, weights_step; /* floats from block to block */
+    int64_t lanes;                      /* that every tap reads of a block, from lane 0 on, but for: */
+    int64_t first_lane, last_lanes;     /* the first lane of the first block, the end of lanes in the last */
+
+    const float
+        *start; /* sums before the pass: slot s and output block b at start + s start_slot + b start_block */
+    ptrdiff_t start_slot; /* 0: all pixels start from the same, the bias */
+    ptrdiff_t start_block;
+    float *sums; /* sums after the pass, slot s and output block b at sums + (b tile_pixels + s) L; or NULL:
+                    finish */
+
+    /* To finish: y = min(max(sum + residual, low), high). Pixels and slots are the same then. */
+    float *output;         /* of pixel 0 */
+    const float *residual; /* likewise, or NULL */
+    ptrdiff_t output_block;
+    float low, high;
+} cr_direct_pass;
+
+typedef void cr_direct_tile(const cr_direct_pass *pass);
+
+/* What an instruction set contributes. */
+typedef struct cr_direct_kernels {
+    int lanes, tile_pixels;
+    cr_direct_tile *const (*tiles)[CR_DIRECT_TILE_BLOCKS]; /* [pixels - 1][output blocks - 1] */
+    /* Applies an epilogue (its bias apart) to n vectors of sums of one block, whose lane 0 is `channel`, and
+     * stores them at output + offset. Overwrites the sums. */
+    void (*finish)(const cr_epilogue *epilogue, float *sums, int64_t n, int64_t channel, int64_t offset,
+                   float *output);
+    /* to = act(scale x + shift) for n vectors of one block. */
+    void (*transform)(const cr_activation *act, const float *scale, const float *shift, const float *from,
+                      float *to, int64_t n, int64_t channel);
+} cr_direct_kernels;
+
+/* How a convolution is cut. Packing depends on the first part only. */
+typedef struct cr_direct_plan {
+    const cr_direct_kernels *kernels;
+    int64_t in_lanes; /* of an input block: L, or 1 for plain input */
+    int64_t in_blocks, out_blocks;
+    int64_t taps;
+    int64_t tile_blocks;  /* output blocks of a tile; the last tile may have fewer */
+    int64_t output_tiles; /* tiles over output channels */
+    int64_t span_blocks;  /* the widest span */
+    int64_t tile_weights; /* floats of packed weights from one output tile to the next */
+
+    cr_conv_geometry geometry;  /* with a pointwise convolution flattened to one row of pixels */
+    int64_t tile_rows;          /* whole rows in a tile; 1 where rows are cut */
+    int64_t row_tiles, columns; /* tiles of an output plane: down, and across */
+    int64_t pixel_tiles;        /* of an image */
+    int64_t chunks;             /* the pixel tiles of an image are cut evenly into as many */
+} cr_direct_plan;
+
+void cr_direct_make_plan(const cr_conv *conv, const cr_direct_kernels *kernels, cr_direct_plan *plan);
+
+/* The input channels that an output tile reads. */
+typedef struct cr_direct_span {
+    int64_t begin, end; /* channels */
+    int64_t first_block, blocks;
+} cr_direct_span;
+cr_direct_span cr_direct_span_of(const cr_conv_geometry *geometry, const cr_direct_plan *plan,
+                                 int64_t output_tile);
+
+/* The output pixels of tiles [begin, end), as the smallest box; and the input that they read. */
+typedef struct cr_direct_box {
+    int64_t begin[CR_CONV_RANK], end[CR_CONV_RANK];
+} cr_direct_box;
+cr_direct_box cr_direct_tile_box(const cr_direct_plan *plan, int64_t begin, int64_t end);
+void cr_direct_next_tile(const cr_direct_plan *plan,
+                         cr_direct_box *tile); /* box of one tile to that of the next */
+cr_direct_box cr_direct_input_box(const cr_direct_plan *plan, const cr_direct_box *output);
+
+/* What cr_conv_algorithm asks for. */
+const char *cr_direct_refuses(const cr_conv *conv, const cr_direct_kernels *kernels);
+const char *cr_stem_refuses(const cr_conv *conv, const cr_direct_kernels *kernels);
+double cr_direct_cost(const cr_conv *conv, const cr_direct_kernels *kernels);
+size_t cr_direct_packed_bytes(const cr_conv *conv, const cr_direct_kernels *kernels);
+void cr_direct_pack(const cr_conv *conv, const cr_direct_kernels *kernels, const float *weights,
+                    float *packed);
+size_t cr_direct_workspace_bytes(const cr_conv *conv, const cr_direct_kernels *kernels);
+int64_t cr_direct_tasks(const cr_conv *conv, const cr_direct_kernels *kernels);
+void cr_direct_run(const cr_conv *conv, const cr_direct_kernels *kernels, const cr_conv_args *args,
+                   int64_t task_begin, int64_t task_end, void *workspace);
+
+#endif

@@ -1,0 +1,195 @@
+/* The tile functions of direct convolution and the algorithm rows for one instruction set; see direct.h.
+ * Before including: CR_LANES, CR_SUFFIX and CR_TILE_PIXELS, the tallest tile whose accumulators (two vectors
+ * a pixel), two vectors of weights and a broadcast fit the registers. */
+#include "runtime/kernels/activation_tmpl.h"
+#include "runtime/kernels/conv/direct.h"
+
+_Static_assert(CR_TILE_PIXELS <= CR_DIRECT_MAX_PIXELS && CR_LANES <= CR_DIRECT_MAX_LANES,
+               "tiles are bounded");
+
+/* One input channel of one tap. All pixels share the offset x, so their addresses never change within a pass.
+ */
+CR_INLINE void tile_step(int pixels, int blocks, const float *const *input, ptrdiff_t x, const float *weights,
+                         cr_vec acc[][CR_DIRECT_TILE_BLOCKS]) {
+    cr_vec w[CR_DIRECT_TILE_BLOCKS];
+    CR_UNROLL
+    for (int b = 0; b < blocks; b++)
+        w[b] = cr_load(weights + b * CR_LANES);
+    CR_UNROLL
+    for (int i = 0; i < pixels; i++) {
+        const cr_vec v = cr_broadcast(input[i][x]);
+        CR_UNROLL
+        for (int b = 0; b < blocks; b++)
+            acc[i][b] = cr_fma(v, w[b], acc[i][b]);
+    }
+}
+
+CR_INLINE void tile_lanes(int pixels, int blocks, const float *const *input, ptrdiff_t x, int64_t lanes,
+                          const float *weights, cr_vec acc[][CR_DIRECT_TILE_BLOCKS]) {
+    const int step = blocks * CR_LANES;
+    for (; lanes >= 4; lanes -= 4, x += 4, weights += 4 * step) {
+        tile_step(pixels, blocks, input, x, weights, acc);
+        tile_step(pixels, blocks, input, x + 1, weights + step, acc);
+        tile_step(pixels, blocks, input, x + 2, weights + 2 * step, acc);
+        tile_step(pixels, blocks, input, x + 3, weights + 3 * step, acc);
+    }
+    for (; lanes > 0; lanes--, x++, weights += step)
+        tile_step(pixels, blocks, input, x, weights, acc);
+}
+
+CR_INLINE void tile_finish(int pixels, int blocks, const cr_direct_pass *pass,
+                           cr_vec acc[][CR_DIRECT_TILE_BLOCKS]) {
+    const cr_vec low = cr_broadcast(pass->low), high = cr_broadcast(pass->high);
+    if (pass->residual != NULL) {
+        CR_UNROLL
+        for (int i = 0; i < pixels; i++) {
+            CR_UNROLL
+            for (int b = 0; b < blocks; b++)
+                acc[i][b] += cr_load(pass->residual + b * pass->output_block + i * CR_LANES);
+        }
+    }
+    CR_UNROLL
+    for (int i = 0; i < pixels; i++) {
+        CR_UNROLL
+        for (int b = 0; b < blocks; b++)
+            cr_store(pass->output + b * pass->output_block + i * CR_LANES, cr_clamp(acc[i][b], low, high));
+    }
+}
+
+/* pixels and blocks are constants wherever this is inlined, so that the accumulators are registers. */
+CR_INLINE void tile_run(int pixels, int blocks, const cr_direct_pass *pass) {
+    cr_vec acc[CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS];
+    const float *input[CR_TILE_PIXELS];
+    CR_UNROLL
+    for (int i = 0; i < pixels; i++) {
+        input[i] = pass->input + pass->pixels[i];
+        CR_UNROLL
+        for (int b = 0; b < blocks; b++)
+            acc[i][b] = cr_load(pass->start + pass->slots[i] * pass->start_slot + b * pass->start_block);
+    }
+    for (int64_t c = 0; c < pass->input_blocks; c++) {
+        const int64_t first = c == 0 ? pass->first_lane : 0;
+        const int64_t lanes = (c == pass->input_blocks - 1 ? pass->last_lanes : pass->lanes) - first;
+        const float *weights = pass->weights + c * pass->weights_step + first * blocks * CR_LANES;
+        for (int64_t t = 0; t < pass->n_taps; t++)
+            tile_lanes(pixels, blocks, input, c * pass->input_step + pass->taps[t].input + first, lanes,
+                       weights + pass->taps[t].weights, acc);
+    }
+    if (pass->sums == NULL) {
+        tile_finish(pixels, blocks, pass, acc);
+        return;
+    }
+    CR_UNROLL
+    for (int i = 0; i < pixels; i++) {
+        CR_UNROLL
+        for (int b = 0; b < blocks; b++)
+            cr_store(pass->sums + (b * CR_TILE_PIXELS + pass->slots[i]) * CR_LANES, acc[i][b]);
+    }
+}
+
+#if CR_TILE_PIXELS == 14
+#define TILE_SIZES(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#elif CR_TILE_PIXELS == 8
+#define TILE_SIZES(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
+#elif CR_TILE_PIXELS == 6
+#define TILE_SIZES(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#else
+#error "CR_TILE_PIXELS: list the sizes of this tile"
+#endif
+
+#define TILE_DEFINE(pixels)                                                                                  \
+    static void tile_##pixels##x1(const cr_direct_pass *pass) {                                              \
+        tile_run(pixels, 1, pass);                                                                           \
+    }                                                                                                        \
+    static void tile_##pixels##x2(const cr_direct_pass *pass) {                                              \
+        tile_run(pixels, 2, pass);                                                                           \
+    }
+TILE_SIZES(TILE_DEFINE)
+
+#define TILE_ROW(pixels) {tile_##pixels##x1, tile_##pixels##x2},
+static cr_direct_tile *const tiles[CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS] = {TILE_SIZES(TILE_ROW)};
+
+static void finish(const cr_epilogue *epilogue, float *sums, int64_t n, int64_t channel, int64_t offset,
+                   float *output) {
+    output += offset;
+    if (epilogue->residual == NULL && epilogue->act_after.kind == CR_ACT_NONE) {
+        cr_activate_vectors(&epilogue->act, sums, output, n, channel);
+        return;
+    }
+    cr_activate_vectors(&epilogue->act, sums, sums, n, channel);
+    if (epilogue->residual != NULL)
+        for (int64_t i = 0; i < n * CR_LANES; i += CR_LANES)
+            cr_store(sums + i, cr_load(sums + i) + cr_load(epilogue->residual + offset + i));
+    cr_activate_vectors(&epilogue->act_after, sums, output, n, channel);
+}
+
+static void transform(const cr_activation *act, const float *scale, const float *shift, const float *from,
+                      float *to, int64_t n, int64_t channel) {
+    const cr_vec a = cr_load(scale), b = cr_load(shift);
+    if (act->kind == CR_ACT_RELU) { /* pre-activation networks: one pass instead of two */
+        for (int64_t i = 0; i < n * CR_LANES; i += CR_LANES)
+            cr_store(to + i, cr_max((cr_vec){0}, cr_fma(a, cr_load(from + i), b)));
+        return;
+    }
+    for (int64_t i = 0; i < n * CR_LANES; i += CR_LANES)
+        cr_store(to + i, cr_fma(a, cr_load(from + i), b));
+    if (act->kind != CR_ACT_NONE)
+        cr_activate_vectors(act, to, to, n, channel);
+}
+
+static const cr_direct_kernels kernels = {
+    .lanes = CR_LANES,
+    .tile_pixels = CR_TILE_PIXELS,
+    .tiles = tiles,
+    .finish = finish,
+    .transform = transform,
+};
+
+/* ---- the rows ---- */
+
+static const char *direct_refuses(const cr_conv *conv) {
+    return cr_direct_refuses(conv, &kernels);
+}
+
+static const char *stem_refuses(const cr_conv *conv) {
+    return cr_stem_refuses(conv, &kernels);
+}
+
+static double direct_cost(const cr_conv *conv) {
+    return cr_direct_cost(conv, &kernels);
+}
+
+static size_t direct_packed_bytes(const cr_conv *conv) {
+    return cr_direct_packed_bytes(conv, &kernels);
+}
+
+static void direct_pack(const cr_conv *conv, const float *weights, void *packed) {
+    cr_direct_pack(conv, &kernels, weights, packed);
+}
+
+static size_t direct_workspace_bytes(const cr_conv *conv) {
+    return cr_direct_workspace_bytes(conv, &kernels);
+}
+
+static int64_t direct_tasks(const cr_conv *conv) {
+    return cr_direct_tasks(conv, &kernels);
+}
+
+static void direct_run(const cr_conv *conv, const cr_conv_args *args, int64_t task_begin, int64_t task_end,
+                       void *workspace) {
+    cr_direct_run(conv, &kernels, args, task_begin, task_end, workspace);
+}
+
+#define DIRECT_ROW(variant)                                                                                  \
+    const cr_conv_algorithm CR_NAME(cr_conv_##variant) = {                                                   \
+        .name = #variant,                                                                                    \
+        .refuses = variant##_refuses,                                                                        \
+        .cost = direct_cost,                                                                                 \
+        .packed_bytes = direct_packed_bytes,                                                                 \
+        .pack = direct_pack,                                                                                 \
+        .workspace_bytes = direct_workspace_bytes,                                                           \
+        .tasks = direct_tasks,                                                                               \
+        .run = direct_run,                                                                                   \
+    };
+DIRECT_ROW(direct)
+DIRECT_ROW(stem)

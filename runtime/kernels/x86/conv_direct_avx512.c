@@ -1,0 +1,5 @@
+/* Direct convolution on AVX-512: 28 accumulators, two vectors of weights and a broadcast in 32 registers. */
+#define CR_LANES       16
+#define CR_SUFFIX      avx512
+#define CR_TILE_PIXELS 14
+#include "runtime/kernels/conv/direct_tmpl.h"
