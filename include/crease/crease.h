@@ -64,6 +64,10 @@ CREASE_API const char *crease_version(void);
  * Valid for the life of the process. */
 CREASE_API const char *crease_build_info(void);
 
+/* Two parts of it, for reports: the instruction set of the kernels, e.g. "avx512", and the BLAS and its core. */
+CREASE_API const char *crease_kernels_name(void);
+CREASE_API const char *crease_blas_name(void);
+
 /* ---- Types
  * ------------------------------------------------------------------------------------------------- */
 
@@ -104,7 +108,14 @@ CREASE_API const char *crease_dtype_name(crease_dtype dtype);
 /* Bits of one element; 0 for CREASE_UNDEFINED and CREASE_STRING. */
 CREASE_API size_t crease_dtype_bits(crease_dtype dtype);
 
-/* A dense row-major tensor. Who owns name, dims and data is said where the struct is used. */
+/* An element of type CREASE_STRING. */
+typedef struct crease_string {
+    const char *data; /* not zero-terminated */
+    size_t bytes;
+} crease_string;
+
+/* A dense row-major tensor. Who owns name, dims and data is said where the struct is used. Strings: data is
+ * an array of crease_string, and bytes is the size of that array. */
 typedef struct crease_tensor {
     size_t struct_size;
     const char *name;
@@ -217,6 +228,18 @@ typedef struct crease_problem {
 } crease_problem;
 CREASE_API size_t crease_model_n_problems(const crease_model *model);
 CREASE_API bool crease_model_problem_at(const crease_model *model, size_t index, crease_problem *problem);
+
+/* One behaviour of an operator that crease can run, valid in operator-set versions since..until of its domain.
+ * An operator whose meaning changed has several. Strings live as long as the process. */
+typedef struct crease_operator_info {
+    size_t struct_size;
+    const char *name;
+    const char *domain; /* "" is ONNX's own */
+    int since, until;   /* both included; until 0: the newest */
+    uint64_t types;     /* bit 1 << dtype for each element type of its main input; 0: said by the inputs */
+} crease_operator_info;
+CREASE_API size_t crease_n_operators(void);
+CREASE_API bool crease_operator_at(size_t index, crease_operator_info *info);
 
 /* Write the model as ONNX. A file is written beside the target and renamed, so that it is whole or not there.
  * The same model gives the same bytes. Fails with FILE, MEMORY. */

@@ -29,3 +29,31 @@ const char *crease_build_info(void) {
     pthread_once(&once, describe_build);
     return build_info;
 }
+
+const char *crease_kernels_name(void) {
+    return cr_isa_name(cr_cpu_isa());
+}
+
+const char *crease_blas_name(void) {
+    return cr_blas_description();
+}
+
+size_t crease_n_operators(void) {
+    size_t n = 0;
+    while (cr_op_at(n))
+        n++;
+    return n;
+}
+
+bool crease_operator_at(size_t index, crease_operator_info *info) {
+    const cr_op *op = cr_op_at(index);
+    if (!op)
+        return false;
+    *info = (crease_operator_info){.struct_size = info->struct_size,
+                                   .name = op->name,
+                                   .domain = op->domain ? op->domain : "",
+                                   .since = op->since,
+                                   .until = op->until,
+                                   .types = op->types};
+    return true;
+}
