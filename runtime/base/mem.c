@@ -264,6 +264,12 @@ crease_status cr_buffer_create(cr_heap *heap, size_t bytes, cr_buffer **buffer) 
     return status;
 }
 
+crease_status cr_buffer_adopt(cr_heap *heap, void *block, size_t bytes, cr_buffer **buffer) {
+    CR_TRY(cr_buffer_wrap(heap, block, bytes, NULL, NULL, buffer));
+    (*buffer)->owned = true;
+    return CREASE_OK;
+}
+
 cr_buffer *cr_buffer_retain(cr_buffer *buffer) {
     if (buffer)
         atomic_fetch_add(&buffer->references, 1);

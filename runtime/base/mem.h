@@ -58,6 +58,8 @@ crease_status cr_buffer_create(cr_heap *heap, size_t bytes, cr_buffer **buffer) 
 /* Wraps memory that `release(owner)` gives back when the last reference goes; release may be NULL. */
 crease_status cr_buffer_wrap(cr_heap *heap, void *data, size_t bytes, void (*release)(void *owner),
                              void *owner, cr_buffer **buffer) CREASE_MUST_TEST;
+/* Takes over a block of cr_alloc on the same heap, unless it fails. */
+CREASE_MUST_TEST crease_status cr_buffer_adopt(cr_heap *heap, void *block, size_t bytes, cr_buffer **buffer);
 cr_buffer *cr_buffer_retain(cr_buffer *buffer); /* NULL is fine */
 void cr_buffer_release(cr_buffer *buffer);      /* NULL is fine */
 void *cr_buffer_data(const cr_buffer *buffer);

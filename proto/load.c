@@ -1,0 +1,203 @@
+#define _GNU_SOURCE
+#include "proto/import.h"
+#include "proto/proto.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- protobuf-c's memory ---- */
+
+static void *allocate(void *heap, size_t bytes) {
+    void *block;
+    return cr_alloc(heap, bytes, &block) == CREASE_OK ? block : NULL;
+}
+
+static void release(void *heap, void *block) {
+    cr_free(heap, block);
+}
+
+ProtobufCAllocator cr_proto_allocator(cr_heap *heap) {
+    return (ProtobufCAllocator){allocate, release, heap};
+}
+
+/* ---- nesting: the parser recurses, so the depth of graphs within graphs is limited before it sees the bytes ---- */
+
+enum { MAX_DEPTH = 100 };
+enum message { NONE, MODEL, GRAPH, NODE, ATTRIBUTE };
+
+static enum message child(enum message parent, unsigned field) {
+    static const struct {
+        enum message parent;
+        unsigned field;
+        enum message child;
+    } edges[] = {{MODEL, 7, GRAPH}, {GRAPH, 1, NODE}, {NODE, 5, ATTRIBUTE}, {ATTRIBUTE, 6, GRAPH}, {ATTRIBUTE, 11, GRAPH}};
+    for (size_t i = 0; i < sizeof edges / sizeof *edges; i++)
+        if (edges[i].parent == parent && edges[i].field == field)
+            return edges[i].child;
+    return NONE;
+}
+
+static bool read_varint(const unsigned char **at, const unsigned char *end, uint64_t *value) {
+    *value = 0;
+    for (int shift = 0; shift < 64 && *at < end; shift += 7) {
+        unsigned char byte = *(*at)++;
+        *value |= (uint64_t)(byte & 127) << shift;
+        if (byte < 128)
+            return true;
+    }
+    return false;
+}
+
+/* Whether the bytes are well-formed down to `depth` levels. */
+static bool is_shallow(enum message message, const unsigned char *at, const unsigned char *end, int depth) {
+    uint64_t key, n;
+    if (depth == 0)
+        return false;
+    while (at < end) {
+        if (!read_varint(&at, end, &key))
+            return false;
+        switch (key & 7) {
+        case 0:
+            if (!read_varint(&at, end, &n))
+                return false;
+            break;
+        case 1:
+        case 5: {
+            size_t size = (key & 7) == 1 ? 8 : 4;
+            if ((size_t)(end - at) < size)
+                return false;
+            at += size;
+            break;
+        }
+        case 2: {
+            if (!read_varint(&at, end, &n) || n > (uint64_t)(end - at))
+                return false;
+            enum message inner = child(message, (unsigned)(key >> 3));
+            if (inner != NONE && !is_shallow(inner, at, at + n, depth - 1))
+                return false;
+            at += n;
+            break;
+        }
+        default:
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- from bytes ---- */
+
+static bool begins(const void *data, size_t bytes, const char *text) {
+    return bytes >= strlen(text) && memcmp(data, text, strlen(text)) == 0;
+}
+
+static crease_status sniff(const void *data, size_t bytes, const char *who) {
+    if (bytes == 0)
+        return cr_fail(CREASE_ERROR_MODEL, "%s: the file is empty", who);
+    if (begins(data, bytes, "version https://git-lfs"))
+        return cr_fail(CREASE_ERROR_MODEL, "%s: a Git LFS pointer, not the model itself: fetch it with git lfs pull", who);
+    if (begins(data, bytes, "<!DOCTYPE") || begins(data, bytes, "<html") || begins(data, bytes, "<!doctype"))
+        return cr_fail(CREASE_ERROR_MODEL, "%s: an HTML page, not an ONNX model", who);
+    if (!is_shallow(MODEL, data, (const unsigned char *)data + bytes, MAX_DEPTH))
+        return cr_fail(CREASE_ERROR_MODEL, "%s: not an ONNX model, or truncated", who);
+    return CREASE_OK;
+}
+
+static crease_status import_heads(cr_model *model, const CreaseOnnx__ModelProto *proto) {
+    model->ir_version = proto->ir_version;
+    model->model_version = proto->model_version;
+    CR_TRY(cr_arena_string(&model->arena, proto->producer_name, &model->producer_name));
+    CR_TRY(cr_arena_string(&model->arena, proto->producer_version, &model->producer_version));
+    CR_TRY(cr_arena_string(&model->arena, proto->domain, &model->domain));
+    CR_TRY(cr_arena_string(&model->arena, proto->doc_string, &model->doc));
+    for (size_t i = 0; i < proto->n_opset_import; i++) {
+        const char *domain = proto->opset_import[i]->domain ? proto->opset_import[i]->domain : "";
+        CR_TRY(cr_model_set_opset(model, strcmp(domain, "ai.onnx") == 0 ? "" : domain, proto->opset_import[i]->version));
+    }
+    if (proto->n_opset_import == 0) /* before IR version 3 there was only one operator set */
+        CR_TRY(cr_model_set_opset(model, "", 1));
+    for (size_t i = 0; i < proto->n_metadata_props; i++)
+        CR_TRY(cr_model_set_property(model, proto->metadata_props[i]->key ? proto->metadata_props[i]->key : "",
+                                     proto->metadata_props[i]->value));
+    return CREASE_OK;
+}
+
+static crease_status import_model(CreaseOnnx__ModelProto *proto, const char *who, const char *folder, bool assume_const,
+                                  cr_heap *heap, cr_model **model) {
+    if (!proto->graph)
+        return cr_fail(CREASE_ERROR_MODEL, "%s: not an ONNX model: it has no graph", who);
+    CR_TRY(cr_model_create(heap, model));
+    cr_import import = {*model, folder, assume_const};
+    crease_status status = import_heads(*model, proto);
+    if (status == CREASE_OK)
+        status = cr_import_graph(&import, proto->graph);
+    if (status != CREASE_OK) {
+        cr_model_destroy(*model);
+        *model = NULL;
+    }
+    return status;
+}
+
+static crease_status load(const void *data, size_t bytes, const char *who, const char *folder, bool assume_const,
+                          cr_heap *heap, cr_model **model) {
+    ProtobufCAllocator allocator = cr_proto_allocator(heap);
+    *model = NULL;
+    CR_TRY(sniff(data, bytes, who));
+    size_t used = cr_heap_used(heap);
+    CreaseOnnx__ModelProto *proto = crease_onnx__model_proto__unpack(&allocator, bytes, data);
+    if (!proto) {
+        (void)used;
+        return cr_fail(CREASE_ERROR_MODEL, "%s: not an ONNX model, or more than memory allows", who);
+    }
+    crease_status status = import_model(proto, who, folder, assume_const, heap, model);
+    crease_onnx__model_proto__free_unpacked(proto, &allocator);
+    return status;
+}
+
+crease_status cr_proto_load_memory(const void *data, size_t bytes, cr_heap *heap, bool assume_const, cr_model **model) {
+    return load(data, bytes, "model in memory", NULL, assume_const, heap, model);
+}
+
+/* ---- from a file ---- */
+
+static crease_status folder_of(const char *path, cr_heap *heap, char **folder) {
+    const char *slash = strrchr(path, '/');
+    size_t n = slash ? (size_t)(slash - path) + 1 : 1;
+    void *block;
+    CR_TRY(cr_alloc(heap, n + 1, &block));
+    memcpy(block, slash ? path : ".", n);
+    ((char *)block)[n] = 0;
+    *folder = block;
+    return CREASE_OK;
+}
+
+crease_status cr_proto_load_file(const char *path, cr_heap *heap, bool assume_const, cr_model **model) {
+    struct stat info;
+    *model = NULL;
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return cr_fail(CREASE_ERROR_FILE, "%s: %s", path, strerror(errno));
+    if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode)) {
+        close(file);
+        return cr_fail(CREASE_ERROR_FILE, "%s: not a regular file", path);
+    }
+    size_t bytes = (size_t)info.st_size;
+    void *data = bytes ? mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, file, 0) : NULL;
+    close(file);
+    if (data == MAP_FAILED)
+        return cr_fail(CREASE_ERROR_FILE, "%s: cannot be mapped: %s", path, strerror(errno));
+    char *folder;
+    crease_status status = folder_of(path, heap, &folder);
+    if (status == CREASE_OK) {
+        status = load(data, bytes, path, folder, assume_const, heap, model);
+        cr_free(heap, folder);
+    }
+    if (data)
+        munmap(data, bytes);
+    return status;
+}
