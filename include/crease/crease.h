@@ -64,7 +64,8 @@ CREASE_API const char *crease_version(void);
  * Valid for the life of the process. */
 CREASE_API const char *crease_build_info(void);
 
-/* Two parts of it, for reports: the instruction set of the kernels, e.g. "avx512", and the BLAS and its core. */
+/* Two parts of it, for reports: the instruction set of the kernels, e.g. "avx512", and the BLAS and its core.
+ */
 CREASE_API const char *crease_kernels_name(void);
 CREASE_API const char *crease_blas_name(void);
 
@@ -229,8 +230,8 @@ typedef struct crease_problem {
 CREASE_API size_t crease_model_n_problems(const crease_model *model);
 CREASE_API bool crease_model_problem_at(const crease_model *model, size_t index, crease_problem *problem);
 
-/* One behaviour of an operator that crease can run, valid in operator-set versions since..until of its domain.
- * An operator whose meaning changed has several. Strings live as long as the process. */
+/* One behaviour of an operator that crease can run, valid in operator-set versions since..until of its
+ * domain. An operator whose meaning changed has several. Strings live as long as the process. */
 typedef struct crease_operator_info {
     size_t struct_size;
     const char *name;
