@@ -1,0 +1,4 @@
+/* Depthwise convolution on NEON. */
+#define CR_LANES  4
+#define CR_SUFFIX neon
+#include "runtime/kernels/conv/depthwise_tmpl.h"

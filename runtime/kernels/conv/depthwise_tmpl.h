@@ -1,0 +1,275 @@
+/* The body of depthwise convolution for one instruction set; see conv/depthwise.h.
+ * Before including: CR_LANES (L below), CR_SUFFIX.
+ *
+ * Every output is one chain of multiply-adds in the order of the taps, however wide the run it was computed
+ * in. */
+#include "runtime/kernels/conv/depthwise.h"
+#include "runtime/kernels/conv/epilogue_clamp_tmpl.h"
+
+/* Runs of output pixels, in accumulators: twice the latency of a multiply-add in pixels keeps two units busy.
+ * They divide the usual widths (7, 14, 28, 56, 112) where the registers allow it. */
+#if CR_LANES == 16 || defined __aarch64__
+enum { LONG_RUN = 14, SHORT_RUN = 7 };
+#else
+enum { LONG_RUN = 8, SHORT_RUN = 4 };
+#endif
+
+/* An output row of one channel block: what all its runs share. Depth and height taps that fall into the
+ * padding are left out: line and weights stand at the first of z_taps x y_taps that remain, in column 0. */
+typedef struct depthwise_row {
+    const cr_conv_geometry *g;
+    const float *line, *weights;
+    int64_t z_taps, y_taps;
+    int64_t line_z_step, line_y_step, weights_z_step, weights_y_step; /* floats from a tap to the next */
+    cr_epilogue epilogue; /* its bias is that of the row's inner pixels */
+    cr_clamp_epilogue clamp;
+    const float *border; /* border bias of the row's first column class, or NULL */
+    int64_t channel;     /* first of the block */
+    int64_t offset;      /* of the row in the output, floats */
+    float *output;
+} depthwise_row;
+
+static const float zero_pixel[CR_LANES];
+
+CR_INLINE cr_vec input_pixel(const float *line, int64_t column, int64_t width, bool edge) {
+    const bool inside = !edge || (uint64_t)column < (uint64_t)width;
+    return cr_load(inside ? line + column * CR_LANES : zero_pixel);
+}
+
+/* acc[p] += the taps of one kernel row. Extents known when this is inlined: each input pixel is loaded once
+ * and given to every output that it touches. */
+CR_INLINE void add_taps_known(int run, int taps, int stride, bool edge, const float *line, int64_t column,
+                              int64_t width, const float *weights, cr_vec *acc) {
+    cr_vec w[8];
+    CR_UNROLL
+    for (int t = 0; t < taps; t++)
+        w[t] = cr_load(weights + t * CR_LANES);
+    CR_UNROLL
+    for (int j = 0; j < (run - 1) * stride + taps; j++) {
+        cr_vec x = input_pixel(line, column + j, width, edge);
+        CR_UNROLL
+        for (int t = 0; t < taps; t++)
+            if (j >= t && (j - t) % stride == 0 && (j - t) / stride < run)
+                acc[(j - t) / stride] = cr_fma(x, w[t], acc[(j - t) / stride]);
+    }
+}
+
+/* The same for any extents. */
+CR_INLINE void add_taps_any(int run, const cr_conv_geometry *g, bool edge, const float *line, int64_t column,
+                            const float *weights, cr_vec *acc) {
+    const int64_t stride = g->stride[CR_W], width = g->in[CR_W];
+    for (int64_t t = 0; t < g->kernel[CR_W]; t++, column += g->dilation[CR_W]) {
+        const cr_vec w = cr_load(weights + t * CR_LANES);
+        CR_UNROLL
+        for (int p = 0; p < run; p++)
+            acc[p] = cr_fma(input_pixel(line, column + p * stride, width, edge), w, acc[p]);
+    }
+}
+
+/* Stores pixels of which each may have a bias of its own. */
+static __attribute__((noinline)) void store_border_run(const float *sums, const depthwise_row *row, int64_t x,
+                                                       int used) {
+    const int64_t step = (row->g->oc + CR_LANES - 1) / CR_LANES * CR_LANES;
+    cr_epilogue epilogue = row->epilogue;
+    for (int p = 0; p < used; p++) {
+        epilogue.bias = row->border + cr_conv_border_class(row->g, CR_W, x + p) * step;
+        cr_store_epilogue(cr_load(sums + p * CR_LANES), &epilogue, row->channel,
+                          row->offset + (x + p) * CR_LANES, row->output);
+    }
+}
+
+CR_INLINE void store_run(int run, bool edge, const cr_vec *acc, const depthwise_row *row, int64_t x,
+                         int used) {
+    const int64_t offset = row->offset + x * CR_LANES;
+    const bool border = edge && row->border != NULL;
+    if (row->clamp.applies && !border && used == run) {
+        cr_store_clamped(run, acc, &row->clamp, row->channel, offset, row->output);
+        return;
+    }
+    float sums[LONG_RUN * CR_LANES];
+    CR_UNROLL
+    for (int p = 0; p < run; p++)
+        cr_store(sums + p * CR_LANES, acc[p]);
+    if (border)
+        store_border_run(sums, row, x, used);
+    else
+        cr_store_epilogue_vectors(sums, used, &row->epilogue, row->channel, offset, row->output);
+}
+
+/* Outputs [x, x + used) of a row; used < run only with edge. taps 0: extents by the geometry. */
+CR_INLINE void convolve_run(int run, int taps, int stride, bool edge, const depthwise_row *row, int64_t x,
+                            int used) {
+    const cr_conv_geometry *g = row->g;
+    const int64_t column = x * g->stride[CR_W] - g->pad[CR_W];
+    cr_vec acc[LONG_RUN];
+    CR_UNROLL
+    for (int p = 0; p < run; p++)
+        acc[p] = (cr_vec){0};
+    for (int64_t z = 0; z < row->z_taps; z++) {
+        const float *line = row->line + z * row->line_z_step,
+                    *weights = row->weights + z * row->weights_z_step;
+        for (int64_t y = row->y_taps; y > 0; y--, line += row->line_y_step, weights += row->weights_y_step) {
+            if (taps)
+                add_taps_known(run, taps, stride, edge, line, column, g->in[CR_W], weights, acc);
+            else
+                add_taps_any(run, g, edge, line, column, weights, acc);
+        }
+    }
+    store_run(run, edge, acc, row, x, used);
+}
+
+CR_INLINE void convolve_some(int run, int taps, int stride, const depthwise_row *row, int64_t x, int used) {
+    const cr_conv_geometry *g = row->g;
+    const int64_t first = x * g->stride[CR_W] - g->pad[CR_W];
+    const int64_t last = first + (run - 1) * g->stride[CR_W] + (g->kernel[CR_W] - 1) * g->dilation[CR_W];
+    if (used == run && first >= 0 && last < g->in[CR_W])
+        convolve_run(run, taps, stride, false, row, x, run);
+    else
+        convolve_run(run, taps, stride, true, row, x, used);
+}
+
+CR_INLINE void convolve_row(int taps, int stride, const depthwise_row *row) {
+    const int64_t width = row->g->out[CR_W];
+    int64_t x = 0;
+    for (; width - x > SHORT_RUN; x += LONG_RUN)
+        convolve_some(LONG_RUN, taps, stride, row, x, width - x < LONG_RUN ? (int)(width - x) : LONG_RUN);
+    if (x < width)
+        convolve_some(SHORT_RUN, taps, stride, row, x, (int)(width - x));
+}
+
+typedef void depthwise_row_function(const depthwise_row *row);
+
+#define DEPTHWISE_ROW(taps, stride)                                                                          \
+    static void depthwise_row_##taps##_##stride(const depthwise_row *row) {                                  \
+        convolve_row(taps, stride, row);                                                                     \
+    }
+DEPTHWISE_ROW(3, 1)
+DEPTHWISE_ROW(3, 2)
+DEPTHWISE_ROW(5, 1)
+DEPTHWISE_ROW(5, 2)
+DEPTHWISE_ROW(7, 1)
+DEPTHWISE_ROW(0, 0)
+
+static depthwise_row_function *choose_row(const cr_conv_geometry *g) {
+    static const struct {
+        int taps, stride;
+        depthwise_row_function *run;
+    } known[] = {
+        {3, 1, depthwise_row_3_1}, {3, 2, depthwise_row_3_2}, {5, 1, depthwise_row_5_1},
+        {5, 2, depthwise_row_5_2}, {7, 1, depthwise_row_7_1},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (g->kernel[CR_W] == known[i].taps && g->stride[CR_W] == known[i].stride && g->dilation[CR_W] == 1)
+            return known[i].run;
+    return depthwise_row_0_0;
+}
+
+/* cr_conv_taps without its divisions where all taps are inside. */
+static void row_taps(const cr_conv_geometry *g, int axis, int64_t out, int64_t *begin, int64_t *end) {
+    const int64_t first = out * g->stride[axis] - g->pad[axis];
+    *begin = 0;
+    *end = g->kernel[axis];
+    if (first < 0 || first + (g->kernel[axis] - 1) * g->dilation[axis] >= g->in[axis])
+        cr_conv_taps(g, axis, out, begin, end);
+}
+
+/* Points the row at its taps: row (z, y) of the input plane and of the [taps][L] weights. */
+static void place_row(depthwise_row *row, const float *plane, const float *weights, int64_t z, int64_t y) {
+    const cr_conv_geometry *g = row->g;
+    int64_t z_begin, z_end, y_begin, y_end;
+    row_taps(g, CR_D, z, &z_begin, &z_end);
+    row_taps(g, CR_H, y, &y_begin, &y_end);
+    row->z_taps = z_end > z_begin && y_end > y_begin ? z_end - z_begin : 0;
+    row->y_taps = y_end - y_begin;
+    if (row->z_taps == 0)
+        return;
+    const int64_t iz = z * g->stride[CR_D] - g->pad[CR_D] + z_begin * g->dilation[CR_D];
+    const int64_t iy = y * g->stride[CR_H] - g->pad[CR_H] + y_begin * g->dilation[CR_H];
+    row->line = plane + (iz * g->in[CR_H] + iy) * g->in[CR_W] * CR_LANES;
+    row->weights = weights + z_begin * row->weights_z_step + y_begin * row->weights_y_step;
+}
+
+/* The border bias of a row, and of its pixels that see all taps of the width. */
+static void place_border(depthwise_row *row, const float *border_bias, int64_t z, int64_t y) {
+    const cr_conv_geometry *g = row->g;
+    const int64_t step = (g->oc + CR_LANES - 1) / CR_LANES * CR_LANES;
+    const int64_t class_z = cr_conv_border_class(g, CR_D, z), class_y = cr_conv_border_class(g, CR_H, y);
+    const int64_t rows = class_z * cr_conv_border_classes(g, CR_H) + class_y;
+    row->border = border_bias + rows * cr_conv_border_classes(g, CR_W) * step;
+    int64_t begin, end; /* of the first column; the class counts how far the two have fallen together */
+    cr_conv_taps(g, CR_W, 0, &begin, &end);
+    row->epilogue.bias = row->clamp.bias = row->border + (begin + end - g->kernel[CR_W]) * step;
+}
+
+static void convolve_rows(depthwise_row *row, const float *border_bias, const float *plane,
+                          const float *weights, int64_t begin, int64_t end) {
+    if (begin == end)
+        return;
+    const cr_conv_geometry *g = row->g;
+    depthwise_row_function *const run = choose_row(g);
+    const int64_t plane_offset = row->offset;
+    row->line_y_step = g->dilation[CR_H] * g->in[CR_W] * CR_LANES;
+    row->line_z_step = g->dilation[CR_D] * g->in[CR_H] * g->in[CR_W] * CR_LANES;
+    row->weights_y_step = g->kernel[CR_W] * CR_LANES;
+    row->weights_z_step = g->kernel[CR_H] * row->weights_y_step;
+    int64_t z = begin / g->out[CR_H], y = begin % g->out[CR_H];
+    for (int64_t r = begin; r < end; r++, y++) {
+        if (y == g->out[CR_H]) {
+            y = 0;
+            z++;
+        }
+        place_row(row, plane, weights, z, y);
+        if (border_bias != NULL)
+            place_border(row, border_bias, z, y);
+        row->offset = plane_offset + r * g->out[CR_W] * CR_LANES;
+        run(row);
+    }
+}
+
+/* The input plane of an output block with each channel repeated for its outputs. */
+static const float *repeat_channels(const cr_conv *conv, const cr_depthwise_plan *plan, const float *input,
+                                    int64_t n, int64_t block, float *repeated) {
+    const cr_conv_geometry *g = &conv->geometry;
+    const int64_t pixels = g->in[CR_D] * g->in[CR_H] * g->in[CR_W];
+    for (int l = 0; l < CR_LANES; l++) {
+        const int64_t wanted = (block * CR_LANES + l) / plan->multiplier;
+        const int64_t channel = wanted < g->ic ? wanted : g->ic - 1;
+        const float *from = input + (n * plan->in_blocks + channel / CR_LANES) * pixels * CR_LANES;
+        for (int64_t i = 0; i < pixels; i++)
+            repeated[i * CR_LANES + l] = from[i * CR_LANES + channel % CR_LANES];
+    }
+    return repeated;
+}
+
+static void CR_NAME(depthwise_run)(const cr_conv *conv, const cr_conv_args *args, int64_t begin, int64_t end,
+                                   void *workspace) {
+    const cr_conv_geometry *g = &conv->geometry;
+    const int64_t in_plane = g->in[CR_D] * g->in[CR_H] * g->in[CR_W] * CR_LANES;
+    cr_depthwise_plan plan;
+    cr_depthwise_make_plan(conv, &plan);
+    for (int64_t task = begin; task < end; task++) {
+        const int64_t plane = task / plan.strips, strip = task % plan.strips;
+        const int64_t n = plane / plan.out_blocks, block = plane % plan.out_blocks;
+        depthwise_row row = {.g = g, .epilogue = *args->epilogue, .output = args->output};
+        row.clamp = cr_clamp_epilogue_of(args->epilogue);
+        row.channel = block * CR_LANES;
+        row.offset = plane * plan.rows * g->out[CR_W] * CR_LANES;
+        const float *weights = (const float *)args->packed + block * plan.taps * CR_LANES;
+        const float *input = args->input + plane * in_plane;
+        if (plan.multiplier > 1)
+            input = repeat_channels(conv, &plan, args->input, n, block, workspace);
+        convolve_rows(&row, args->border_bias, input, weights, plan.rows * strip / plan.strips,
+                      plan.rows * (strip + 1) / plan.strips);
+    }
+}
+
+const cr_conv_algorithm CR_NAME(cr_conv_depthwise) = {
+    .name = "depthwise",
+    .refuses = cr_depthwise_refuses,
+    .cost = cr_depthwise_cost,
+    .packed_bytes = cr_depthwise_packed_bytes,
+    .pack = cr_depthwise_pack,
+    .workspace_bytes = cr_depthwise_workspace_bytes,
+    .tasks = cr_depthwise_tasks,
+    .run = CR_NAME(depthwise_run),
+};

@@ -1,0 +1,4 @@
+/* Depthwise convolution on AVX2 and FMA. */
+#define CR_LANES  8
+#define CR_SUFFIX avx2
+#include "runtime/kernels/conv/depthwise_tmpl.h"
