@@ -1,0 +1,264 @@
+#include "runtime/ops/infer.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Element-wise operators of two or more inputs with ONNX broadcasting (Add, Sub, Mul, Div, Pow, Max, Min, Sum, Mean, PRelu). */
+enum { ADD, SUB, MUL, DIV, POW, MAX, MIN, SUM, MEAN, PRELU };
+
+typedef struct pair_job {
+    int op;
+    const cr_tensor *a, *b;
+    cr_tensor *y;
+    int64_t stride_a[CR_MAX_RANK], stride_b[CR_MAX_RANK]; /* elements; 0 where an extent of 1 repeats */
+} pair_job;
+
+/* Until opset 6, b aligned with a from `axis` on when broadcast = 1. */
+static crease_status align(const cr_node *node, int64_t opset, const cr_shape *a, cr_shape *b) {
+    int64_t broadcast = 0, axis;
+    if (opset >= 7 || strcmp(node->op_type, "PRelu") == 0 || a->rank < 0 || b->rank < 0)
+        return CREASE_OK;
+    CR_TRY(cr_attr_int(node, "broadcast", 0, &broadcast));
+    CR_TRY(cr_attr_int(node, "axis", a->rank - b->rank, &axis));
+    axis += axis < 0 ? a->rank : 0;
+    if (!broadcast || axis < 0 || axis + b->rank > a->rank)
+        return CREASE_OK;
+    while (b->rank < a->rank - axis)
+        b->dims[b->rank++] = 1;
+    return CREASE_OK;
+}
+
+static crease_status binary_infer(cr_infer *infer) {
+    char who[256];
+    CR_TRY(cr_infer_same(infer));
+    if (infer->op->variant != POW)
+        for (int i = 1; i < infer->n_in; i++)
+            CR_TRY(cr_infer_same_type(infer, 0, i));
+    for (int i = 1; i < infer->n_in; i++) {
+        CR_TRY(cr_infer_need(infer, i));
+        cr_shape b = infer->in[i]->shape;
+        CR_TRY(align(infer->node, infer->opset, &infer->in[0]->shape, &b));
+        if (infer->op->variant == PRELU && b.rank == 1 && infer->in[0]->shape.rank > 1 && infer->opset < 7)
+            continue; /* one slope for each channel */
+        CR_TRY(cr_shape_broadcast(&infer->out[0].shape, &b, cr_node_print(infer->node, who, sizeof who),
+                                  &infer->out[0].shape));
+    }
+    return CREASE_OK;
+}
+
+static void strides_of(const cr_shape *part, const cr_shape *whole, int64_t *strides) {
+    int64_t stride = 1;
+    for (int d = 1; d <= whole->rank; d++) {
+        int64_t extent = d <= part->rank ? part->dims[part->rank - d] : 1;
+        strides[whole->rank - d] = extent == 1 ? 0 : stride;
+        stride *= extent;
+    }
+}
+
+#define POSITION(expression)                                                                                          \
+    for (int64_t i = 0; i < n; i++) {                                                                                 \
+        const __typeof__(*y) u = a[i * sa], v = b[i * sb];                                                           \
+        y[i] = (expression);                                                                                          \
+    }                                                                                                                 \
+    break
+
+/* Three strides cover what networks do (both run, one repeats); naming them lets the compiler vectorise each. */
+#define DEFINE_ROW(T, name, div, pow_of, max_of, min_of)                                                              \
+    static inline __attribute__((always_inline)) void name##_strided(int op, const T *a, int64_t sa, const T *b,      \
+                                                                     int64_t sb, T *y, int64_t n) {                   \
+        switch (op) {                                                                                                 \
+        case ADD:                                                                                                     \
+        case SUM:                                                                                                     \
+        case MEAN:                                                                                                    \
+            POSITION((T)(u + v));                                                                                     \
+        case SUB:                                                                                                     \
+            POSITION((T)(u - v));                                                                                     \
+        case MUL:                                                                                                     \
+            POSITION((T)(u * v));                                                                                     \
+        case DIV:                                                                                                     \
+            POSITION(div);                                                                                            \
+        case POW:                                                                                                     \
+            POSITION((T)pow_of((double)u, (double)v));                                                                \
+        case MAX:                                                                                                     \
+            POSITION(max_of);                                                                                         \
+        case MIN:                                                                                                     \
+            POSITION(min_of);                                                                                         \
+        default:                                                                                                      \
+            POSITION(u < 0 ? (T)(u * v) : u);                                                                         \
+        }                                                                                                             \
+    }                                                                                                                 \
+    static void name(int op, const void *a, int64_t sa, const void *b, int64_t sb, void *y, int64_t n) {              \
+        if (sa == 1 && sb == 1)                                                                                       \
+            name##_strided(op, a, 1, b, 1, y, n);                                                                     \
+        else if (sa == 1 && sb == 0)                                                                                  \
+            name##_strided(op, a, 1, b, 0, y, n);                                                                     \
+        else                                                                                                          \
+            name##_strided(op, a, sa, b, sb, y, n);                                                                   \
+    }
+
+/* max and min hand NaN on, as numpy's do */
+#define FLOAT_ROW(T, name) DEFINE_ROW(T, name, u / v, pow, u != u ? u : v > u || v != v ? v : u, u != u ? u : v < u || v != v ? v : u)
+/* division by zero must not trap: it gives 0 */
+#define INT_ROW(T, name)                                                                                              \
+    DEFINE_ROW(T, name, v == 0 ? (T)0 : v == (T)-1 ? (T)(0 - u) : (T)(u / v), pow, v > u ? v : u, v < u ? v : u)
+FLOAT_ROW(float, row_f32)
+FLOAT_ROW(double, row_f64)
+INT_ROW(int8_t, row_i8)
+INT_ROW(int16_t, row_i16)
+INT_ROW(int32_t, row_i32)
+INT_ROW(int64_t, row_i64)
+INT_ROW(uint8_t, row_u8)
+INT_ROW(uint16_t, row_u16)
+INT_ROW(uint32_t, row_u32)
+INT_ROW(uint64_t, row_u64)
+
+typedef void row_function(int op, const void *a, int64_t sa, const void *b, int64_t sb, void *y, int64_t n);
+
+static row_function *row_for(crease_dtype dtype) {
+    static row_function *const rows[] = {
+        [CREASE_FLOAT] = row_f32,  [CREASE_DOUBLE] = row_f64, [CREASE_INT8] = row_i8,    [CREASE_INT16] = row_i16,
+        [CREASE_INT32] = row_i32,  [CREASE_INT64] = row_i64,  [CREASE_UINT8] = row_u8,   [CREASE_UINT16] = row_u16,
+        [CREASE_UINT32] = row_u32, [CREASE_UINT64] = row_u64,
+    };
+    return (size_t)dtype < sizeof rows / sizeof *rows ? rows[dtype] : NULL;
+}
+
+/* Rows of the last dimension; with equal shapes one row is everything. */
+static void pair_rows(void *context, int64_t begin, int64_t end, int thread) {
+    const pair_job *j = context;
+    const cr_shape *y = &j->y->shape;
+    size_t element = crease_dtype_bits(j->y->dtype) / 8;
+    int64_t n = y->rank ? y->dims[y->rank - 1] : 1, sa = y->rank ? j->stride_a[y->rank - 1] : 0,
+            sb = y->rank ? j->stride_b[y->rank - 1] : 0;
+    row_function *row = row_for(j->y->dtype);
+    (void)thread;
+    for (int64_t r = begin; r < end; r++) {
+        int64_t oa = 0, ob = 0, rest = r;
+        for (int d = y->rank - 2; d >= 0; d--) {
+            int64_t index = rest % y->dims[d];
+            rest /= y->dims[d];
+            oa += index * j->stride_a[d];
+            ob += index * j->stride_b[d];
+        }
+        row(j->op, (const char *)j->a->data + (size_t)oa * element, sa, (const char *)j->b->data + (size_t)ob * element, sb,
+            (char *)j->y->data + (size_t)(r * n) * element, n);
+    }
+}
+
+typedef struct flat_job {
+    pair_job *pair;
+    size_t element;
+} flat_job;
+
+static void flat_range(void *context, int64_t begin, int64_t end, int thread) {
+    const flat_job *f = context;
+    const pair_job *j = f->pair;
+    size_t offset = (size_t)begin * f->element;
+    (void)thread;
+    row_for(j->y->dtype)(j->op, (const char *)j->a->data + offset, 1, (const char *)j->b->data + offset, 1,
+                         (char *)j->y->data + offset, end - begin);
+}
+
+static void apply(cr_run *r, pair_job *j, const cr_shape *a, const cr_shape *b) {
+    int64_t n = cr_shape_n(&j->y->shape);
+    if (n == 0)
+        return;
+    if (cr_shape_equal(a, &j->y->shape) && cr_shape_equal(b, &j->y->shape)) {
+        flat_job f = {j, crease_dtype_bits(j->y->dtype) / 8};
+        cr_parallel_grain(r->pool, n, 16384, flat_range, &f);
+        return;
+    }
+    strides_of(a, &j->y->shape, j->stride_a);
+    strides_of(b, &j->y->shape, j->stride_b);
+    int64_t columns = j->y->shape.rank ? j->y->shape.dims[j->y->shape.rank - 1] : 1;
+    cr_parallel_grain(r->pool, n / columns, 16384 / columns + 1, pair_rows, j);
+}
+
+/* PRelu until 6 and Conv-style slopes: [C] against [N, C, ...]. */
+static cr_shape slope_shape(const cr_run *r, const cr_shape *b) {
+    const cr_shape *x = &r->in[0]->shape;
+    cr_shape shape = *b;
+    if (r->op->variant == PRELU && r->op->until && b->rank == 1 && x->rank > 1)
+        for (shape.rank = 1; shape.rank < x->rank - 1;)
+            shape.dims[shape.rank++] = 1;
+    return shape;
+}
+
+/* Pow's exponent may have another type than its base. */
+static crease_status convert_exponent(cr_run *r, cr_tensor *converted) {
+    const cr_tensor *b = r->in[1];
+    CR_TRY(cr_tensor_create(r->heap, r->in[0]->dtype, &b->shape, converted));
+    for (int64_t i = 0, n = cr_shape_n(&b->shape); i < n; i++) {
+        double v = cr_dtype_is_float(b->dtype)    ? cr_load_float(b->dtype, b->data, i)
+                   : b->dtype == CREASE_INT64     ? (double)((const int64_t *)b->data)[i]
+                   : b->dtype == CREASE_INT32     ? ((const int32_t *)b->data)[i]
+                   : b->dtype == CREASE_UINT64    ? (double)((const uint64_t *)b->data)[i]
+                   : b->dtype == CREASE_UINT32    ? ((const uint32_t *)b->data)[i]
+                                                  : ((const int8_t *)b->data)[i];
+        if (cr_dtype_is_float(converted->dtype))
+            cr_store_float(converted->dtype, converted->data, i, v);
+        else if (converted->dtype == CREASE_INT64)
+            ((int64_t *)converted->data)[i] = (int64_t)v;
+        else
+            ((int32_t *)converted->data)[i] = (int32_t)v;
+    }
+    return CREASE_OK;
+}
+
+static crease_status binary_run(cr_run *r) {
+    pair_job j = {.op = r->op->variant, .a = r->in[0], .b = r->in[1], .y = r->out[0]};
+    cr_shape b = slope_shape(r, &r->in[1]->shape);
+    CR_TRY(align(r->node, r->op->until ? 6 : 7, &r->in[0]->shape, &b));
+    if (r->in[0]->dtype == r->in[1]->dtype) {
+        apply(r, &j, &r->in[0]->shape, &b);
+        return CREASE_OK;
+    }
+    cr_tensor converted;
+    CR_TRY(convert_exponent(r, &converted));
+    j.b = &converted;
+    apply(r, &j, &r->in[0]->shape, &b);
+    cr_tensor_release(&converted);
+    return CREASE_OK;
+}
+
+static void scale(cr_tensor *y, double factor) {
+    for (int64_t i = 0, n = cr_shape_n(&y->shape); i < n; i++)
+        cr_store_float(y->dtype, y->data, i, cr_load_float(y->dtype, y->data, i) * factor);
+}
+
+/* y = x0, y = y op x1, ... */
+static crease_status variadic_run(cr_run *r) {
+    cr_tensor *y = r->out[0];
+    size_t bytes;
+    cr_shape zero = {.rank = 0};
+    pair_job j = {.op = MAX, .a = r->in[0], .b = r->in[0], .y = y}; /* max(x, x) copies with broadcasting */
+    (void)zero;
+    if (!cr_tensor_bytes(y->dtype, 0, &y->shape, &bytes))
+        return CREASE_OK;
+    apply(r, &j, &r->in[0]->shape, &r->in[0]->shape);
+    for (int i = 1; i < r->n_in; i++) {
+        j = (pair_job){.op = r->op->variant, .a = y, .b = r->in[i], .y = y};
+        apply(r, &j, &y->shape, &r->in[i]->shape);
+    }
+    if (r->op->variant == MEAN)
+        scale(y, 1.0 / r->n_in);
+    return CREASE_OK;
+}
+
+#define TWO(name, variant)                                                                                            \
+    {name, 1, 6, CR_T_NUMBERS, binary_infer, NULL, binary_run, variant, CR_OP_INPLACE, 0, NULL},                      \
+    {name, 7, 0, CR_T_NUMBERS, binary_infer, NULL, binary_run, variant, CR_OP_INPLACE, 0, NULL}
+
+const cr_op cr_ops_binary[] = {
+    TWO("Add", ADD),
+    TWO("Sub", SUB),
+    TWO("Mul", MUL),
+    TWO("Div", DIV),
+    TWO("Pow", POW),
+    TWO("PRelu", PRELU),
+    {"Max", 1, 0, CR_T_NUMBERS, binary_infer, NULL, variadic_run, MAX, 0, 0, NULL},
+    {"Min", 1, 0, CR_T_NUMBERS, binary_infer, NULL, variadic_run, MIN, 0, 0, NULL},
+    {"Sum", 1, 0, CR_T_FLOATS, binary_infer, NULL, variadic_run, SUM, 0, 0, NULL},
+    {"Mean", 1, 0, CR_T_FLOATS, binary_infer, NULL, variadic_run, MEAN, 0, 0, NULL},
+    {0},
+};
