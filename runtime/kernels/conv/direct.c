@@ -77,13 +77,16 @@ static void flatten(cr_conv_geometry *g) {
     g->in[CR_D] = g->in[CR_H] = g->out[CR_D] = g->out[CR_H] = 1;
 }
 
+static cr_direct_cut cut(int64_t n, int64_t part) {
+    const int64_t parts = divide_up(n, part);
+    return (cr_direct_cut){parts, parts > 0 ? n / parts : 0, parts > 0 ? n % parts : 0};
+}
+
 static void plan_tiles(cr_direct_plan *plan) {
-    const cr_conv_geometry *g = &plan->geometry;
-    const int64_t pixels = plan->kernels->tile_pixels, height = g->out[CR_H], width = g->out[CR_W];
-    plan->columns = divide_up(width, pixels);
-    plan->tile_rows = width > 0 && plan->columns == 1 ? min(pixels / width, height) : 1;
-    plan->row_tiles = plan->tile_rows > 0 ? divide_up(height, plan->tile_rows) : 0;
-    plan->pixel_tiles = g->out[CR_D] * plan->row_tiles * plan->columns;
+    const int64_t *out = plan->geometry.out, pixels = plan->kernels->tile_pixels;
+    plan->columns = cut(out[CR_W], pixels);
+    plan->rows = cut(out[CR_H], plan->columns.parts == 1 ? pixels / out[CR_W] : 1);
+    plan->pixel_tiles = out[CR_D] * plan->rows.parts * plan->columns.parts;
 }
 
 /* The share of the threads that have work, if the tasks of all images are dealt out evenly. */
@@ -121,36 +124,33 @@ void cr_direct_make_plan(const cr_conv *conv, const cr_direct_kernels *kernels, 
     plan_chunks(conv, plan);
 }
 
-/* [begin, end) of part i of n, cut into `parts` that differ by one at most. */
-static void cut(int64_t n, int64_t parts, int64_t i, int64_t *begin, int64_t *end) {
-    const int64_t size = n / parts, longer = n % parts;
-    *begin = i * size + min(i, longer);
-    *end = *begin + size + (i < longer);
+static void part_at(const cr_direct_cut *parts, int64_t i, int64_t *begin, int64_t *end) {
+    *begin = i * parts->size + min(i, parts->longer);
+    *end = *begin + parts->size + (i < parts->longer);
 }
 
 static cr_direct_box one_tile_box(const cr_direct_plan *plan, int64_t tile) {
-    const int64_t column = tile % plan->columns, row = tile / plan->columns % plan->row_tiles;
+    const int64_t row = tile / plan->columns.parts;
     cr_direct_box box;
-    box.begin[CR_D] = tile / plan->columns / plan->row_tiles;
+    box.begin[CR_D] = row / plan->rows.parts;
     box.end[CR_D] = box.begin[CR_D] + 1;
-    cut(plan->geometry.out[CR_H], plan->row_tiles, row, &box.begin[CR_H], &box.end[CR_H]);
-    cut(plan->geometry.out[CR_W], plan->columns, column, &box.begin[CR_W], &box.end[CR_W]);
+    part_at(&plan->rows, row % plan->rows.parts, &box.begin[CR_H], &box.end[CR_H]);
+    part_at(&plan->columns, tile % plan->columns.parts, &box.begin[CR_W], &box.end[CR_W]);
     return box;
 }
 
 /* Moves [*begin, *end) on to the next part; false after the last, with the first part in place. */
-static bool next_part(int64_t n, int64_t parts, int64_t *begin, int64_t *end) {
+static bool next_part(const cr_direct_cut *parts, int64_t n, int64_t *begin, int64_t *end) {
     const bool more = *end < n;
-    const int64_t size = n / parts;
     *begin = more ? *end : 0;
-    *end = *begin + size + (*begin < n % parts * (size + 1));
+    *end = *begin + parts->size + (*begin < parts->longer * (parts->size + 1));
     return more;
 }
 
 void cr_direct_next_tile(const cr_direct_plan *plan, cr_direct_box *tile) {
     const int64_t *out = plan->geometry.out;
-    if (next_part(out[CR_W], plan->columns, &tile->begin[CR_W], &tile->end[CR_W]) ||
-        next_part(out[CR_H], plan->row_tiles, &tile->begin[CR_H], &tile->end[CR_H]))
+    if (next_part(&plan->columns, out[CR_W], &tile->begin[CR_W], &tile->end[CR_W]) ||
+        next_part(&plan->rows, out[CR_H], &tile->begin[CR_H], &tile->end[CR_H]))
         return;
     tile->begin[CR_D] = tile->end[CR_D]++;
 }
@@ -220,7 +220,7 @@ double cr_direct_cost(const cr_conv *conv, const cr_direct_kernels *kernels) {
     const cr_conv_geometry *g = &plan.geometry;
     const double n = (double)g->n,
                  inside = taps_inside(g, CR_D) * taps_inside(g, CR_H) * taps_inside(g, CR_W);
-    return n * work * inside / 2;
+    return 1000 + n * work * inside / 2;
 }
 
 size_t cr_direct_packed_bytes(const cr_conv *conv, const cr_direct_kernels *kernels) {

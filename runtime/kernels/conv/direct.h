@@ -66,6 +66,11 @@ typedef struct cr_direct_kernels {
                       float *to, int64_t n, int64_t channel);
 } cr_direct_kernels;
 
+/* An extent cut into parts that differ by one at most, the longer ones first. */
+typedef struct cr_direct_cut {
+    int64_t parts, size, longer; /* `longer` parts have size + 1 */
+} cr_direct_cut;
+
 /* How a convolution is cut. Packing depends on the first part only. */
 typedef struct cr_direct_plan {
     const cr_direct_kernels *kernels;
@@ -77,11 +82,10 @@ typedef struct cr_direct_plan {
     int64_t span_blocks;  /* the widest span */
     int64_t tile_weights; /* floats of packed weights from one output tile to the next */
 
-    cr_conv_geometry geometry;  /* with a pointwise convolution flattened to one row of pixels */
-    int64_t tile_rows;          /* whole rows in a tile; 1 where rows are cut */
-    int64_t row_tiles, columns; /* tiles of an output plane: down, and across */
-    int64_t pixel_tiles;        /* of an image */
-    int64_t chunks;             /* the pixel tiles of an image are cut evenly into as many */
+    cr_conv_geometry geometry;   /* with a pointwise convolution flattened to one row of pixels */
+    cr_direct_cut rows, columns; /* of an output plane into tiles: whole rows, or parts of one row */
+    int64_t pixel_tiles;         /* of an image */
+    int64_t chunks;              /* the pixel tiles of an image are cut evenly into as many */
 } cr_direct_plan;
 
 void cr_direct_make_plan(const cr_conv *conv, const cr_direct_kernels *kernels, cr_direct_plan *plan);

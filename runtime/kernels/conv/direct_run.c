@@ -10,11 +10,23 @@ enum {
 
 static const float no_bias[CR_DIRECT_TILE_BLOCKS * CR_DIRECT_MAX_LANES];
 
-/* A range of taps of one axis that reach the same outputs of a tile. */
+/* Taps of one axis that reach the same outputs of a tile. */
 typedef struct tap_run {
     int64_t begin, end;         /* taps */
     int64_t out_begin, out_end; /* outputs */
 } tap_run;
+
+/* A box of taps as the tile functions want it. */
+typedef struct tap_list {
+    cr_direct_tap *taps;
+    int64_t n, lanes;
+    cr_direct_box box;
+} tap_list;
+
+typedef struct pixel_list {
+    ptrdiff_t offsets[CR_DIRECT_MAX_PIXELS], slots[CR_DIRECT_MAX_PIXELS];
+    int64_t rows, columns, slot_row; /* what they were made for */
+} pixel_list;
 
 /* The input as the tiles see it: the tensor, or the part of it that a prologue has transformed. */
 typedef struct input_view {
@@ -27,22 +39,20 @@ typedef struct input_view {
 typedef struct tile_walk {
     const cr_direct_plan *plan;
     const cr_conv_args *args;
-    /* workspace */
+    bool in_registers;            /* the epilogue */
+    cr_direct_box interior;       /* the outputs that all taps reach */
     float *sums;                  /* [blocks][tile_pixels][L] */
+    float *transformed;           /* by the prologue */
     tap_run *reach[CR_CONV_RANK]; /* of each tap of an axis; begin and end unused */
     tap_run *runs[CR_CONV_RANK];  /* of the tile at hand */
-    cr_direct_tap *taps;          /* of the pass at hand */
-    float *transformed;           /* by the prologue */
-    bool in_registers;            /* the epilogue */
     /* of this image, chunk and output tile */
     input_view input;
-    int64_t n, block, blocks;                   /* output blocks of the tile */
-    const float *channel_data, *weights, *bias; /* channel_data: view of the first block of the span */
+    int64_t n, block, blocks; /* output blocks of the tile */
+    const float *span_input;  /* input.data of the first block of the span */
+    const float *weights, *bias, *interior_bias;
     cr_direct_pass pass;
-    /* what pass.taps, pixels and slots were made for */
-    cr_direct_box tap_box;
-    int64_t pixel_rows, pixel_columns, slot_row;
-    ptrdiff_t pixels[CR_DIRECT_MAX_PIXELS], slots[CR_DIRECT_MAX_PIXELS];
+    tap_list all_taps, some_taps;       /* of interior tiles; of the pass at hand */
+    pixel_list all_pixels, some_pixels; /* likewise; fewer pixels in a row or fewer rows are a prefix */
 } tile_walk;
 
 static int64_t min(int64_t a, int64_t b) {
@@ -55,77 +65,104 @@ static int64_t max(int64_t a, int64_t b) {
 
 /* ---- one pass ---- */
 
-static bool same_box(const cr_direct_box *a, const cr_direct_box *b) {
-    return memcmp(a, b, sizeof *a) == 0;
-}
-
 /* Taps along W stand side by side in plain input without dilation: they are lanes of one. */
 static bool merges_width(const cr_direct_plan *plan) {
     return plan->in_lanes == 1 && plan->geometry.dilation[CR_W] == 1;
 }
 
-static void list_taps(tile_walk *walk, const cr_direct_box *box) {
+static void list_taps(const tile_walk *walk, const cr_direct_box *box, tap_list *list) {
     const cr_direct_plan *plan = walk->plan;
     const cr_conv_geometry *g = &plan->geometry;
     const int64_t lane = plan->in_lanes * walk->blocks * plan->kernels->lanes;
-    const int64_t w_end = merges_width(plan) ? box->begin[CR_W] + 1 : box->end[CR_W];
-    cr_direct_tap *tap = walk->taps;
+    const int64_t across = box->end[CR_W] - box->begin[CR_W], n_w = merges_width(plan) ? 1 : across;
+    cr_direct_tap *tap = list->taps;
     for (int64_t d = 0; d < box->end[CR_D] - box->begin[CR_D]; d++)
         for (int64_t h = 0; h < box->end[CR_H] - box->begin[CR_H]; h++)
-            for (int64_t w = 0; w < w_end - box->begin[CR_W]; w++, tap++) {
+            for (int64_t w = 0; w < n_w; w++, tap++) {
                 tap->input = d * g->dilation[CR_D] * walk->input.step[CR_D] +
                              h * g->dilation[CR_H] * walk->input.step[CR_H] +
                              w * g->dilation[CR_W] * walk->input.step[CR_W];
                 tap->weights = ((d * g->kernel[CR_H] + h) * g->kernel[CR_W] + w) * lane;
             }
-    walk->tap_box = *box;
-    walk->pass.n_taps = tap - walk->taps;
-    walk->pass.lanes = merges_width(plan) ? box->end[CR_W] - box->begin[CR_W] : plan->in_lanes;
-    if (plan->in_lanes == 1)
-        walk->pass.last_lanes = walk->pass.lanes;
+    list->n = tap - list->taps;
+    list->lanes = merges_width(plan) ? across : plan->in_lanes;
+    list->box = *box;
 }
 
-static void list_pixels(tile_walk *walk, int64_t rows, int64_t columns, int64_t slot_row) {
+static void use_taps(tile_walk *walk, const tap_list *list) {
+    walk->pass.taps = list->taps;
+    walk->pass.n_taps = list->n;
+    walk->pass.lanes = list->lanes;
+    if (walk->plan->in_lanes == 1)
+        walk->pass.last_lanes = list->lanes;
+}
+
+static void list_pixels(const tile_walk *walk, int64_t rows, int64_t columns, int64_t slot_row,
+                        pixel_list *list) {
     const cr_conv_geometry *g = &walk->plan->geometry;
+    const ptrdiff_t down = g->stride[CR_H] * walk->input.step[CR_H],
+                    across = g->stride[CR_W] * walk->input.step[CR_W];
     int i = 0;
     for (int64_t y = 0; y < rows; y++)
         for (int64_t x = 0; x < columns; x++, i++) {
-            walk->pixels[i] =
-                y * g->stride[CR_H] * walk->input.step[CR_H] + x * g->stride[CR_W] * walk->input.step[CR_W];
-            walk->slots[i] = y * slot_row + x;
+            list->offsets[i] = y * down + x * across;
+            list->slots[i] = y * slot_row + x;
         }
-    walk->pixel_rows = rows;
-    walk->pixel_columns = columns;
-    walk->slot_row = slot_row;
+    list->rows = rows;
+    list->columns = columns;
+    list->slot_row = slot_row;
 }
 
-/* Adds the taps of a box to the pixels that they reach. pass->start, sums and what concerns the output are
- * set. */
-static void run_pass(tile_walk *walk, const cr_direct_box *tile, const tap_run *d, const tap_run *h,
-                     const tap_run *w) {
-    const cr_direct_plan *plan = walk->plan;
-    const cr_conv_geometry *g = &plan->geometry;
-    const cr_direct_box box = {{d->begin, h->begin, w->begin}, {d->end, h->end, w->end}};
-    const int64_t rows = h->out_end - h->out_begin, columns = w->out_end - w->out_begin;
-    const int64_t slot_row = tile->end[CR_W] - tile->begin[CR_W];
-    if (!same_box(&box, &walk->tap_box))
-        list_taps(walk, &box);
-    if (rows != walk->pixel_rows || columns != walk->pixel_columns || slot_row != walk->slot_row)
-        list_pixels(walk, rows, columns, slot_row);
-    const int64_t out[CR_CONV_RANK] = {tile->begin[CR_D], h->out_begin, w->out_begin};
-    const float *input = walk->channel_data;
+static void use_pixels(tile_walk *walk, const pixel_list *list) {
+    walk->pass.pixels = list->offsets;
+    walk->pass.slots = list->slots;
+}
+
+/* Where the first tap of a box reads for an output position. */
+static const float *input_at(const tile_walk *walk, const int64_t out[CR_CONV_RANK],
+                             const int64_t tap[CR_CONV_RANK]) {
+    const cr_conv_geometry *g = &walk->plan->geometry;
+    ptrdiff_t offset = 0;
     for (int axis = 0; axis < CR_CONV_RANK; axis++)
-        input += (out[axis] * g->stride[axis] - g->pad[axis] + box.begin[axis] * g->dilation[axis] -
-                  walk->input.origin[axis]) *
-                 walk->input.step[axis];
-    const int64_t tap = (d->begin * g->kernel[CR_H] + h->begin) * g->kernel[CR_W] + w->begin;
-    cr_direct_pass *pass = &walk->pass;
-    pass->input = input;
-    pass->weights = walk->weights + tap * plan->in_lanes * walk->blocks * plan->kernels->lanes;
-    plan->kernels->tiles[rows * columns - 1][walk->blocks - 1](pass);
+        offset += (out[axis] * g->stride[axis] + tap[axis] * g->dilation[axis] - g->pad[axis] -
+                   walk->input.origin[axis]) *
+                  walk->input.step[axis];
+    return walk->span_input + offset;
+}
+
+static void call_tile(tile_walk *walk, int64_t pixels) {
+    walk->plan->kernels->tiles[pixels - 1][walk->blocks - 1](&walk->pass);
 }
 
 /* ---- one tile ---- */
+
+static void finish_sums(const tile_walk *walk, int64_t pixels, int64_t offset) {
+    const cr_direct_kernels *kernels = walk->plan->kernels;
+    for (int64_t b = 0; b < walk->blocks; b++)
+        kernels->finish(walk->args->epilogue, walk->sums + b * kernels->tile_pixels * kernels->lanes, pixels,
+                        (walk->block + b) * kernels->lanes, offset + b * walk->pass.output_block,
+                        walk->args->output);
+}
+
+/* All taps reach all pixels. */
+static void run_interior(tile_walk *walk, const cr_direct_box *tile, int64_t pixels, int64_t offset) {
+    static const int64_t first_tap[CR_CONV_RANK];
+    const float *residual = walk->args->epilogue->residual;
+    cr_direct_pass *pass = &walk->pass;
+    use_taps(walk, &walk->all_taps);
+    use_pixels(walk, &walk->all_pixels);
+    pass->input = input_at(walk, tile->begin, first_tap);
+    pass->weights = walk->weights;
+    pass->start = walk->interior_bias;
+    pass->start_slot = 0;
+    pass->start_block = walk->plan->kernels->lanes;
+    pass->sums = walk->in_registers ? NULL : walk->sums;
+    pass->output = walk->args->output + offset;
+    pass->residual = residual != NULL ? residual + offset : NULL;
+    call_tile(walk, pixels);
+    if (!walk->in_registers)
+        finish_sums(walk, pixels, offset);
+}
 
 /* Cuts the taps of an axis by the outputs of [begin, end) that they reach; taps that reach none are left out.
  */
@@ -144,11 +181,7 @@ static int64_t list_runs(const tap_run *reach, int64_t taps, int64_t begin, int6
     return n;
 }
 
-static bool covers(const tap_run *run, const cr_direct_box *tile, int axis) {
-    return run->out_begin == tile->begin[axis] && run->out_end == tile->end[axis];
-}
-
-static const float *bias_of(const tile_walk *walk, int64_t d, int64_t y, int64_t x) {
+static const float *bias_at(const tile_walk *walk, int64_t d, int64_t y, int64_t x) {
     const cr_direct_plan *plan = walk->plan;
     const cr_conv_geometry *g = &plan->geometry;
     if (walk->args->border_bias == NULL)
@@ -159,77 +192,80 @@ static const float *bias_of(const tile_walk *walk, int64_t d, int64_t y, int64_t
     return walk->args->border_bias + (row * plan->out_blocks + walk->block) * plan->kernels->lanes;
 }
 
-/* Sums before the first pass. */
 static void start_sums(tile_walk *walk, const cr_direct_box *tile) {
     const int64_t lanes = walk->plan->kernels->lanes, pixels = walk->plan->kernels->tile_pixels;
     float *sums = walk->sums;
     for (int64_t y = tile->begin[CR_H]; y < tile->end[CR_H]; y++)
         for (int64_t x = tile->begin[CR_W]; x < tile->end[CR_W]; x++, sums += lanes) {
-            const float *bias = bias_of(walk, tile->begin[CR_D], y, x);
+            const float *bias = bias_at(walk, tile->begin[CR_D], y, x);
             for (int64_t b = 0; b < walk->blocks; b++)
                 memcpy(sums + b * pixels * lanes, bias + b * lanes, (size_t)lanes * sizeof(float));
         }
 }
 
-static void finish_sums(tile_walk *walk, int64_t pixels, int64_t offset) {
-    const cr_direct_kernels *kernels = walk->plan->kernels;
-    for (int64_t b = 0; b < walk->blocks; b++)
-        kernels->finish(walk->args->epilogue, walk->sums + b * kernels->tile_pixels * kernels->lanes, pixels,
-                        (walk->block + b) * kernels->lanes, offset + b * walk->pass.output_block,
-                        walk->args->output);
+/* Adds a box of taps to the sums of the pixels that they reach. */
+static void run_pass(tile_walk *walk, const cr_direct_box *tile, const tap_run *d, const tap_run *h,
+                     const tap_run *w) {
+    const cr_direct_plan *plan = walk->plan;
+    const cr_conv_geometry *g = &plan->geometry;
+    const int64_t lanes = plan->kernels->lanes;
+    const cr_direct_box box = {{d->begin, h->begin, w->begin}, {d->end, h->end, w->end}};
+    const int64_t out[CR_CONV_RANK] = {tile->begin[CR_D], h->out_begin, w->out_begin};
+    const int64_t rows = h->out_end - h->out_begin, columns = w->out_end - w->out_begin;
+    const int64_t slot_row = tile->end[CR_W] - tile->begin[CR_W];
+    const int64_t slot = (h->out_begin - tile->begin[CR_H]) * slot_row + w->out_begin - tile->begin[CR_W];
+    const int64_t tap = (d->begin * g->kernel[CR_H] + h->begin) * g->kernel[CR_W] + w->begin;
+    const pixel_list *pixels = &walk->some_pixels;
+    if (memcmp(&box, &walk->some_taps.box, sizeof box) != 0)
+        list_taps(walk, &box, &walk->some_taps);
+    if (rows != pixels->rows || columns != pixels->columns || slot_row != pixels->slot_row)
+        list_pixels(walk, rows, columns, slot_row, &walk->some_pixels);
+    use_taps(walk, &walk->some_taps);
+    use_pixels(walk, &walk->some_pixels);
+    walk->pass.input = input_at(walk, out, box.begin);
+    walk->pass.weights = walk->weights + tap * plan->in_lanes * walk->blocks * lanes;
+    walk->pass.start = walk->pass.sums = walk->sums + slot * lanes;
+    walk->pass.start_slot = lanes;
+    walk->pass.start_block = plan->kernels->tile_pixels * lanes;
+    call_tile(walk, rows * columns);
 }
 
-/* All pixels of the tile see the same taps. */
-static void run_single(tile_walk *walk, const cr_direct_box *tile, const tap_run *d, int64_t offset) {
-    cr_direct_pass *pass = &walk->pass;
-    const float *residual = walk->args->epilogue->residual;
-    pass->start = bias_of(walk, tile->begin[CR_D], tile->begin[CR_H], tile->begin[CR_W]);
-    pass->start_slot = 0;
-    pass->start_block = walk->plan->kernels->lanes;
-    pass->sums = walk->in_registers ? NULL : walk->sums;
-    pass->output = walk->args->output + offset;
-    pass->residual = residual != NULL ? residual + offset : NULL;
-    run_pass(walk, tile, d, walk->runs[CR_H], walk->runs[CR_W]);
-}
-
-static void run_passes(tile_walk *walk, const cr_direct_box *tile, const tap_run *d, int64_t n_h,
-                       int64_t n_w) {
-    const int64_t lanes = walk->plan->kernels->lanes, columns = tile->end[CR_W] - tile->begin[CR_W];
-    cr_direct_pass *pass = &walk->pass;
+static void run_border(tile_walk *walk, const cr_direct_box *tile, int64_t pixels, int64_t offset) {
+    const int64_t *kernel = walk->plan->geometry.kernel;
+    int64_t n[CR_CONV_RANK];
+    for (int axis = 0; axis < CR_CONV_RANK; axis++)
+        n[axis] =
+            list_runs(walk->reach[axis], kernel[axis], tile->begin[axis], tile->end[axis], walk->runs[axis]);
     start_sums(walk, tile);
-    pass->start_slot = lanes;
-    pass->start_block = walk->plan->kernels->tile_pixels * lanes;
-    for (const tap_run *h = walk->runs[CR_H]; h < walk->runs[CR_H] + n_h; h++)
-        for (const tap_run *w = walk->runs[CR_W]; w < walk->runs[CR_W] + n_w; w++) {
-            const int64_t slot =
-                (h->out_begin - tile->begin[CR_H]) * columns + w->out_begin - tile->begin[CR_W];
-            pass->start = pass->sums = walk->sums + slot * lanes;
-            run_pass(walk, tile, d, h, w);
-        }
+    for (int64_t d = 0; d < n[CR_D]; d++)
+        for (int64_t h = 0; h < n[CR_H]; h++)
+            for (int64_t w = 0; w < n[CR_W]; w++)
+                run_pass(walk, tile, &walk->runs[CR_D][d], &walk->runs[CR_H][h], &walk->runs[CR_W][w]);
+    finish_sums(walk, pixels, offset);
+}
+
+static bool is_inside(const cr_direct_box *box, const cr_direct_box *outer) {
+    bool inside = true;
+    for (int axis = 0; axis < CR_CONV_RANK; axis++)
+        inside = inside && box->begin[axis] >= outer->begin[axis] && box->end[axis] <= outer->end[axis];
+    return inside;
 }
 
 static void run_tile(tile_walk *walk, const cr_direct_box *tile) {
     const cr_conv_geometry *g = &walk->plan->geometry;
-    const int64_t d = tile->begin[CR_D], y = tile->begin[CR_H], x = tile->begin[CR_W];
-    const int64_t plane = (walk->n * walk->plan->out_blocks + walk->block) * g->out[CR_D] + d;
-    const int64_t offset = ((plane * g->out[CR_H] + y) * g->out[CR_W] + x) * walk->plan->kernels->lanes;
-    int64_t n[CR_CONV_RANK];
-    for (int axis = 0; axis < CR_CONV_RANK; axis++)
-        n[axis] = list_runs(walk->reach[axis], g->kernel[axis], tile->begin[axis], tile->end[axis],
-                            walk->runs[axis]);
-    const bool single = n[CR_D] == 1 && n[CR_H] == 1 && n[CR_W] == 1 &&
-                        covers(walk->runs[CR_H], tile, CR_H) && covers(walk->runs[CR_W], tile, CR_W);
-    if (single)
-        run_single(walk, tile, walk->runs[CR_D], offset);
+    const int64_t pixels = (tile->end[CR_H] - tile->begin[CR_H]) * (tile->end[CR_W] - tile->begin[CR_W]);
+    const int64_t plane = (walk->n * walk->plan->out_blocks + walk->block) * g->out[CR_D] + tile->begin[CR_D];
+    const int64_t row = plane * g->out[CR_H] + tile->begin[CR_H];
+    const int64_t offset = (row * g->out[CR_W] + tile->begin[CR_W]) * walk->plan->kernels->lanes;
+    if (is_inside(tile, &walk->interior))
+        run_interior(walk, tile, pixels, offset);
     else
-        run_passes(walk, tile, walk->runs[CR_D], n[CR_D] > 0 ? n[CR_H] : 0, n[CR_W]);
-    if (!single || !walk->in_registers)
-        finish_sums(walk, (tile->end[CR_H] - y) * (tile->end[CR_W] - x), offset);
+        run_border(walk, tile, pixels, offset);
 }
 
 /* ---- chunks ---- */
 
-/* Steps through the tensor itself. */
+/* Looks at the tensor itself. */
 static void view_input(tile_walk *walk) {
     const cr_direct_plan *plan = walk->plan;
     const int64_t *in = plan->geometry.in;
@@ -240,53 +276,55 @@ static void view_input(tile_walk *walk) {
     view->data = walk->args->input + walk->n * plan->in_blocks * view->block_step;
 }
 
-/* Applies the prologue to the part of the input that the tiles of a box read, for the blocks [first, end),
- * and makes that part the view. */
+/* Applies the prologue to blocks [first, end) of the part of the input that the tiles of a box read, and
+ * makes that the view. */
 static void transform_input(tile_walk *walk, const cr_direct_box *output, int64_t first, int64_t end) {
     const cr_direct_kernels *kernels = walk->plan->kernels;
     const cr_prologue *prologue = walk->args->prologue;
     const cr_direct_box box = cr_direct_input_box(walk->plan, output);
     const input_view from = walk->input;
-    int64_t extent[CR_CONV_RANK];
+    const int64_t rows = box.end[CR_H] - box.begin[CR_H], columns = box.end[CR_W] - box.begin[CR_W];
     input_view *view = &walk->input;
-    for (int axis = 0; axis < CR_CONV_RANK; axis++) {
-        extent[axis] = box.end[axis] - box.begin[axis];
-        view->origin[axis] = box.begin[axis];
-    }
-    view->step[CR_H] = extent[CR_W] * kernels->lanes;
-    view->step[CR_D] = extent[CR_H] * view->step[CR_H];
-    view->block_step = extent[CR_D] * view->step[CR_D];
+    memcpy(view->origin, box.begin, sizeof view->origin);
     view->first_block = first;
     view->data = walk->transformed;
+    view->step[CR_H] = columns * kernels->lanes;
+    view->step[CR_D] = rows * view->step[CR_H];
+    view->block_step = (box.end[CR_D] - box.begin[CR_D]) * view->step[CR_D];
     float *to = walk->transformed;
     for (int64_t block = first; block < end; block++) {
         const int64_t channel = block * kernels->lanes, affine = walk->n * prologue->batch_stride + channel;
+        const float *data = from.data + block * from.block_step + box.begin[CR_W] * from.step[CR_W];
         for (int64_t d = box.begin[CR_D]; d < box.end[CR_D]; d++)
             for (int64_t y = box.begin[CR_H]; y < box.end[CR_H]; y++, to += view->step[CR_H])
                 kernels->transform(&prologue->act, prologue->scale + affine, prologue->shift + affine,
-                                   from.data + block * from.block_step + d * from.step[CR_D] +
-                                       y * from.step[CR_H] + box.begin[CR_W] * from.step[CR_W],
-                                   to, extent[CR_W], channel);
+                                   data + d * from.step[CR_D] + y * from.step[CR_H], to, columns, channel);
     }
 }
 
 static void set_output_tile(tile_walk *walk, int64_t output_tile) {
     const cr_direct_plan *plan = walk->plan;
+    const cr_conv_geometry *g = &plan->geometry;
     const int64_t lanes = plan->kernels->lanes;
-    const cr_direct_span span = cr_direct_span_of(&plan->geometry, plan, output_tile);
+    const cr_direct_span span = cr_direct_span_of(g, plan, output_tile);
+    const cr_direct_box all = {{0}, {g->kernel[CR_D], g->kernel[CR_H], g->kernel[CR_W]}};
+    const int64_t *inside = walk->interior.begin;
     const float *bias = walk->args->epilogue->bias;
     walk->block = output_tile * plan->tile_blocks;
     walk->blocks = min(plan->tile_blocks, plan->out_blocks - walk->block);
     walk->weights = (const float *)walk->args->packed + output_tile * plan->tile_weights;
     walk->bias = bias != NULL ? bias + walk->block * lanes : no_bias;
-    walk->channel_data =
+    walk->interior_bias =
+        bias_at(walk, inside[CR_D], inside[CR_H], inside[CR_W]); /* unused where nothing is inside */
+    walk->span_input =
         walk->input.data + (span.first_block - walk->input.first_block) * walk->input.block_step;
     walk->pass.input_blocks = span.blocks;
     walk->pass.input_step = walk->input.block_step;
     walk->pass.weights_step = plan->taps * plan->in_lanes * walk->blocks * lanes;
     walk->pass.first_lane = span.begin % plan->in_lanes;
     walk->pass.last_lanes = (span.end - 1) % plan->in_lanes + 1;
-    walk->tap_box = (cr_direct_box){0}; /* the taps depend on the width of the tile */
+    list_taps(walk, &all, &walk->all_taps);
+    walk->some_taps.box = (cr_direct_box){0}; /* listed for another tile */
 }
 
 /* Output tiles [begin, end) of a chunk of an image. */
@@ -301,22 +339,25 @@ static void run_chunk(tile_walk *walk, int64_t chunk, int64_t begin, int64_t end
         const cr_direct_span to = cr_direct_span_of(&plan->geometry, plan, end - 1);
         transform_input(walk, &box, from.first_block, to.first_block + to.blocks);
     }
-    walk->pixel_rows = 0;
+    cr_direct_box tile = cr_direct_tile_box(plan, 0, 1); /* the largest */
+    const int64_t rows = tile.end[CR_H], columns = tile.end[CR_W];
+    list_pixels(walk, rows, columns, columns, &walk->all_pixels);
+    walk->some_pixels.rows = 0; /* listed for another view */
     for (int64_t output_tile = begin; output_tile < end; output_tile++) {
         set_output_tile(walk, output_tile);
-        cr_direct_box tile = cr_direct_tile_box(plan, first, first + 1);
+        tile = cr_direct_tile_box(plan, first, first + 1);
         for (int64_t i = first; i < last; i++, cr_direct_next_tile(plan, &tile))
             run_tile(walk, &tile);
     }
 }
 
-/* ---- workspace ---- */
+/* ---- workspace: sums, runs, taps, transformed input ---- */
 
 static size_t aligned(size_t bytes) {
     return (bytes + VECTOR_BYTES - 1) / VECTOR_BYTES * VECTOR_BYTES;
 }
 
-static size_t axis_bytes(const cr_conv_geometry *g) {
+static size_t runs_bytes(const cr_conv_geometry *g) {
     return aligned((size_t)(g->kernel[CR_D] + g->kernel[CR_H] + g->kernel[CR_W]) * sizeof(tap_run));
 }
 
@@ -338,31 +379,41 @@ static size_t transformed_bytes(const cr_direct_plan *plan) {
 size_t cr_direct_workspace_bytes(const cr_conv *conv, const cr_direct_kernels *kernels) {
     cr_direct_plan plan;
     cr_direct_make_plan(conv, kernels, &plan);
-    const size_t fixed = MAX_TILE_FLOATS * sizeof(float) + 2 * axis_bytes(&plan.geometry) +
-                         aligned((size_t)plan.taps * sizeof(cr_direct_tap));
+    const size_t taps = aligned((size_t)plan.taps * sizeof(cr_direct_tap));
+    const size_t fixed = MAX_TILE_FLOATS * sizeof(float) + 2 * runs_bytes(&plan.geometry) + 2 * taps;
     return fixed + (conv->has_prologue && plan.pixel_tiles > 0 ? transformed_bytes(&plan) : 0);
 }
 
 static void carve_workspace(tile_walk *walk, char *workspace) {
     const cr_conv_geometry *g = &walk->plan->geometry;
+    const size_t taps = aligned((size_t)walk->plan->taps * sizeof(cr_direct_tap));
     walk->sums = (float *)workspace;
     workspace += MAX_TILE_FLOATS * sizeof(float);
-    tap_run *reach = (tap_run *)workspace, *runs = (tap_run *)(workspace + axis_bytes(g));
+    tap_run *reach = (tap_run *)workspace, *runs = (tap_run *)(workspace + runs_bytes(g));
     for (int axis = 0; axis < CR_CONV_RANK; axis++) {
         walk->reach[axis] = reach;
         walk->runs[axis] = runs;
         reach += g->kernel[axis];
         runs += g->kernel[axis];
-        for (int64_t tap = 0; tap < g->kernel[axis]; tap++)
-            cr_conv_reach(g, axis, tap, &walk->reach[axis][tap].out_begin, &walk->reach[axis][tap].out_end);
     }
-    workspace += 2 * axis_bytes(g);
-    walk->taps = (cr_direct_tap *)workspace;
-    walk->pass.taps = walk->taps;
-    walk->transformed = (float *)(workspace + aligned((size_t)walk->plan->taps * sizeof(cr_direct_tap)));
+    workspace += 2 * runs_bytes(g);
+    walk->all_taps.taps = (cr_direct_tap *)workspace;
+    walk->some_taps.taps = (cr_direct_tap *)(workspace + taps);
+    walk->transformed = (float *)(workspace + 2 * taps);
 }
 
 /* ---- tasks ---- */
+
+static void find_reach(tile_walk *walk) {
+    const cr_conv_geometry *g = &walk->plan->geometry;
+    for (int axis = 0; axis < CR_CONV_RANK; axis++) {
+        tap_run *reach = walk->reach[axis];
+        for (int64_t tap = 0; tap < g->kernel[axis]; tap++)
+            cr_conv_reach(g, axis, tap, &reach[tap].out_begin, &reach[tap].out_end);
+        walk->interior.begin[axis] = reach[0].out_begin;
+        walk->interior.end[axis] = reach[g->kernel[axis] - 1].out_end;
+    }
+}
 
 static float clamp(float x, float low, float high) {
     const float raised = x < low ? low : x;
@@ -380,20 +431,21 @@ static void choose_finish(tile_walk *walk) {
     walk->pass.high = clamp(high, low_after, high_after);
 }
 
+/* Tasks are (image, chunk, output tile), the last fastest: neighbours share a chunk, and its transformed
+ * input. */
 void cr_direct_run(const cr_conv *conv, const cr_direct_kernels *kernels, const cr_conv_args *args,
                    int64_t task_begin, int64_t task_end, void *workspace) {
     cr_direct_plan plan;
     cr_direct_make_plan(conv, kernels, &plan);
-    tile_walk walk = {.plan = &plan, .args = args};
-    const cr_conv_geometry *g = &plan.geometry;
-    walk.pass.output_block = g->out[CR_D] * g->out[CR_H] * g->out[CR_W] * kernels->lanes;
-    walk.pass.pixels = walk.pixels;
-    walk.pass.slots = walk.slots;
-    carve_workspace(&walk, workspace);
-    choose_finish(&walk);
     if (plan.pixel_tiles == 0)
         return;
-    for (int64_t task = task_begin; task < task_end;) { /* neighbours share the chunk */
+    tile_walk walk = {.plan = &plan, .args = args};
+    walk.pass.output_block =
+        plan.geometry.out[CR_D] * plan.geometry.out[CR_H] * plan.geometry.out[CR_W] * kernels->lanes;
+    carve_workspace(&walk, workspace);
+    find_reach(&walk);
+    choose_finish(&walk);
+    for (int64_t task = task_begin; task < task_end;) {
         const int64_t first = task % plan.output_tiles,
                       last = min(plan.output_tiles, first + task_end - task);
         walk.n = task / plan.output_tiles / plan.chunks;

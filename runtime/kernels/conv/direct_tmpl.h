@@ -56,17 +56,34 @@ CR_INLINE void tile_finish(int pixels, int blocks, const cr_direct_pass *pass,
     }
 }
 
+CR_INLINE void tile_start(int pixels, int blocks, const cr_direct_pass *pass,
+                          cr_vec acc[][CR_DIRECT_TILE_BLOCKS]) {
+    if (pass->start_slot == 0) {
+        CR_UNROLL
+        for (int b = 0; b < blocks; b++) {
+            const cr_vec start = cr_load(pass->start + b * pass->start_block);
+            CR_UNROLL
+            for (int i = 0; i < pixels; i++)
+                acc[i][b] = start;
+        }
+        return;
+    }
+    CR_UNROLL
+    for (int i = 0; i < pixels; i++) {
+        CR_UNROLL
+        for (int b = 0; b < blocks; b++)
+            acc[i][b] = cr_load(pass->start + pass->slots[i] * pass->start_slot + b * pass->start_block);
+    }
+}
+
 /* pixels and blocks are constants wherever this is inlined, so that the accumulators are registers. */
 CR_INLINE void tile_run(int pixels, int blocks, const cr_direct_pass *pass) {
     cr_vec acc[CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS];
     const float *input[CR_TILE_PIXELS];
     CR_UNROLL
-    for (int i = 0; i < pixels; i++) {
+    for (int i = 0; i < pixels; i++)
         input[i] = pass->input + pass->pixels[i];
-        CR_UNROLL
-        for (int b = 0; b < blocks; b++)
-            acc[i][b] = cr_load(pass->start + pass->slots[i] * pass->start_slot + b * pass->start_block);
-    }
+    tile_start(pixels, blocks, pass, acc);
     for (int64_t c = 0; c < pass->input_blocks; c++) {
         const int64_t first = c == 0 ? pass->first_lane : 0;
         const int64_t lanes = (c == pass->input_blocks - 1 ? pass->last_lanes : pass->lanes) - first;

@@ -37,6 +37,13 @@ TEST_UNUSED static guarded guarded_new(size_t n) {
     return g;
 }
 
+/* Data starts at a multiple of 64 bytes, as that of workspaces does. */
+TEST_UNUSED static guarded guarded_new_aligned(size_t n) {
+    guarded g = guarded_new(n);
+    g.data = g.memory + GUARD_FLOATS;
+    return g;
+}
+
 TEST_UNUSED static void guarded_free(guarded *g) {
     free(g->memory);
     g->memory = NULL;
@@ -45,7 +52,7 @@ TEST_UNUSED static void guarded_free(guarded *g) {
 TEST_UNUSED static bool guarded_intact(const guarded *g) {
     for (size_t i = 0; i < GUARD_FLOATS; i++) {
         uint32_t before, after;
-        memcpy(&before, &g->memory[1 + i], sizeof before);
+        memcpy(&before, g->data - 1 - i, sizeof before);
         memcpy(&after, &g->data[g->n + i], sizeof after);
         if (before != UINT32_MAX || after != UINT32_MAX)
             return false;

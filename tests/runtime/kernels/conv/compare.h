@@ -38,7 +38,8 @@ typedef struct conv_case {
     cr_conv conv;
     cr_epilogue epilogue;
     cr_conv_args args;
-    guarded input, weights, bias, slope, residual, border;
+    cr_prologue prologue;
+    guarded input, weights, bias, slope, residual, border, scale, shift;
     size_t output_floats;
 } conv_case;
 
@@ -60,6 +61,12 @@ TEST_UNUSED static conv_case conv_case_new(const cr_conv *conv) {
     c.slope = random_buffer(padded_oc);
     c.residual = random_buffer(c.output_floats);
     c.border = random_buffer((size_t)cr_conv_border_rows(g) * padded_oc);
+    const size_t padded_ic = (size_t)conv_round_up(g->ic, conv->lanes > 0 ? conv->lanes : 1);
+    c.scale = random_buffer((size_t)g->n * padded_ic);
+    c.shift = random_buffer((size_t)g->n * padded_ic);
+    c.prologue = (cr_prologue){.scale = c.scale.data, .shift = c.shift.data};
+    c.prologue.batch_stride = random_chance(50) ? (int64_t)padded_ic : 0;
+    c.prologue.act = random_activation(c.scale.data);
     c.epilogue.bias = random_chance(80) ? c.bias.data : NULL;
     c.epilogue.act = random_activation(c.slope.data);
     c.epilogue.residual = conv->has_residual ? c.residual.data : NULL;
@@ -71,7 +78,8 @@ TEST_UNUSED static conv_case conv_case_new(const cr_conv *conv) {
 }
 
 TEST_UNUSED static void conv_case_free(conv_case *c) {
-    guarded *const all[] = {&c->input, &c->weights, &c->bias, &c->slope, &c->residual, &c->border};
+    guarded *const all[] = {&c->input,    &c->weights, &c->bias,  &c->slope,
+                            &c->residual, &c->border,  &c->scale, &c->shift};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         cr_assert(guarded_intact(all[i]), "an input of the kernel was written");
         guarded_free(all[i]);
@@ -90,12 +98,13 @@ TEST_UNUSED static guarded conv_case_run(conv_case *c, const cr_conv_algorithm *
         epilogue.residual = output.data;
     }
     cr_conv_args args = c->args;
+    args.prologue = c->conv.has_prologue ? &c->prologue : NULL;
     args.packed = packed.data;
     args.output = output.data;
     args.epilogue = &epilogue;
     const int64_t tasks = algorithm->tasks(&c->conv);
     for (int part = parts - 1; part >= 0; part--) {
-        guarded workspace = guarded_new((algorithm->workspace_bytes(&c->conv) + 3) / 4);
+        guarded workspace = guarded_new_aligned((algorithm->workspace_bytes(&c->conv) + 3) / 4);
         algorithm->run(&c->conv, &args, tasks * part / parts, tasks * (part + 1) / parts, workspace.data);
         cr_assert(guarded_intact(&workspace), "%s wrote past its workspace", algorithm->name);
         guarded_free(&workspace);

@@ -1,33 +1,205 @@
-#include "runtime/base/cpu.h"
 #include "runtime/kernels/conv/algorithms.h"
-#include "tests/runtime/kernels/conv/conv_check.h"
+#include "tests/runtime/kernels/conv/compare.h"
 
-enum { ROUNDS = 40 };
+enum { ROUNDS = 60 };
 
-static void each_isa(const char *name, const char *test, void (*check)(const cr_conv_algorithm *, int)) {
-    check_seed(test);
+/* The largest of each; rank: axes that are not 1. */
+typedef struct limits {
+    int64_t channels, extent, kernel, stride, dilation, pad;
+    int rank;
+} limits;
+
+static cr_conv random_conv(int lanes, const limits *most) {
+    cr_conv conv = {.lanes = lanes, .input_blocked = true, .output_blocked = true};
+    cr_conv_geometry *g = &conv.geometry;
+    conv.threads = (int)random_int(1, 5);
+    *g = (cr_conv_geometry){.n = random_int(1, 2), .groups = 1};
+    g->ic = random_int(1, most->channels);
+    g->oc = random_int(1, most->channels);
+    for (int axis = 0; axis < CR_CONV_RANK; axis++) {
+        const bool used = axis >= CR_CONV_RANK - most->rank;
+        g->kernel[axis] = used ? random_int(1, most->kernel) : 1;
+        g->stride[axis] = used ? random_int(1, most->stride) : 1;
+        g->dilation[axis] = used ? random_int(1, most->dilation) : 1;
+        g->pad[axis] = used ? random_int(0, most->pad) : 0;
+        g->in[axis] = used ? random_int(1, most->extent) : 1;
+    }
+    conv_set_outputs(g);
+    for (int axis = CR_CONV_RANK - most->rank; axis < CR_CONV_RANK;
+         axis++) /* end pads unlike those at the begin */
+        if (g->out[axis] > 1 && random_chance(30))
+            g->out[axis] -= random_int(0, 1);
+        else if (random_chance(30))
+            g->out[axis] += random_int(0, 2);
+    return conv;
+}
+
+static void random_options(cr_conv *conv) {
+    conv->has_residual = random_chance(40);
+    conv->has_prologue = conv->input_blocked && random_chance(30);
+    conv->has_border_bias = random_chance(30);
+}
+
+/* Inputs and weights are in [-1, 1), so a sum of K products is about sqrt(K) / 3 large, and after K roundings
+ * of it (each 2^-24 relative) off by 2^-24 K / 3; a prologue may double the inputs. The factor 4 covers the
+ * tail of many outputs and the activations. */
+static double tolerance(const cr_conv *conv) {
+    const cr_conv_geometry *g = &conv->geometry;
+    const double terms = (double)(g->ic / g->groups * conv_volume(g->kernel));
+    return 0x1p-24 * 4 * (conv->has_prologue ? 2 : 1) * (terms / 3 + 10);
+}
+
+static void check(const cr_conv_algorithm *algorithm, const cr_conv *conv) {
+    conv_check(conv, algorithm, tolerance(conv));
+}
+
+/* Calls body for every instruction set of this processor that has the algorithm. */
+static void each_isa(const char *name, void (*body)(const cr_conv_algorithm *, int lanes)) {
+    test_seed();
     for (int isa = CR_ISA_PLAIN; isa <= CR_ISA_NEON; isa++) {
         const cr_conv_algorithm *algorithm = cr_conv_find(cr_conv_algorithms((cr_isa)isa), name);
-        if (algorithm != NULL && isa <= (int)cr_cpu_isa())
-            for (int i = 0; i < ROUNDS; i++)
-                check(algorithm, cr_conv_lanes((cr_isa)isa));
+        if (algorithm != NULL && isa_runs((cr_isa)isa))
+            for (int round = 0; round < ROUNDS; round++)
+                body(algorithm, cr_conv_lanes((cr_isa)isa));
     }
 }
 
-static void options(cr_conv *conv) {
-    conv->has_residual = check_chance(40);
-    conv->has_prologue = check_chance(25);
-    conv->has_border_bias = check_chance(25);
+static void any_image(const cr_conv_algorithm *algorithm, int lanes) {
+    const limits most = {67, 19, 5, 3, 3, 4, .rank = 2};
+    cr_conv conv = random_conv(lanes, &most);
+    random_options(&conv);
+    check(algorithm, &conv);
 }
 
-static void check_any(const cr_conv_algorithm *algorithm, int lanes) {
-    const check_limits most = {
-        .channels = 67, .extent = 19, .kernel = 5, .stride = 3, .dilation = 3, .pad = 4, .rank = 2};
-    cr_conv conv = check_random_conv(lanes, &most);
-    options(&conv);
-    check_algorithm(algorithm, &conv);
+static void any_sequence(const cr_conv_algorithm *algorithm, int lanes) {
+    const limits most = {40, 70, 9, 4, 4, 12, .rank = 1};
+    cr_conv conv = random_conv(lanes, &most);
+    random_options(&conv);
+    check(algorithm, &conv);
 }
 
-Test(direct, any_geometry) {
-    each_isa("direct", "any_geometry", check_any);
+static void any_volume(const cr_conv_algorithm *algorithm, int lanes) {
+    const limits most = {20, 6, 3, 2, 2, 3, .rank = 3};
+    cr_conv conv = random_conv(lanes, &most);
+    random_options(&conv);
+    check(algorithm, &conv);
+}
+
+/* 1x1 without stride or padding runs flat over the pixels. */
+static void pointwise(const cr_conv_algorithm *algorithm, int lanes) {
+    const limits most = {67, 13, 1, 1, 1, 0, .rank = 3};
+    cr_conv conv = random_conv(lanes, &most);
+    memcpy(conv.geometry.out, conv.geometry.in, sizeof conv.geometry.out);
+    random_options(&conv);
+    check(algorithm, &conv);
+}
+
+/* Channels of a group that divide the lanes, are a multiple of them, or neither. */
+static void grouped(const cr_conv_algorithm *algorithm, int lanes) {
+    const limits most = {1, 9, 3, 2, 2, 2, .rank = 2};
+    cr_conv conv = random_conv(lanes, &most);
+    cr_conv_geometry *g = &conv.geometry;
+    g->groups = random_int(2, 9);
+    g->ic = g->groups * (random_chance(60) ? (int64_t)1 << random_int(0, 4) : random_int(1, 20));
+    g->oc = random_chance(50) ? g->ic : g->groups * random_int(1, 20);
+    random_options(&conv);
+    check(algorithm, &conv);
+}
+
+static void plain_input(const cr_conv_algorithm *algorithm, int lanes) {
+    const limits most = {5, 40, 7, 3, 2, 4, .rank = 2};
+    cr_conv conv = random_conv(lanes, &most);
+    conv.geometry.oc = random_int(1, 40);
+    conv.input_blocked = false;
+    random_options(&conv);
+    check(algorithm, &conv);
+}
+
+static void plain_groups(const cr_conv_algorithm *algorithm, int lanes) {
+    const limits most = {5, 12, 3, 2, 2, 2, .rank = 2};
+    cr_conv conv = random_conv(lanes, &most);
+    conv.geometry.groups = random_int(2, 4);
+    conv.geometry.ic *= conv.geometry.groups;
+    conv.geometry.oc *= conv.geometry.groups;
+    conv.input_blocked = false;
+    random_options(&conv);
+    check(algorithm, &conv);
+}
+
+Test(direct, images) {
+    each_isa("direct", any_image);
+}
+
+Test(direct, sequences) {
+    each_isa("direct", any_sequence);
+}
+
+Test(direct, volumes) {
+    each_isa("direct", any_volume);
+}
+
+Test(direct, pointwise) {
+    each_isa("direct", pointwise);
+}
+
+Test(direct, groups) {
+    each_isa("direct", grouped);
+}
+
+Test(stem, plain_input) {
+    each_isa("stem", plain_input);
+}
+
+Test(stem, groups) {
+    each_isa("stem", plain_groups);
+}
+
+/* Inputs beyond a chunk: tiles of several chunks, in several tasks. */
+static void several_chunks(const cr_conv_algorithm *algorithm, int lanes) {
+    const limits most = {40, 1, 3, 2, 1, 1, .rank = 2};
+    cr_conv conv = random_conv(lanes, &most);
+    cr_conv_geometry *g = &conv.geometry;
+    g->n = 1;
+    g->ic = 40;
+    g->oc = 3;
+    g->in[CR_H] = random_int(60, 70);
+    g->in[CR_W] = random_int(80, 90);
+    conv_set_outputs(g);
+    random_options(&conv);
+    cr_assert(algorithm->tasks(&conv) > 1);
+    check(algorithm, &conv);
+}
+
+Test(direct, several_chunks) {
+    each_isa("direct", several_chunks);
+}
+
+static void refusals(const cr_conv_algorithm *algorithm, int lanes) {
+    const limits most = {67, 9, 3, 2, 2, 2, .rank = 2};
+    const cr_conv good = random_conv(lanes, &most);
+    cr_conv bad[3] = {good, good, good};
+    cr_assert_null(algorithm->refuses(&good));
+    bad[0].lanes = lanes == 8 ? 4 : 8;
+    bad[1].input_blocked = false;
+    bad[2].output_blocked = false;
+    for (int i = 0; i < 3; i++)
+        cr_assert_not_null(algorithm->refuses(&bad[i]), "case %d", i);
+}
+
+Test(direct, refuses_other_layouts) {
+    each_isa("direct", refusals);
+}
+
+static void nothing_to_do(const cr_conv_algorithm *algorithm, int lanes) {
+    const limits most = {67, 9, 3, 2, 2, 2, .rank = 2};
+    cr_conv conv = random_conv(lanes, &most);
+    conv.geometry.n = 0;
+    cr_assert_eq(algorithm->tasks(&conv), 0);
+    conv.geometry.n = 1;
+    conv.geometry.out[CR_H] = 0;
+    check(algorithm, &conv);
+}
+
+Test(direct, nothing_to_do) {
+    each_isa("direct", nothing_to_do);
 }
