@@ -191,10 +191,10 @@ static crease_status convert_exponent(cr_run *r, cr_tensor *converted) {
     for (int64_t i = 0, n = cr_shape_n(&b->shape); i < n; i++) {
         double v = cr_dtype_is_float(b->dtype)    ? cr_load_float(b->dtype, b->data, i)
                    : b->dtype == CREASE_INT64     ? (double)((const int64_t *)b->data)[i]
-                   : b->dtype == CREASE_INT32     ? ((const int32_t *)b->data)[i]
+                   : b->dtype == CREASE_INT32     ? (double)((const int32_t *)b->data)[i]
                    : b->dtype == CREASE_UINT64    ? (double)((const uint64_t *)b->data)[i]
-                   : b->dtype == CREASE_UINT32    ? ((const uint32_t *)b->data)[i]
-                                                  : ((const int8_t *)b->data)[i];
+                   : b->dtype == CREASE_UINT32    ? (double)((const uint32_t *)b->data)[i]
+                                                  : (double)((const int8_t *)b->data)[i];
         if (cr_dtype_is_float(converted->dtype))
             cr_store_float(converted->dtype, converted->data, i, v);
         else if (converted->dtype == CREASE_INT64)

@@ -131,7 +131,7 @@ static crease_status lrn_prepare(cr_prepare *p) {
 static crease_status lrn_run(cr_run *r) {
     const lrn_state *s = r->state;
     const cr_tensor *x = r->in[0];
-    int64_t c = x->shape.dims[1], n = x->shape.dims[0], area = n * c ? cr_shape_n(&x->shape) / (n * c) : 0;
+    int64_t c = x->shape.dims[1], n = x->shape.dims[0], area = n > 0 && c > 0 ? cr_shape_n(&x->shape) / (n * c) : 0;
     for (int64_t row = 0; row < n * c; row++)
         for (int64_t i = 0; i < area; i++) {
             int64_t channel = row % c, low = channel - (s->size - 1) / 2, high = channel + s->size / 2;

@@ -1,0 +1,180 @@
+#include "runtime/ops/infer.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ReduceMean, ReduceSum, ReduceMax, ReduceMin, ReduceProd, ReduceL1, ReduceL2, ReduceSumSquare on floats, int32 and int64.
+ * axes is an attribute until opset 17 (ReduceSum: 12) and an input later. */
+enum { MEAN, SUM, MAX, MIN, PROD, L1, L2, SQUARES };
+
+static crease_status axes_of(const cr_node *node, const cr_tensor *given, int rank, bool *reduced, bool *any) {
+    const int64_t *attr;
+    int n;
+    int64_t noop = 0;
+    CR_TRY(cr_attr_ints(node, "axes", &attr, &n));
+    if (given)
+        n = (int)cr_shape_n(&given->shape);
+    CR_TRY(cr_attr_int(node, "noop_with_empty_axes", 0, &noop));
+    *any = n > 0 || !noop;
+    for (int d = 0; d < rank; d++)
+        reduced[d] = n == 0 && !noop;
+    for (int i = 0; i < n; i++) {
+        int axis;
+        CR_TRY(cr_axis_resolve(given ? cr_tensor_int(given, i) : attr[i], rank, node->name, &axis));
+        reduced[axis] = true;
+    }
+    return CREASE_OK;
+}
+
+static crease_status reduce_infer(cr_infer *infer) {
+    bool reduced[CR_MAX_RANK], any;
+    int64_t keep;
+    CR_TRY(cr_infer_need(infer, 0));
+    CR_TRY(cr_attr_int(infer->node, "keepdims", 1, &keep));
+    infer->out[0].dtype = infer->in[0]->dtype;
+    const cr_info *axes = infer->n_in > 1 ? infer->in[1] : NULL;
+    const cr_shape *x = &infer->in[0]->shape;
+    if (x->rank < 0 || (axes && !axes->known))
+        return CREASE_OK;
+    CR_TRY(axes_of(infer->node, axes ? axes->known : NULL, x->rank, reduced, &any));
+    cr_shape y = {.rank = 0};
+    for (int d = 0; d < x->rank; d++)
+        if (!reduced[d] || keep)
+            y.dims[y.rank++] = reduced[d] ? 1 : x->dims[d];
+    infer->out[0].shape = y;
+    return CREASE_OK;
+}
+
+static double load(const cr_tensor *t, int64_t i) {
+    switch (t->dtype) {
+    case CREASE_INT64:
+        return (double)((const int64_t *)t->data)[i];
+    case CREASE_INT32:
+        return ((const int32_t *)t->data)[i];
+    default:
+        return cr_load_float(t->dtype, t->data, i);
+    }
+}
+
+static void store(cr_tensor *t, int64_t i, double v) {
+    if (t->dtype == CREASE_INT64)
+        ((int64_t *)t->data)[i] = v >= 0x1p63 ? INT64_MAX : v < -0x1p63 || v != v ? INT64_MIN : (int64_t)v;
+    else if (t->dtype == CREASE_INT32)
+        ((int32_t *)t->data)[i] = v > INT32_MAX ? INT32_MAX : v < INT32_MIN || v != v ? INT32_MIN : (int32_t)v;
+    else
+        cr_store_float(t->dtype, t->data, i, v);
+}
+
+static double accumulate(int op, double sum, double v) {
+    switch (op) {
+    case MAX:
+        return v > sum || v != v ? v : sum;
+    case MIN:
+        return v < sum || v != v ? v : sum;
+    case PROD:
+        return sum * v;
+    case L1:
+        return sum + fabs(v);
+    case L2:
+    case SQUARES:
+        return sum + v * v;
+    default:
+        return sum + v;
+    }
+}
+
+static crease_status reduce_run(cr_run *r) {
+    const cr_tensor *x = r->in[0];
+    bool reduced[CR_MAX_RANK], any;
+    void *block;
+    int op = r->op->variant;
+    int64_t n_out = cr_shape_n(&r->out[0]->shape), n = cr_shape_n(&x->shape);
+    CR_TRY(axes_of(r->node, r->n_in > 1 ? r->in[1] : NULL, x->shape.rank, reduced, &any));
+    CR_TRY(cr_alloc(r->heap, (size_t)(n_out + 1) * sizeof(double), &block));
+    double *sums = block;
+    for (int64_t i = 0; i < n_out; i++)
+        sums[i] = op == MAX ? -INFINITY : op == MIN ? INFINITY : op == PROD;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t rest = i, at = 0, stride = 1;
+        for (int d = x->shape.rank - 1; d >= 0; d--) {
+            int64_t extent = x->shape.dims[d];
+            if (!reduced[d]) {
+                at += rest % extent * stride;
+                stride *= extent;
+            }
+            rest /= extent;
+        }
+        sums[at] = any ? accumulate(op, sums[at], load(x, i)) : load(x, i);
+    }
+    for (int64_t i = 0; i < n_out; i++) {
+        double v = op == MEAN && any ? sums[i] / ((double)n / (double)n_out) : op == L2 && any ? sqrt(sums[i]) : sums[i];
+        store(r->out[0], i, v);
+    }
+    cr_free(r->heap, block);
+    return CREASE_OK;
+}
+
+/* ---- ArgMax, ArgMin ---- */
+
+static crease_status arg_infer(cr_infer *infer) {
+    int64_t axis, keep;
+    int at;
+    CR_TRY(cr_infer_same(infer));
+    CR_TRY(cr_attr_int(infer->node, "axis", 0, &axis));
+    CR_TRY(cr_attr_int(infer->node, "keepdims", 1, &keep));
+    infer->out[0].dtype = CREASE_INT64;
+    cr_shape *y = &infer->out[0].shape;
+    if (y->rank < 0)
+        return CREASE_OK;
+    CR_TRY(cr_axis_resolve(axis, y->rank, infer->node->name, &at));
+    y->dims[at] = 1;
+    if (!keep) {
+        memmove(&y->dims[at], &y->dims[at + 1], (size_t)(y->rank - at - 1) * sizeof *y->dims);
+        y->rank--;
+    }
+    return CREASE_OK;
+}
+
+static crease_status arg_run(cr_run *r) {
+    const cr_tensor *x = r->in[0];
+    int64_t value, last, outer = 1, inner = 1;
+    int axis;
+    CR_TRY(cr_attr_int(r->node, "axis", 0, &value));
+    CR_TRY(cr_attr_int(r->node, "select_last_index", 0, &last));
+    CR_TRY(cr_axis_resolve(value, x->shape.rank, r->node->name, &axis));
+    for (int d = 0; d < x->shape.rank; d++)
+        *(d < axis ? &outer : &inner) *= d == axis ? 1 : x->shape.dims[d];
+    int64_t extent = x->shape.dims[axis];
+    if (extent == 0 && outer * inner > 0)
+        return cr_node_fail(r->node, CREASE_ERROR_RUN, "the axis is empty");
+    for (int64_t o = 0; o < outer; o++)
+        for (int64_t i = 0; i < inner; i++) {
+            int64_t best = 0;
+            for (int64_t k = 1; k < extent; k++) {
+                double v = load(x, (o * extent + k) * inner + i), top = load(x, (o * extent + best) * inner + i);
+                if (r->op->variant == MIN ? v < top : v > top)
+                    best = k;
+                else if (last && v == top)
+                    best = k;
+            }
+            ((int64_t *)r->out[0]->data)[o * inner + i] = best;
+        }
+    return CREASE_OK;
+}
+
+enum { TYPES = CR_T_FLOATS | CR_T(CREASE_INT32) | CR_T(CREASE_INT64) };
+#define REDUCE(name, variant) {name, 1, 0, TYPES, reduce_infer, NULL, reduce_run, variant, CR_OP_HALF, 0, NULL}
+
+const cr_op cr_ops_reduce[] = {
+    REDUCE("ReduceMean", MEAN),
+    REDUCE("ReduceSum", SUM),
+    REDUCE("ReduceMax", MAX),
+    REDUCE("ReduceMin", MIN),
+    REDUCE("ReduceProd", PROD),
+    REDUCE("ReduceL1", L1),
+    REDUCE("ReduceL2", L2),
+    REDUCE("ReduceSumSquare", SQUARES),
+    {"ArgMax", 1, 0, TYPES, arg_infer, NULL, arg_run, MAX, CR_OP_HALF, 0, NULL},
+    {"ArgMin", 1, 0, TYPES, arg_infer, NULL, arg_run, MIN, CR_OP_HALF, 0, NULL},
+    {0},
+};
