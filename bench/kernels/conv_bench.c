@@ -1,0 +1,312 @@
+/* Times every convolution algorithm on the layers of known networks, against the measured peak of
+ * multiply-adds.
+ *
+ *     conv_bench [--network NAME] [--algorithm NAME] [--threads N] [--seconds S]     (CREASE_CPU picks the
+ * kernels)
+ *
+ * For each layer and algorithm: the least time of interleaved runs, GFLOP/s counted as direct summation
+ * without padding skipped, its share of the peak of the threads used, the predicted cost over the measured
+ * one, and the largest error relative to the largest output, on the first and the last output channel. '*'
+ * marks what the cost model chooses; the sum of its times over a network's layers ends the network. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/kernels/conv_layers.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/threads.h"
+#include "runtime/kernels/conv/algorithms.h"
+
+enum { MAX_ALGORITHMS = 16, PEAK_STEPS = 2000 };
+
+typedef struct bench_options {
+    const char *network, *algorithm;
+    int threads;
+    double seconds;
+} bench_options;
+
+/* ---- the peak ---- */
+
+/* PEAK_STEPS multiply-adds on each of so many independent vectors as hide the latency and fit the registers.
+ * The asm keeps the compiler from reasoning about `step`. */
+#define DEFINE_CHAINS(name, lanes, chains, register_class, attributes)                                       \
+    attributes static __attribute__((noinline)) float name(float x) {                                        \
+        typedef float vec __attribute__((vector_size(4 * (lanes))));                                         \
+        const vec factor = x - (vec){0};                                                                     \
+        vec sums[chains], step = factor;                                                                     \
+        _Pragma("GCC unroll 32") for (int c = 0; c < (chains); c++) sums[c] = factor * (float)c;             \
+        for (int i = 0; i < PEAK_STEPS; i++) {                                                               \
+            _Pragma("GCC unroll 32") for (int c = 0; c < (chains); c++) sums[c] = sums[c] * factor + step;   \
+            __asm__ volatile("" : register_class(step));                                                     \
+        }                                                                                                    \
+        for (int c = 1; c < (chains); c++)                                                                   \
+            sums[0] += sums[c];                                                                              \
+        return sums[0][0];                                                                                   \
+    }
+
+#if defined __x86_64__
+DEFINE_CHAINS(chains_vector, 4, 12, "+x", )
+DEFINE_CHAINS(chains_avx2, 8, 10, "+x", __attribute__((target("avx2,fma"))))
+DEFINE_CHAINS(chains_avx512, 16, 20, "+v", __attribute__((target("avx512f"))))
+#elif defined __aarch64__
+DEFINE_CHAINS(chains_vector, 4, 20, "+w", )
+#endif
+
+/* Flops a second of one thread. */
+static double peak_of(cr_isa isa) {
+    float (*chains)(float) = chains_vector;
+    int floats = 4 * (isa == CR_ISA_NEON ? 20 : 12);
+#if defined __x86_64__
+    if (isa == CR_ISA_AVX2 || isa == CR_ISA_AVX512) {
+        chains = isa == CR_ISA_AVX2 ? chains_avx2 : chains_avx512;
+        floats = isa == CR_ISA_AVX2 ? 8 * 10 : 16 * 20;
+    }
+#endif
+    double best = INFINITY;
+    volatile float sink;
+    for (int round = 0; round < 1000; round++) {
+        const double begin = cr_clock_seconds();
+        sink = chains(0.5f);
+        const double time = cr_clock_seconds() - begin;
+        best = time < best ? time : best;
+    }
+    (void)sink;
+    return 2.0 * floats * PEAK_STEPS / best;
+}
+
+/* ---- one layer ---- */
+
+/* A layer made ready for one algorithm. */
+typedef struct trial {
+    const cr_conv_algorithm *algorithm;
+    cr_conv_args args;
+    void *packed, *workspace;
+    size_t workspace_bytes; /* of a thread */
+    double best;            /* seconds */
+} trial;
+
+typedef struct bench {
+    const bench_options *options;
+    cr_conv conv;
+    const trial *running;
+    cr_pool *pool;
+    double peak; /* flops a second of one thread */
+    float *input, *weights, *output, *bias, *scale;
+    cr_epilogue epilogue;
+    cr_prologue prologue;
+    trial trials[MAX_ALGORITHMS];
+    int n_trials;
+} bench;
+
+static void *allocate(size_t bytes) {
+    void *p = aligned_alloc(64, (bytes + 127) / 64 * 64);
+    if (p == NULL) {
+        fprintf(stderr, "conv_bench: out of memory\n");
+        exit(5);
+    }
+    return p;
+}
+
+static float *random_floats(int64_t n, float scale) {
+    float *p = allocate((size_t)n * sizeof(float));
+    for (int64_t i = 0; i < n; i++)
+        p[i] = scale * ((float)rand() / (float)RAND_MAX - 0.5f);
+    return p;
+}
+
+static int64_t blocks(int64_t channels, int lanes) {
+    return (channels + lanes - 1) / lanes;
+}
+
+static void run_part(void *context, int64_t begin, int64_t end, int thread) {
+    const bench *b = context;
+    const trial *t = b->running;
+    t->algorithm->run(&b->conv, &t->args, begin, end,
+                      (char *)t->workspace + (size_t)thread * t->workspace_bytes);
+}
+
+static void run_once(bench *b, trial *t) {
+    b->running = t;
+    const double begin = cr_clock_seconds();
+    cr_parallel(b->pool, t->algorithm->tasks(&b->conv), run_part, b);
+    const double time = cr_clock_seconds() - begin;
+    t->best = time < t->best ? time : t->best;
+}
+
+static void make_conv(bench *b, const conv_layer *layer, int lanes) {
+    const int64_t out = (layer->in + 2 * layer->pad - layer->kernel) / layer->stride + 1;
+    b->conv = (cr_conv){.lanes = lanes, .output_blocked = true, .threads = b->options->threads};
+    b->conv.input_blocked = layer->ic > 4;
+    b->conv.has_prologue = layer->prologue;
+    cr_conv_geometry *g = &b->conv.geometry;
+    *g = (cr_conv_geometry){.n = 1, .groups = layer->groups, .ic = layer->ic, .oc = layer->oc};
+    for (int axis = 0; axis < CR_CONV_RANK; axis++) {
+        const bool used = axis != CR_D;
+        g->in[axis] = used ? layer->in : 1;
+        g->out[axis] = used ? out : 1;
+        g->kernel[axis] = used ? layer->kernel : 1;
+        g->stride[axis] = used ? layer->stride : 1;
+        g->pad[axis] = used ? layer->pad : 0;
+        g->dilation[axis] = 1;
+    }
+}
+
+static void make_data(bench *b, const conv_layer *layer) {
+    const cr_conv_geometry *g = &b->conv.geometry;
+    const int lanes = b->conv.lanes;
+    const int64_t in_area = g->in[CR_H] * g->in[CR_W], out_area = g->out[CR_H] * g->out[CR_W];
+    b->input = random_floats(blocks(g->ic, lanes) * lanes * in_area, 1);
+    b->weights = random_floats(g->oc * (g->ic / g->groups) * layer->kernel * layer->kernel, 1);
+    b->output = random_floats(blocks(g->oc, lanes) * lanes * out_area, 0);
+    b->bias = random_floats(blocks(g->oc, lanes) * lanes, 1);
+    b->scale = random_floats(blocks(g->ic, lanes) * lanes, 1);
+    b->epilogue = (cr_epilogue){.bias = b->bias, .act = {.kind = CR_ACT_RELU}};
+    b->prologue = (cr_prologue){.scale = b->scale, .shift = b->scale, .act = {.kind = CR_ACT_RELU}};
+}
+
+static void make_trial(bench *b, const cr_conv_algorithm *algorithm) {
+    trial *t = &b->trials[b->n_trials++];
+    *t = (trial){.algorithm = algorithm, .best = INFINITY};
+    t->packed = allocate(algorithm->packed_bytes(&b->conv));
+    algorithm->pack(&b->conv, b->weights, t->packed);
+    t->workspace_bytes = (algorithm->workspace_bytes(&b->conv) + 63) / 64 * 64;
+    t->workspace = allocate(t->workspace_bytes * (size_t)b->options->threads);
+    t->args =
+        (cr_conv_args){.input = b->input, .packed = t->packed, .output = b->output, .epilogue = &b->epilogue};
+    t->args.prologue = b->conv.has_prologue ? &b->prologue : NULL;
+}
+
+static void free_layer(bench *b) {
+    for (int i = 0; i < b->n_trials; i++) {
+        free(b->trials[i].packed);
+        free(b->trials[i].workspace);
+    }
+    b->n_trials = 0;
+    free(b->input);
+    free(b->weights);
+    free(b->output);
+    free(b->bias);
+    free(b->scale);
+}
+
+/* Against the reference, on the first and the last output channel. */
+static double error_of(bench *b, trial *t) {
+    const cr_conv_geometry *g = &b->conv.geometry;
+    const int lanes = b->conv.lanes;
+    const int64_t area = g->out[CR_H] * g->out[CR_W], floats = blocks(g->oc, lanes) * lanes * area;
+    const int64_t channels[] = {0, g->oc - 1};
+    cr_conv_args args = t->args;
+    args.packed = b->weights; /* as the reference packs them */
+    args.output = allocate((size_t)floats * sizeof(float));
+    run_once(b, t);
+    double error = 0, largest = 0;
+    for (int i = 0; i < 2; i++) {
+        const int64_t c = channels[i];
+        cr_conv_reference.run(&b->conv, &args, c, c + 1, NULL);
+        for (int64_t p = 0; p < area; p++) {
+            const int64_t at = (c / lanes * area + p) * lanes + c % lanes;
+            error = fmax(error, fabs((double)t->args.output[at] - (double)args.output[at]));
+            largest = fmax(largest, fabs((double)args.output[at]));
+        }
+    }
+    free(args.output);
+    return error / largest;
+}
+
+static void report(bench *b, const conv_layer *layer, trial *t, const cr_conv_algorithm *chosen) {
+    const cr_conv_geometry *g = &b->conv.geometry;
+    const double flops = 2.0 * (double)(g->oc * (g->ic / g->groups)) * (double)(g->out[CR_H] * g->out[CR_W]) *
+                         (double)(layer->kernel * layer->kernel);
+    const double peak = b->peak * b->options->threads,
+                 cycle = 4.0 * b->conv.lanes; /* flops of a cycle at peak */
+    const double measured = t->best * peak / cycle;
+    printf("%-14s %4d->%-4d %dx%d s%d %3dx%-3d %-6s%-10s%c %9.4f ms %7.1f GFLOP/s %6.1f %% of peak  cost "
+           "%5.2f  error "
+           "%.1e\n",
+           layer->network, layer->ic, layer->oc, layer->kernel, layer->kernel, layer->stride,
+           (int)g->out[CR_H], (int)g->out[CR_W], layer->groups > 1 ? "group" : "", t->algorithm->name,
+           t->algorithm == chosen ? '*' : ' ', t->best * 1e3, flops / t->best * 1e-9,
+           100 * flops / t->best / peak, t->algorithm->cost(&b->conv) / measured, error_of(b, t));
+}
+
+/* Seconds of the chosen algorithm. */
+static double bench_layer(bench *b, const conv_layer *layer, const cr_conv_algorithm *const *list) {
+    make_conv(b, layer, cr_conv_lanes(cr_cpu_isa()));
+    make_data(b, layer);
+    for (; *list != NULL && b->n_trials < MAX_ALGORITHMS; list++) {
+        const bool wanted = b->options->algorithm != NULL ? strcmp((*list)->name, b->options->algorithm) == 0
+                                                          : *list != &cr_conv_reference;
+        if (wanted && (*list)->refuses(&b->conv) == NULL)
+            make_trial(b, *list);
+    }
+    const double begin = cr_clock_seconds();
+    for (int round = 0; round < 5 || cr_clock_seconds() - begin < b->options->seconds; round++)
+        for (int i = 0; i < b->n_trials; i++)
+            run_once(b, &b->trials[i]);
+    const cr_conv_algorithm *chosen = b->n_trials > 0 ? b->trials[0].algorithm : NULL;
+    double time = 0;
+    for (int i = 1; i < b->n_trials; i++)
+        if (b->trials[i].algorithm->cost(&b->conv) < chosen->cost(&b->conv))
+            chosen = b->trials[i].algorithm;
+    for (int i = 0; i < b->n_trials; i++) {
+        report(b, layer, &b->trials[i], chosen);
+        time = b->trials[i].algorithm == chosen ? b->trials[i].best : time;
+    }
+    fflush(stdout);
+    free_layer(b);
+    return time;
+}
+
+static void bench_networks(bench *b) {
+    const size_t n = sizeof conv_layers / sizeof *conv_layers;
+    double total = 0;
+    for (size_t i = 0; i < n; i++) {
+        const conv_layer *layer = &conv_layers[i];
+        if (b->options->network != NULL && strcmp(layer->network, b->options->network) != 0)
+            continue;
+        total += layer->count * bench_layer(b, layer, cr_conv_algorithms(cr_cpu_isa()));
+        if (i + 1 == n || strcmp(layer->network, conv_layers[i + 1].network) != 0) {
+            printf("%-14s all layers %.2f ms\n\n", layer->network, total * 1e3);
+            total = 0;
+        }
+    }
+}
+
+static bool parse(int argc, char **argv, bench_options *options) {
+    for (int i = 1; i + 1 < argc; i += 2) {
+        const char *name = argv[i], *value = argv[i + 1];
+        if (strcmp(name, "--network") == 0)
+            options->network = value;
+        else if (strcmp(name, "--algorithm") == 0)
+            options->algorithm = value;
+        else if (strcmp(name, "--threads") == 0)
+            options->threads = atoi(value);
+        else if (strcmp(name, "--seconds") == 0)
+            options->seconds = atof(value);
+        else
+            return false;
+    }
+    return argc % 2 == 1 && options->threads > 0;
+}
+
+int main(int argc, char **argv) {
+    bench_options options = {.threads = 1, .seconds = 0.1};
+    bench b = {.options = &options};
+    cr_heap *heap = NULL;
+    if (!parse(argc, argv, &options)) {
+        fprintf(stderr,
+                "usage: conv_bench [--network NAME] [--algorithm NAME] [--threads N] [--seconds S]\n");
+        return 2;
+    }
+    if (cr_heap_create(NULL, 0, &heap) != CREASE_OK ||
+        cr_pool_create(heap, options.threads, &b.pool) != CREASE_OK)
+        return 5;
+    b.peak = peak_of(cr_cpu_isa());
+    printf("kernels %s, %d threads, peak of one %.1f GFLOP/s\n\n", cr_isa_name(cr_cpu_isa()), options.threads,
+           b.peak * 1e-9);
+    bench_networks(&b);
+    cr_pool_destroy(b.pool);
+    cr_heap_release(heap);
+    return 0;
+}
