@@ -1,0 +1,64 @@
+#include "passes/fold.h"
+#include "passes/fold_constants.h"
+#include "runtime/api/model.h"
+#include "runtime/graph/edit.h"
+
+void crease_fold_options_init(crease_fold_options *options) {
+    *options = (crease_fold_options){.struct_size = sizeof *options};
+}
+
+/* Overridable initializers become constants and stop being inputs. */
+static crease_status assume_constant(cr_model *ir) {
+    for (int i = 0; i < ir->n_values; i++) {
+        cr_value *v = ir->values[i];
+        if (!v->initial)
+            continue;
+        cr_tensor initial = *v->initial;
+        cr_graph_remove_input(v->graph, v);
+        v->initial = NULL;
+        CR_TRY(cr_value_set_constant(v, &initial));
+    }
+    return CREASE_OK;
+}
+
+static crease_status optimize(cr_model *ir, const crease_fold_options *o, crease_fold_report *report) {
+    if (o->assume_const)
+        CR_TRY(assume_constant(ir));
+    CR_TRY(cr_pass_fold_constants(ir));
+    CR_TRY(cr_pass_fold(ir, o->only, o->keep, report));
+    return cr_model_drop_dead(ir);
+}
+
+crease_status crease_fold(const crease_model *model, const crease_fold_options *options, crease_model **folded,
+                          crease_fold_report **report) {
+    crease_fold_options o;
+    crease_fold_report *own;
+    cr_model *ir;
+    crease_model *result = NULL;
+    if (!model)
+        return cr_fail(CREASE_ERROR_ARGUMENT, "crease_fold: model must not be NULL");
+    crease_fold_options_init(&o);
+    if (options)
+        o = *options;
+    if (folded)
+        *folded = NULL;
+    if (report)
+        *report = NULL;
+    CR_TRY(cr_model_clone(model->ir, model->ir->heap, &ir));
+    crease_status status = cr_report_create(model->ir->heap, &own);
+    if (status == CREASE_OK)
+        status = optimize(ir, &o, own);
+    if (status == CREASE_OK)
+        status = cr_model_publish(ir, &result);
+    else
+        cr_model_destroy(ir);
+    if (status == CREASE_OK && folded)
+        *folded = result;
+    else
+        crease_model_free(result);
+    if (status == CREASE_OK && report)
+        *report = own;
+    else
+        crease_fold_report_free(own);
+    return status;
+}
