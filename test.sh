@@ -48,14 +48,15 @@ suite_conformance() {
     for cpu in "" plain; do
         for fold in "" --no-fold; do
             step "conformance: public operator tests ${cpu:-best kernels} $fold" env ${cpu:+CREASE_CPU=$cpu} \
-                python3 tests/conformance/run.py build/release/crease $fold
+                /usr/bin/python3 tests/conformance/run.py build/release/crease $fold
         done
     done
 }
 suite_models() {
     need_release
-    step "models: trained network" python3 tests/models/accuracy.py build/release/crease
-    step "models: demo networks" python3 tests/models/demo.py build/release/crease
+    step "models: trained network" /usr/bin/python3 tests/models/accuracy.py build/release/crease
+    step "models: six-call example" bash tests/models/embed.sh build/release
+    step "models: demo networks" /usr/bin/python3 tests/models/demo.py build/release/crease
 }
 suite_install() {
     need_release
@@ -67,7 +68,7 @@ suite_clang() {
 suite_asan() {
     step "build: asan" build asan
     step "asan: unit" ctest --test-dir build/asan --output-on-failure -j2
-    step "asan: conformance" python3 tests/conformance/run.py build/asan/crease
+    step "asan: conformance" /usr/bin/python3 tests/conformance/run.py build/asan/crease
     for script in tests/cli/*.sh; do step "asan: $(basename "$script")" bash "$script" "$PWD/build/asan/crease"; done
 }
 
