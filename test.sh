@@ -32,7 +32,7 @@ suite_style() {
     step "style: floors" bash tests/floors.sh
     step "style: clang-format" bash -c "git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror"
     step "style: cppcheck" bash -c "git ls-files '*.c' ':!tests' | grep -v tmpl | xargs cppcheck -q -j2 --std=c11 \
-        --enable=warning,portability --inline-suppr --error-exitcode=1 -I. \
+        --enable=warning --inline-suppr --error-exitcode=1 -I. \
         --suppress=missingInclude --suppress=internalAstError --suppress=normalCheckLevelMaxBranches"
 }
 suite_unit() {

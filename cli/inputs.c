@@ -1,251 +1,407 @@
-#include "cli/cli.h"
+#define _GNU_SOURCE /* memmem */
+#include "cli/inputs.h"
+#include "cli/file.h"
+#include "cli/generate.h"
+#include "cli/memory.h"
+#include "cli/message.h"
+#include "cli/npy.h"
+#include "cli/npz.h"
+#include "cli/tensor_pb.h"
 
-#include <dirent.h>
 #include <inttypes.h>
-#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
-/* From --input SPEC and --shape to one tensor for each model input. */
+typedef struct collector {
+    const crease_model *model;
+    const input_options *options;
+    uint64_t seed;
+    input_set *set;
+    size_t capacity;
+} collector;
 
-/* ---- made-up data ---- */
+/* ---- names ---- */
 
-/* splitmix64 (Steele, Lea, Flood 2014) */
-static uint64_t next_random(uint64_t *state) {
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
+static bool find_input(const crease_model *model, const char *name, size_t bytes, crease_value_info *info) {
+    info->struct_size = sizeof *info;
+    for (size_t i = 0; crease_model_input_at(model, i, info); i++)
+        if (strlen(info->name) == bytes && memcmp(info->name, name, bytes) == 0)
+            return true;
+    return false;
 }
 
-/* Sum of uniforms: near enough to normal for test data, without tails that overflow a network. */
-static double next_normal(uint64_t *state) {
-    double sum = -6;
-    for (int i = 0; i < 12; i++)
-        sum += (double)(next_random(state) >> 11) * 0x1p-53;
-    return sum;
+static int fail_no_input(const crease_model *model, const char *name) {
+    char names[256] = "none";
+    crease_value_info info = {.struct_size = sizeof info};
+    size_t at = 0;
+    for (size_t i = 0; at < sizeof names && crease_model_input_at(model, i, &info); i++)
+        at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", i ? ", " : "", info.name);
+    return fail(CLI_INPUT, "the model has no input '%.100s'; its inputs: %s", name, names);
 }
 
-static void set_element(tensor *t, int64_t i, double value) {
-    switch (t->dtype) {
-    case CREASE_FLOAT:
-        ((float *)t->data)[i] = (float)value;
-        break;
-    case CREASE_DOUBLE:
-        ((double *)t->data)[i] = value;
-        break;
-    case CREASE_INT64:
-        ((int64_t *)t->data)[i] = (int64_t)fabs(value);
-        break;
-    case CREASE_INT32:
-        ((int32_t *)t->data)[i] = (int32_t)fabs(value);
-        break;
-    case CREASE_FLOAT16: /* one exponent for all: 1 + fraction, or zero */
-        ((uint16_t *)t->data)[i] =
-            (uint16_t)(value == 0 ? 0 : (value < 0 ? 0xb800 : 0x3800) | ((int)(fabs(value) * 99) & 0x3ff));
-        break;
-    default:
-        if (crease_dtype_bits(t->dtype) == 8)
-            ((unsigned char *)t->data)[i] = (unsigned char)(fabs(value) >= 1);
-    }
+static bool is_given(const input_set *set, const char *name) {
+    for (size_t i = 0; i < set->n; i++)
+        if (strcmp(set->list[i].name, name) == 0)
+            return true;
+    return false;
 }
 
-/* --shape NAME=1x3x224 for this input, else its own shape with dynamic dimensions as 1. */
-static int shape_for(const arguments *a, const crease_value_info *want, tensor *t) {
-    size_t n = strlen(want->name);
-    for (int i = 0; i < a->n_shapes; i++) {
-        const char *spec = a->shapes[i];
-        if (strncmp(spec, want->name, n) != 0 || spec[n] != '=')
-            continue;
-        char *at = (char *)(uintptr_t)spec + n;
-        for (t->rank = 0; *at && t->rank < MAX_RANK;) {
-            const char *digits = at + 1;
-            t->dims[t->rank++] = strtoll(digits, &at, 10);
-            if (at == digits || (*at && *at != 'x'))
-                return fail(EXIT_USAGE, "--shape: '%s' is not NAME=1x3x224x224", spec);
-        }
-        return EXIT_OK;
-    }
-    if (want->rank < 0)
-        return fail(EXIT_BAD_INPUT, "input '%s' has an unknown rank: give it a shape with --shape %s=...",
-                    want->name, want->name);
-    t->rank = want->rank;
-    for (int i = 0; i < t->rank; i++)
-        t->dims[i] = want->dims[i] < 0 ? 1 : want->dims[i];
-    return EXIT_OK;
+static bool next_input(const collector *c, crease_value_info *info) {
+    info->struct_size = sizeof *info;
+    for (size_t i = 0; crease_model_input_at(c->model, i, info); i++)
+        if (!is_given(c->set, info->name))
+            return true;
+    return false;
 }
 
-enum filling { ZEROS, ONES, RANDOM };
-
-static int make_up(const arguments *a, const crease_value_info *want, enum filling filling, uint64_t seed,
-                   tensor *t) {
-    t->dtype = want->dtype ? want->dtype : CREASE_FLOAT;
-    int code = shape_for(a, want, t);
-    if (code == EXIT_OK)
-        code = tensor_allocate(t, want->name);
-    if (code)
-        return code;
-    uint64_t state = seed;
-    for (int64_t i = 0, n = tensor_n(t); filling != ZEROS && i < n; i++)
-        set_element(t, i, filling == ONES ? 1 : next_normal(&state));
-    return EXIT_OK;
-}
-
-/* ---- files ---- */
-
-static int from_file(const char *path, const arguments *a, const crease_value_info *want, tensor *t) {
-    bytes file;
-    int code = read_file(path, &file);
-    if (code)
-        return code;
-    if (is_picture(&file))
-        code = parse_picture(path, &file, a, want, t);
-    else if (file.n >= 6 && memcmp(file.data, "\x93NUMPY", 6) == 0)
-        code = parse_npy(path, &file, t);
-    else
-        code = parse_tensor_proto(path, &file, t);
-    free(file.data);
-    return code;
-}
-
-static int from_raw(const char *path, const arguments *a, const crease_value_info *want, tensor *t) {
-    bytes file;
-    int code = read_file(path, &file);
-    if (code)
-        return code;
-    code = make_up(a, want, ZEROS, 0, t);
-    if (code == EXIT_OK && file.n != t->bytes) {
-        code =
-            fail(EXIT_BAD_INPUT, "%s: %zu bytes, input '%s' needs %zu", path, file.n, want->name, t->bytes);
+/* Takes over t (on failure too). */
+static int add(collector *c, const char *name, tensor *t) {
+    char *copy = memory_text(name);
+    if (is_given(c->set, copy)) {
         tensor_free(t);
+        int code = fail(CLI_USAGE, "input '%.200s' is given twice", copy);
+        free(copy);
+        return code;
     }
-    if (code == EXIT_OK)
-        memcpy(t->data, file.data, file.n);
+    free(t->name);
+    t->name = copy;
+    c->set->list = memory_grow(c->set->list, &c->capacity, c->set->n + 1, sizeof *c->set->list);
+    c->set->list[c->set->n++] = *t;
+    return CLI_OK;
+}
+
+/* ---- shapes ---- */
+
+static int parse_dims(const char *option, const char *text, int64_t *dims, int *rank) {
+    char *copy = memory_text(text), *next = copy;
+    bool good = true;
+    *rank = 0;
+    for (char *part; good && *text && (part = strsep(&next, "x,")); ++*rank)
+        good = *rank < TENSOR_MAX_RANK && args_int(part, 0, INT64_MAX, &dims[*rank]);
+    free(copy);
+    return good ? CLI_OK
+                : fail(CLI_USAGE, "--shape %s: '%s' is not a shape such as 1x3x224x224", option, text);
+}
+
+/* --shape for input `want`: its dims are put in `dims`, and want points there. */
+static int apply_shape(const collector *c, crease_value_info *want, int64_t *dims) {
+    for (size_t i = 0; i < c->options->shapes.n; i++) {
+        const char *option = c->options->shapes.items[i], *equals = strchr(option, '=');
+        bool mine = equals ? strlen(want->name) == (size_t)(equals - option) &&
+                                 memcmp(want->name, option, (size_t)(equals - option)) == 0
+                           : crease_model_n_inputs(c->model) == 1;
+        if (!mine)
+            continue;
+        int code = parse_dims(option, equals ? equals + 1 : option, dims, &want->rank);
+        if (code)
+            return code;
+        want->dims = dims;
+    }
+    return CLI_OK;
+}
+
+static int check_shapes(const collector *c) {
+    crease_value_info info;
+    for (size_t i = 0; i < c->options->shapes.n; i++) {
+        const char *option = c->options->shapes.items[i], *equals = strchr(option, '=');
+        if (!equals && crease_model_n_inputs(c->model) != 1)
+            return fail(CLI_USAGE, "--shape %s: the model has %zu inputs, so NAME= is needed", option,
+                        crease_model_n_inputs(c->model));
+        if (equals && !find_input(c->model, option, (size_t)(equals - option), &info)) {
+            char *name = memory_format("%.*s", (int)(equals - option), option);
+            int code = fail_no_input(c->model, name);
+            free(name);
+            return code;
+        }
+    }
+    return CLI_OK;
+}
+
+/* A tensor of the input's type and shape, its contents still zero. */
+static int shape_input(const collector *c, const crease_value_info *input, tensor *out) {
+    crease_value_info want = *input;
+    int64_t dims[TENSOR_MAX_RANK];
+    char text[TENSOR_SHAPE_TEXT];
+    int code = apply_shape(c, &want, dims);
+    if (code)
+        return code;
+    tensor_shape_text(want.rank, want.dims, want.dim_names, text);
+    *out = (tensor){.dtype = want.dtype, .rank = want.rank};
+    if (want.rank < 0 || want.rank > TENSOR_MAX_RANK)
+        return fail(CLI_INPUT, "input '%.200s' has a shape of unknown rank: give --shape", want.name);
+    for (int i = 0; i < want.rank; i++) {
+        out->dims[i] = want.dims[i] < 0 && i == 0 ? 1 : want.dims[i];
+        if (out->dims[i] < 0)
+            return fail(CLI_INPUT, "input '%.200s' has the dynamic shape %s: give --shape %.100s=...",
+                        want.name, text, want.name);
+    }
+    if (!tensor_bytes(out->dtype, out->rank, out->dims, &out->bytes))
+        return fail(CLI_INPUT,
+                    "input '%.200s' (%s, %s) cannot be made: strings, unknown types and shapes that overflow "
+                    "must come from a file",
+                    want.name, crease_dtype_name(want.dtype), text);
+    out->data = memory_take(out->bytes, 1);
+    return CLI_OK;
+}
+
+/* ---- SPEC ---- */
+
+static int make_input(collector *c, const crease_value_info *want, generator kind, uint64_t seed) {
+    tensor t;
+    int code = shape_input(c, want, &t);
+    if (!code)
+        code = generate(want->name, kind, seed, &t);
+    return code ? code : add(c, want->name, &t);
+}
+
+static int read_raw(collector *c, const crease_value_info *want, const char *path) {
+    tensor t;
+    blob file;
+    int code = shape_input(c, want, &t);
+    if (code)
+        return code;
+    code = file_read(path, &file);
+    if (!code && file.bytes != t.bytes) {
+        code = fail(CLI_INPUT, "%s: has %zu bytes, input '%.200s' needs %zu", path, file.bytes, want->name,
+                    t.bytes);
+        free(file.data);
+    }
+    if (code) {
+        tensor_free(&t);
+        return code;
+    }
+    free(t.data);
+    t.data = file.data;
+    return add(c, want->name, &t);
+}
+
+/* What a file that is no tensor looks like. */
+static const char *guess(const blob *file) {
+    size_t n = file->bytes < 512 ? file->bytes : 512;
+    if (n == 0)
+        return "is empty";
+    if (n >= 7 && memcmp(file->data, "version https://git-lfs", n < 23 ? n : 23) == 0)
+        return "is a Git LFS pointer: the file itself was not fetched";
+    if (memmem(file->data, n, "<html", 5) || memmem(file->data, n, "<!DOCTYPE", 9) ||
+        memmem(file->data, n, "<HTML", 5))
+        return "is a web page";
+    return "is none of .npy, .npz, TensorProto .pb, PNG and JPEG";
+}
+
+static int parse_tensor(const char *path, const blob *file, tensor *out) {
+    if (npy_is(file))
+        return npy_read(path, file, out);
+    bool recognised;
+    int code = tensor_pb_read(path, file, out, &recognised);
+    return recognised ? code : fail(CLI_INPUT, "%s: %s", path, guess(file));
+}
+
+int inputs_read_tensor(const char *path, tensor *out) {
+    blob file;
+    int code = file_read(path, &file);
+    if (code)
+        return code;
+    code = parse_tensor(path, &file, out);
     free(file.data);
     return code;
 }
 
-static int from_spec(const char *spec, const arguments *a, const crease_value_info *want, tensor *t) {
-    int code;
-    if (strcmp(spec, "zeros") == 0 || strcmp(spec, "ones") == 0)
-        code = make_up(a, want, spec[0] == 'z' ? ZEROS : ONES, 0, t);
-    else if (strncmp(spec, "random", 6) == 0 && (spec[6] == 0 || spec[6] == ':'))
-        code = make_up(a, want, RANDOM, spec[6] ? strtoull(spec + 7, NULL, 10) : (uint64_t)a->seed, t);
-    else if (strncmp(spec, "raw:", 4) == 0)
-        code = from_raw(spec + 4, a, want, t);
-    else
-        code = from_file(spec, a, want, t);
-    snprintf(t->name, sizeof t->name, "%s", want->name);
+static int use_picture(collector *c, const crease_value_info *input, const char *path, const blob *file) {
+    picture p;
+    tensor t = {0};
+    int64_t dims[TENSOR_MAX_RANK];
+    crease_value_info want = *input;
+    int code = apply_shape(c, &want, dims);
+    if (!code)
+        code = picture_read(path, file, &p);
+    if (code)
+        return code;
+    code = image_to_tensor(path, &p, &c->options->image, &want, &t);
+    picture_free(&p);
+    return code ? code : add(c, want.name, &t);
+}
+
+/* name NULL: each array goes to the input of its name, or a single one to the next input. */
+static int use_archive(collector *c, const char *name, const char *path, const blob *file) {
+    tensor *list;
+    size_t n, used = 0;
+    crease_value_info info;
+    int code = npz_read(path, file, &list, &n);
+    for (size_t i = 0; i < n && !code; i++) {
+        const char *own = list[i].name, *target = name && (n == 1 || strcmp(own, name) == 0) ? name : own;
+        bool wanted = name ? target == name : find_input(c->model, own, strlen(own), &info);
+        if (!wanted && !name && n == 1 && next_input(c, &info)) {
+            wanted = true;
+            target = info.name;
+        }
+        if (!wanted)
+            continue;
+        used++;
+        code = add(c, target, &list[i]);
+        list[i] = (tensor){0};
+    }
+    for (size_t i = 0; i < n; i++)
+        tensor_free(&list[i]);
+    free(list);
+    if (!code && !used)
+        code = fail(CLI_INPUT, "%s: has no array named '%s'", path, name ? name : "as an input of the model");
     return code;
 }
 
-static bool is_folder(const char *path) {
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-}
-
-/* input_N.pb of an ONNX test data set for the N-th input. */
-static int from_folder(const char *folder, const crease_model *model, const arguments *a, tensor *inputs,
-                       bool *given) {
-    char path[4096];
-    crease_value_info want = {.struct_size = sizeof want};
-    for (size_t i = 0; crease_model_input_at(model, i, &want); i++) {
-        snprintf(path, sizeof path, "%s/input_%zu.pb", folder, i);
-        int code = from_spec(path, a, &want, &inputs[i]);
-        if (code)
-            return code;
-        given[i] = true;
-    }
-    return EXIT_OK;
-}
-
-/* ---- all of them ---- */
-
-static int input_index(const crease_model *model, const char *spec, const bool *given, size_t *index,
-                       const char **rest) {
-    crease_value_info want = {.struct_size = sizeof want};
-    const char *equals = strchr(spec, '=');
-    size_t n = equals ? (size_t)(equals - spec) : 0;
-    for (*index = 0; crease_model_input_at(model, *index, &want); ++*index)
-        if (equals && strlen(want.name) == n && memcmp(want.name, spec, n) == 0) {
-            *rest = equals + 1;
-            return EXIT_OK;
-        }
-    if (equals)
-        return fail(EXIT_BAD_INPUT, "--input: the model has no input '%.*s'", (int)n, spec);
-    *rest = spec;
-    for (*index = 0; *index < crease_model_n_inputs(model); ++*index)
-        if (!given[*index])
-            return EXIT_OK;
-    return fail(EXIT_USAGE, "--input '%s': the model has only %zu inputs", spec,
-                crease_model_n_inputs(model));
-}
-
-static int gather(const crease_model *model, const arguments *a, bool random, uint64_t seed, tensor *inputs,
-                  bool *given) {
-    crease_value_info want = {.struct_size = sizeof want};
-    for (int i = 0; i < a->n_inputs; i++) {
-        size_t index;
-        const char *rest;
-        if (is_folder(a->inputs[i])) {
-            int code = from_folder(a->inputs[i], model, a, inputs, given);
-            if (code)
-                return code;
-            continue;
-        }
-        int code = input_index(model, a->inputs[i], given, &index, &rest);
-        if (code)
-            return code;
-        if (given[index])
-            return fail(EXIT_USAGE, "--input '%s': that input is given twice", a->inputs[i]);
-        crease_model_input_at(model, index, &want);
-        code = from_spec(rest, a, &want, &inputs[index]);
-        if (code)
-            return code;
-        given[index] = true;
-    }
-    for (size_t i = 0; crease_model_input_at(model, i, &want); i++) {
-        if (given[i])
-            continue;
-        if (!random)
-            return fail(EXIT_BAD_INPUT, "input '%s' is missing: give --input %s=FILE", want.name, want.name);
-        say("crease: input '%s' is not given: random data, seed %" PRIu64 "\n", want.name, seed);
-        int code = make_up(a, &want, RANDOM, seed + i, &inputs[i]);
-        if (code)
-            return code;
-        snprintf(inputs[i].name, sizeof inputs[i].name, "%s", want.name);
-    }
-    return EXIT_OK;
-}
-
-int gather_inputs(const crease_model *model, const arguments *a, bool random, uint64_t seed, tensor **inputs,
-                  size_t *n) {
-    *n = crease_model_n_inputs(model);
-    *inputs = calloc(*n + 1, sizeof **inputs);
-    bool *given = calloc(*n + 1, sizeof *given);
-    int code = *inputs && given ? gather(model, a, random, seed, *inputs, given)
-                                : fail(EXIT_RUNTIME, "out of memory");
-    free(given);
+static int use_tensor(collector *c, const char *name, const char *path, const blob *file) {
+    tensor t = {0};
+    crease_value_info info;
+    int code = parse_tensor(path, file, &t);
     if (code) {
-        free_inputs(*inputs, *n);
-        *inputs = NULL;
+        tensor_free(&t);
+        return code;
+    }
+    if (name)
+        return add(c, name, &t);
+    if (t.name && find_input(c->model, t.name, strlen(t.name), &info))
+        return add(c, info.name, &t);
+    if (next_input(c, &info))
+        return add(c, info.name, &t);
+    tensor_free(&t);
+    return fail(CLI_USAGE, "--input %s: all %zu inputs of the model are given already", path,
+                crease_model_n_inputs(c->model));
+}
+
+/* want NULL: a name that only the session may know, such as an initializer that can be overridden. */
+static int use_file(collector *c, const char *name, const crease_value_info *want, const char *path) {
+    blob file;
+    int code = file_read(path, &file);
+    if (code)
+        return code;
+    if (picture_is(&file))
+        code = want ? use_picture(c, want, path, &file) : fail_no_input(c->model, name);
+    else if (npz_is(&file))
+        code = use_archive(c, name, path, &file);
+    else
+        code = use_tensor(c, name, path, &file);
+    free(file.data);
+    return code;
+}
+
+/* input_N.pb belongs to the N-th input; when there are more files than inputs, each goes by its tensor's
+ * name. */
+static int use_folder(collector *c, const char *folder) {
+    size_t n = 0, n_inputs = crease_model_n_inputs(c->model);
+    crease_value_info info = {.struct_size = sizeof info};
+    int code = CLI_OK;
+    for (bool more = true; more; n += more) {
+        char *path = memory_format("%s/input_%zu.pb", folder, n);
+        more = access(path, F_OK) == 0;
+        free(path);
+    }
+    for (size_t i = 0; i < n && !code; i++) {
+        tensor t = {0};
+        char *path = memory_format("%s/input_%zu.pb", folder, i);
+        code = inputs_read_tensor(path, &t);
+        if (!code && n > n_inputs && !t.name)
+            code = fail(CLI_INPUT, "%s: the tensor has no name, and the model has only %zu inputs", path,
+                        n_inputs);
+        if (!code) {
+            crease_model_input_at(c->model, i, &info);
+            code = add(c, n > n_inputs ? t.name : info.name, &t);
+        }
+        free(path);
+    }
+    return code || n ? code : fail(CLI_INPUT, "%s: the folder has no input_0.pb", folder);
+}
+
+/* random, random:SEED, zeros, ones; false: none of them. */
+static bool parse_generator(const char *spec, uint64_t *seed, generator *kind) {
+    *kind = strcmp(spec, "zeros") == 0  ? GENERATE_ZEROS
+            : strcmp(spec, "ones") == 0 ? GENERATE_ONES
+                                        : GENERATE_RANDOM;
+    if (*kind != GENERATE_RANDOM || strcmp(spec, "random") == 0)
+        return true;
+    return strncmp(spec, "random:", 7) == 0 && args_seed(spec + 7, seed);
+}
+
+static int use_spec(collector *c, const char *name, const char *spec) {
+    crease_value_info info;
+    generator kind;
+    uint64_t seed = c->seed;
+    bool found = name ? find_input(c->model, name, strlen(name), &info) : next_input(c, &info);
+    bool generated = parse_generator(spec, &seed, &kind), raw = strncmp(spec, "raw:", 4) == 0;
+    if ((generated || raw) && !found)
+        return name ? fail_no_input(c->model, name)
+                    : fail(CLI_USAGE, "--input %s: all %zu inputs of the model are given already", spec,
+                           crease_model_n_inputs(c->model));
+    if (generated)
+        return make_input(c, &info, kind, seed);
+    if (raw)
+        return read_raw(c, &info, spec + 4);
+    if (!name && file_is_folder(spec))
+        return use_folder(c, spec);
+    return use_file(c, name, found ? &info : NULL, spec);
+}
+
+/* ---- all ---- */
+
+static int use_option(collector *c, const char *option) {
+    const char *equals = strchr(option, '=');
+    if (!equals)
+        return use_spec(c, NULL, option);
+    char *name = memory_format("%.*s", (int)(equals - option), option);
+    int code = use_spec(c, name, equals + 1);
+    free(name);
+    return code;
+}
+
+int inputs_collect(const crease_model *model, const input_options *options, missing_input missing,
+                   uint64_t seed, input_set *out) {
+    *out = (input_set){NULL, 0};
+    collector c = {model, options, seed, out, 0};
+    int code = check_shapes(&c);
+    for (size_t i = 0; i < options->inputs.n && !code; i++)
+        code = use_option(&c, options->inputs.items[i]);
+    crease_value_info info;
+    while (!code && next_input(&c, &info)) {
+        if (missing == MISSING_FAILS)
+            return fail(CLI_INPUT, "input '%.200s' is missing: give --input %.200s=FILE", info.name,
+                        info.name);
+        if (missing == MISSING_RANDOM)
+            note("input '%s' is not given: random numbers, seed %" PRIu64, info.name, seed);
+        code = make_input(&c, &info, GENERATE_RANDOM, seed);
     }
     return code;
 }
 
-void free_inputs(tensor *inputs, size_t n) {
-    for (size_t i = 0; inputs && i < n; i++)
-        tensor_free(&inputs[i]);
-    free(inputs);
+void inputs_free(input_set *set) {
+    for (size_t i = 0; i < set->n; i++)
+        tensor_free(&set->list[i]);
+    free(set->list);
+    *set = (input_set){NULL, 0};
 }
 
-int set_inputs(crease_session *session, const tensor *inputs, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        crease_status status = crease_session_set_input(session, inputs[i].name, inputs[i].dtype,
-                                                        inputs[i].rank, inputs[i].dims, inputs[i].data);
+int inputs_bind(const input_set *set, crease_session *session) {
+    for (size_t i = 0; i < set->n; i++) {
+        const tensor *t = &set->list[i];
+        crease_status status =
+            crease_session_bind_input(session, t->name, t->dtype, t->rank, t->dims, t->data);
+        if (status == CREASE_ERROR_ARGUMENT) /* a wrong name is a wrong input here, not a wrong call */
+            status = CREASE_ERROR_INPUT;
         if (status)
-            return fail_status(status, NULL);
+            return fail_status(status);
     }
-    return EXIT_OK;
+    return CLI_OK;
+}
+
+crease_tensor *inputs_views(const input_set *set) {
+    crease_tensor *views = memory_take(set->n, sizeof *views);
+    for (size_t i = 0; i < set->n; i++)
+        views[i] = tensor_view(&set->list[i]);
+    return views;
+}
+
+const char *inputs_folder(const input_options *options) {
+    for (size_t i = 0; i < options->inputs.n; i++)
+        if (!strchr(options->inputs.items[i], '=') && file_is_folder(options->inputs.items[i]))
+            return options->inputs.items[i];
+    return NULL;
 }

@@ -5,7 +5,8 @@
 
 static const char *unfit_semantics(const cr_node *bn, int64_t opset) {
     int64_t training = 0, is_test = opset < 7 ? 0 : 1, spatial = 1;
-    if (cr_attr_int(bn, "training_mode", 0, &training) || (opset < 7 && cr_attr_int(bn, "is_test", 0, &is_test)) ||
+    if (cr_attr_int(bn, "training_mode", 0, &training) ||
+        (opset < 7 && cr_attr_int(bn, "is_test", 0, &is_test)) ||
         (opset < 9 && cr_attr_int(bn, "spatial", 1, &spatial)))
         return "bad-attribute";
     for (int i = 1; i < bn->n_outputs; i++)

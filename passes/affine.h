@@ -3,10 +3,11 @@
 
 #include "runtime/graph/graph.h"
 
-/* The arithmetic of folding, all of it in double with one rounding at the end. A batch normalisation at inference is
- * y = s x + t, s = gamma / sqrt(var + eps), t = beta - mean s (Ioffe and Szegedy 2015; ONNX BatchNormalization 1 to 15). */
+/* The arithmetic of folding, all of it in double with one rounding at the end. A batch normalisation at
+ * inference is y = s x + t, s = gamma / sqrt(var + eps), t = beta - mean s (Ioffe and Szegedy 2015; ONNX
+ * BatchNormalization 1 to 15). */
 typedef struct cr_affine {
-    int64_t n;                                /* channels */
+    int64_t n;                              /* channels */
     double *gamma_over_sigma, *mean, *beta; /* s, mean, beta: [n], in the model's arena */
 } cr_affine;
 

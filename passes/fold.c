@@ -35,7 +35,8 @@ static int64_t channel_of(const channel_map *m, int64_t i) {
         return i / m->taps; /* [Cout, Cin / g, k...]: taps counts Cin / g as well */
     if (m->kind == GEMM)
         return m->transposed ? i / m->columns : i % m->columns;
-    int64_t in = i / (m->per_group_out * m->taps), out = i / m->taps % m->per_group_out; /* [Cin, Cout / g, k...] */
+    int64_t in = i / (m->per_group_out * m->taps),
+            out = i / m->taps % m->per_group_out; /* [Cin, Cout / g, k...] */
     return in / m->per_group_in * m->per_group_out + out;
 }
 
@@ -60,7 +61,8 @@ static crease_status map_of(const cr_node *linear, const cr_tensor *w, channel_m
 /* Value of the old bias for channel o: beta C for Gemm, broadcast. */
 static double old_bias(const cr_node *linear, const cr_tensor *b, int64_t o) {
     const cr_attr *beta = cr_attr_find(linear, "beta");
-    double scale = kind_of(linear) == GEMM && beta && beta->type == CR_ATTR_FLOAT ? (double)beta->floats[0] : 1;
+    double scale =
+        kind_of(linear) == GEMM && beta && beta->type == CR_ATTR_FLOAT ? (double)beta->floats[0] : 1;
     return b ? scale * cr_load_float(b->dtype, b->data, cr_shape_n(&b->shape) == 1 ? 0 : o) : 0;
 }
 
@@ -104,11 +106,15 @@ static crease_status fold_producer(cr_node *bn, cr_node *linear, const cr_affine
     }
     cr_shape bias_shape = {.rank = 1, .dims = {channels}};
     CR_TRY(cr_graph_new_constant(bn->graph, linear->inputs[1]->name, w->dtype, &w->shape, &new_w, &tw));
-    CR_TRY(cr_graph_new_constant(bn->graph, b ? linear->inputs[2]->name : bn->inputs[2]->name, w->dtype, &bias_shape, &new_b, &tb));
+    CR_TRY(cr_graph_new_constant(bn->graph, b ? linear->inputs[2]->name : bn->inputs[2]->name, w->dtype,
+                                 &bias_shape, &new_b, &tb));
     for (int64_t i = 0, n = cr_shape_n(&w->shape); i < n; i++)
-        fits &= cr_store_rounded(tw, i, cr_load_float(w->dtype, w->data, i) * a->gamma_over_sigma[channel_of(&map, i)]);
-    for (int64_t o = 0; o < channels; o++) /* b - mean first: b s + (beta - mean s) cancels when b is near the mean */
-        fits &= cr_store_rounded(tb, o, fma(old_bias(linear, b, o) - a->mean[o], a->gamma_over_sigma[o], a->beta[o]));
+        fits &= cr_store_rounded(
+            tw, i, cr_load_float(w->dtype, w->data, i) * a->gamma_over_sigma[channel_of(&map, i)]);
+    for (int64_t o = 0; o < channels;
+         o++) /* b - mean first: b s + (beta - mean s) cancels when b is near the mean */
+        fits &= cr_store_rounded(
+            tb, o, fma(old_bias(linear, b, o) - a->mean[o], a->gamma_over_sigma[o], a->beta[o]));
     if (!fits) {
         *reason = "overflow";
         return CREASE_OK;
@@ -133,7 +139,8 @@ static const char *unfit_consumer(const cr_node *bn, const cr_node **consumer) {
     *consumer = y->uses[0].node;
     if (!cr_node_constant(*consumer, 1) || (cr_node_input(*consumer, 2) && !cr_node_constant(*consumer, 2)))
         return "not-constant";
-    if (cr_attr_ints(*consumer, "pads", &pads, &n) || cr_attr_string(*consumer, "auto_pad", "NOTSET", &auto_pad))
+    if (cr_attr_ints(*consumer, "pads", &pads, &n) ||
+        cr_attr_string(*consumer, "auto_pad", "NOTSET", &auto_pad))
         return "bad-attribute";
     for (int i = 0; i < n; i++)
         if (pads[i])
@@ -156,7 +163,8 @@ static crease_status fold_consumer(cr_node *bn, cr_node *conv, const cr_affine *
     }
     cr_shape bias_shape = {.rank = 1, .dims = {out}};
     CR_TRY(cr_graph_new_constant(bn->graph, conv->inputs[1]->name, w->dtype, &w->shape, &new_w, &tw));
-    CR_TRY(cr_graph_new_constant(bn->graph, b ? conv->inputs[2]->name : bn->inputs[2]->name, w->dtype, &bias_shape, &new_b, &tb));
+    CR_TRY(cr_graph_new_constant(bn->graph, b ? conv->inputs[2]->name : bn->inputs[2]->name, w->dtype,
+                                 &bias_shape, &new_b, &tb));
     for (int64_t o = 0; o < out; o++) {
         double sum = b ? cr_load_float(b->dtype, b->data, o) : 0;
         for (int64_t i = 0; i < in * taps; i++) {
@@ -185,15 +193,18 @@ static const char *detail_of(const char *reason) {
         {"graph-output", "the producer's output is an output of the graph"},
         {"training-mode", "the node computes batch statistics; export the model in inference mode"},
         {"extra-outputs", "the node's running statistics are used"},
-        {"overridable-initializer", "a parameter is a graph input that a caller may override; use --assume-const if none does"},
+        {"overridable-initializer",
+         "a parameter is a graph input that a caller may override; use --assume-const if none does"},
         {"not-constant", "a parameter or weight is computed at run time"},
         {"non-finite", "a parameter is NaN or infinite"},
         {"variance-not-positive", "var + epsilon is not positive"},
         {"overflow", "a folded weight does not fit the element type"},
         {"axis-mismatch", "the channel axis of the node is not the one of its neighbour's weights"},
         {"spatial-0", "spatial = 0 normalises every position on its own"},
-        {"padded-border", "the convolution behind pads with zeros, which stand for other values before the normalisation"},
-        {"no-linear-neighbour", "neither the producer nor the sole consumer is a Conv, ConvTranspose or Gemm"},
+        {"padded-border",
+         "the convolution behind pads with zeros, which stand for other values before the normalisation"},
+        {"no-linear-neighbour",
+         "neither the producer nor the sole consumer is a Conv, ConvTranspose or Gemm"},
         {"kept-by-name", "left as asked"},
     };
     for (size_t i = 0; i < sizeof details / sizeof *details; i++)
@@ -204,7 +215,10 @@ static const char *detail_of(const char *reason) {
 
 /* Rounding that the fold adds, relative to sum |W'| |x|: one unit in the last place of the weights' type. */
 static double bound_of(const cr_tensor *w) {
-    return w->dtype == CREASE_DOUBLE ? 0x1p-53 : w->dtype == CREASE_FLOAT16 ? 0x1p-11 : w->dtype == CREASE_BFLOAT16 ? 0x1p-8 : 0x1p-24;
+    return w->dtype == CREASE_DOUBLE     ? 0x1p-53
+           : w->dtype == CREASE_FLOAT16  ? 0x1p-11
+           : w->dtype == CREASE_BFLOAT16 ? 0x1p-8
+                                         : 0x1p-24;
 }
 
 static crease_status fold_one(cr_node *bn, const char **reason, cr_node **into, const char **pattern) {
@@ -234,15 +248,17 @@ static crease_status fold_graph(cr_graph *graph, void *context) {
         cr_node *into = NULL;
         if (!cr_node_is(node, "BatchNormalization"))
             continue;
-        bool chosen = !f->only || fnmatch(f->only, node->name, 0) == 0, kept = f->keep && fnmatch(f->keep, node->name, 0) == 0;
+        bool chosen = !f->only || fnmatch(f->only, node->name, 0) == 0,
+             kept = f->keep && fnmatch(f->keep, node->name, 0) == 0;
         f->only_matched |= chosen;
         f->keep_matched |= kept;
         if (!chosen || kept)
             reason = "kept-by-name";
         else
             CR_TRY(fold_one(node, &reason, &into, &pattern));
-        CR_TRY(reason ? cr_report_kept(f->report, node, reason, detail_of(reason))
-                      : cr_report_folded(f->report, node, into, pattern, bound_of(cr_node_constant(into, 1))));
+        CR_TRY(reason
+                   ? cr_report_kept(f->report, node, reason, detail_of(reason))
+                   : cr_report_folded(f->report, node, into, pattern, bound_of(cr_node_constant(into, 1))));
     }
     return CREASE_OK;
 }

@@ -5,13 +5,15 @@
 enum { MAX_PORTS = 16, MAX_ELEMENTS = 1 << 22 };
 
 static bool is_foldable(const cr_node *node) {
-    if (!node->op || (node->op->flags & (CR_OP_RANDOM | CR_OP_BODY)) || node->n_inputs > MAX_PORTS || node->n_outputs != 1)
+    if (!node->op || (node->op->flags & (CR_OP_RANDOM | CR_OP_BODY)) || node->n_inputs > MAX_PORTS ||
+        node->n_outputs != 1)
         return false;
     for (int i = 0; i < node->n_inputs; i++)
         if (node->inputs[i] && !node->inputs[i]->constant)
             return false;
     const cr_value *out = node->outputs[0];
-    return out && !out->n_outputs && (!cr_shape_is_static(&out->shape) || cr_shape_n(&out->shape) <= MAX_ELEMENTS);
+    return out && !out->n_outputs &&
+           (!cr_shape_is_static(&out->shape) || cr_shape_n(&out->shape) <= MAX_ELEMENTS);
 }
 
 static crease_status fold_node(cr_node *node) {

@@ -3,7 +3,8 @@
 
 #include "runtime/graph/graph.h"
 
-/* The rewrites for running only: they may use operators of the domain "crease", so the result is never saved. */
+/* The rewrites for running only: they may use operators of the domain "crease", so the result is never saved.
+ */
 typedef struct cr_lower_settings {
     bool keep_all;     /* every tensor must stay visible: no fusing */
     bool plain_layout; /* no channel-blocked layout */

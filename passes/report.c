@@ -21,7 +21,8 @@ void crease_fold_report_free(crease_fold_report *report) {
 }
 
 static crease_status add(crease_fold_report *report, const cr_node *node, crease_fold_entry **entry) {
-    CR_TRY(cr_grow(report->heap, (void **)&report->entries, &report->capacity, report->n + 1, sizeof *report->entries));
+    CR_TRY(cr_grow(report->heap, (void **)&report->entries, &report->capacity, report->n + 1,
+                   sizeof *report->entries));
     *entry = &report->entries[report->n];
     **entry = (crease_fold_entry){.struct_size = sizeof **entry};
     CR_TRY(cr_arena_string(&report->arena, node->name, &(*entry)->name));
@@ -30,8 +31,8 @@ static crease_status add(crease_fold_report *report, const cr_node *node, crease
     return CREASE_OK;
 }
 
-crease_status cr_report_folded(crease_fold_report *report, const cr_node *node, const cr_node *into, const char *pattern,
-                               double bound) {
+crease_status cr_report_folded(crease_fold_report *report, const cr_node *node, const cr_node *into,
+                               const char *pattern, double bound) {
     crease_fold_entry *entry;
     CR_TRY(add(report, node, &entry));
     entry->folded = true;
@@ -40,7 +41,8 @@ crease_status cr_report_folded(crease_fold_report *report, const cr_node *node, 
     return cr_arena_string(&report->arena, into->name, &entry->into);
 }
 
-crease_status cr_report_kept(crease_fold_report *report, const cr_node *node, const char *reason, const char *detail) {
+crease_status cr_report_kept(crease_fold_report *report, const cr_node *node, const char *reason,
+                             const char *detail) {
     crease_fold_entry *entry;
     CR_TRY(add(report, node, &entry));
     entry->reason = reason;

@@ -12,8 +12,8 @@ struct crease_fold_report {
 };
 
 crease_status cr_report_create(cr_heap *heap, crease_fold_report **report) CREASE_MUST_TEST;
-crease_status cr_report_folded(crease_fold_report *report, const cr_node *node, const cr_node *into, const char *pattern,
-                               double bound) CREASE_MUST_TEST;
+crease_status cr_report_folded(crease_fold_report *report, const cr_node *node, const cr_node *into,
+                               const char *pattern, double bound) CREASE_MUST_TEST;
 /* detail is copied; reason is a constant string. */
 crease_status cr_report_kept(crease_fold_report *report, const cr_node *node, const char *reason,
                              const char *detail) CREASE_MUST_TEST;

@@ -31,7 +31,8 @@ static bool parse_size(const char *text, size_t otherwise, size_t *value) {
 /* The file must lie in the model's folder after every link is followed. */
 static bool is_confined(const char *folder, const char *location, char path[PATH_MAX]) {
     char joined[PATH_MAX], home[PATH_MAX];
-    if (location[0] == '/' || snprintf(joined, sizeof joined, "%s/%s", folder, location) >= (int)sizeof joined)
+    if (location[0] == '/' ||
+        snprintf(joined, sizeof joined, "%s/%s", folder, location) >= (int)sizeof joined)
         return false;
     if (!realpath(folder, home) || !realpath(joined, path))
         return false;
@@ -56,7 +57,8 @@ static crease_status read_part(const char *path, const char *name, size_t offset
     }
     close(file);
     return inside ? CREASE_OK
-                  : cr_fail(CREASE_ERROR_MODEL, "tensor '%s': external data end beyond the file '%s'", name, path);
+                  : cr_fail(CREASE_ERROR_MODEL, "tensor '%s': external data end beyond the file '%s'", name,
+                            path);
 }
 
 crease_status cr_import_external(cr_import *import, const CreaseOnnx__TensorProto *proto, size_t bytes,
@@ -65,15 +67,19 @@ crease_status cr_import_external(cr_import *import, const CreaseOnnx__TensorProt
     char path[PATH_MAX];
     size_t offset, length;
     if (!import->folder)
-        return cr_fail(CREASE_ERROR_MODEL, "tensor '%s': external data need a model loaded from a file", name);
+        return cr_fail(CREASE_ERROR_MODEL, "tensor '%s': external data need a model loaded from a file",
+                       name);
     if (!location || !is_confined(import->folder, location, path))
-        return cr_fail(CREASE_ERROR_MODEL, "tensor '%s': external data '%s' are not there, or outside the model's folder", name,
+        return cr_fail(CREASE_ERROR_MODEL,
+                       "tensor '%s': external data '%s' are not there, or outside the model's folder", name,
                        location ? location : "");
-    if (!parse_size(entry(proto, "offset"), 0, &offset) || !parse_size(entry(proto, "length"), bytes, &length) ||
-        length != bytes)
-        return cr_fail(CREASE_ERROR_MODEL, "tensor '%s': offset or length of its external data do not fit its dims", name);
+    if (!parse_size(entry(proto, "offset"), 0, &offset) ||
+        !parse_size(entry(proto, "length"), bytes, &length) || length != bytes)
+        return cr_fail(CREASE_ERROR_MODEL,
+                       "tensor '%s': offset or length of its external data do not fit its dims", name);
     struct stat info;
-    if (stat(path, &info) != 0 || (size_t)info.st_size < bytes) /* before allocating what a small file only promises */
+    if (stat(path, &info) != 0 ||
+        (size_t)info.st_size < bytes) /* before allocating what a small file only promises */
         return cr_fail(CREASE_ERROR_MODEL, "tensor '%s': external data end beyond the file '%s'", name, path);
     CR_TRY(cr_buffer_create(import->model->heap, bytes, buffer));
     crease_status status = read_part(path, name, offset, bytes, cr_buffer_data(*buffer));

@@ -12,15 +12,18 @@ typedef struct cr_import {
     bool assume_const;
 } cr_import;
 
-/* A TensorProto as a tensor with one reference for the caller. raw_data is taken out of `proto`, not copied. */
-crease_status cr_import_tensor(cr_import *import, CreaseOnnx__TensorProto *proto, cr_tensor *tensor) CREASE_MUST_TEST;
+/* A TensorProto as a tensor with one reference for the caller. raw_data is taken out of `proto`, not copied.
+ */
+crease_status cr_import_tensor(cr_import *import, CreaseOnnx__TensorProto *proto,
+                               cr_tensor *tensor) CREASE_MUST_TEST;
 
 /* Contents of external data: `bytes` bytes. Stays inside import->folder. */
 crease_status cr_import_external(cr_import *import, const CreaseOnnx__TensorProto *proto, size_t bytes,
                                  cr_buffer **buffer) CREASE_MUST_TEST;
 
 /* A sparse tensor made dense. */
-crease_status cr_import_sparse(cr_import *import, CreaseOnnx__SparseTensorProto *proto, cr_tensor *tensor) CREASE_MUST_TEST;
+crease_status cr_import_sparse(cr_import *import, CreaseOnnx__SparseTensorProto *proto,
+                               cr_tensor *tensor) CREASE_MUST_TEST;
 
 /* The main graph into import->model->graph. */
 crease_status cr_import_graph(cr_import *import, CreaseOnnx__GraphProto *proto) CREASE_MUST_TEST;

@@ -24,7 +24,8 @@ static cr_value **slot_of(const scope *s, const char *name) {
     return &s->slots[i];
 }
 
-static crease_status open_scope(scope *s, scope *outer, cr_graph *graph, const CreaseOnnx__GraphProto *proto) {
+static crease_status open_scope(scope *s, scope *outer, cr_graph *graph,
+                                const CreaseOnnx__GraphProto *proto) {
     size_t names = proto->n_input + proto->n_initializer + proto->n_sparse_initializer + proto->n_output;
     for (size_t i = 0; i < proto->n_node; i++)
         names += proto->node[i]->n_output + proto->node[i]->n_input;
@@ -61,11 +62,12 @@ static crease_status define(scope *s, const char *name, cr_value **value) {
 
 /* ---- types ---- */
 
-static crease_status import_shape(cr_import *import, const CreaseOnnx__TensorShapeProto *proto, cr_value *value) {
+static crease_status import_shape(cr_import *import, const CreaseOnnx__TensorShapeProto *proto,
+                                  cr_value *value) {
     if (!proto || proto->n_dim > CR_MAX_RANK) {
         value->shape = cr_shape_unknown();
-        return proto ? cr_fail(CREASE_ERROR_UNSUPPORTED, "value '%s' has rank %zu, at most %d is supported", value->name,
-                               proto->n_dim, CR_MAX_RANK)
+        return proto ? cr_fail(CREASE_ERROR_UNSUPPORTED, "value '%s' has rank %zu, at most %d is supported",
+                               value->name, proto->n_dim, CR_MAX_RANK)
                      : CREASE_OK;
     }
     value->shape.rank = (int)proto->n_dim;
@@ -82,7 +84,7 @@ static crease_status import_shape(cr_import *import, const CreaseOnnx__TensorSha
 
 /* Other kinds are kept serialized. */
 static crease_status keep_raw(cr_import *import, const CreaseOnnx__TypeProto *type, cr_value *value) {
-    value->kind = type->has_sequence_type    ? CR_KIND_SEQUENCE
+    value->kind = type->has_sequence_type   ? CR_KIND_SEQUENCE
                   : type->has_optional_type ? CR_KIND_OPTIONAL
                   : type->has_map_type      ? CR_KIND_MAP
                                             : CR_KIND_SPARSE;
@@ -99,7 +101,8 @@ static crease_status import_type(cr_import *import, const CreaseOnnx__ValueInfoP
     const CreaseOnnx__TypeProto *type = info->type;
     if (!type)
         return CREASE_OK;
-    if (type->has_sequence_type || type->has_optional_type || type->has_map_type || type->has_sparse_tensor_type)
+    if (type->has_sequence_type || type->has_optional_type || type->has_map_type ||
+        type->has_sparse_tensor_type)
         return keep_raw(import, type, value);
     if (!type->tensor_type)
         return CREASE_OK;
@@ -117,8 +120,10 @@ static crease_status add_initializer(cr_import *import, scope *s, const char *na
     if (value->constant || value->initial)
         return cr_fail(CREASE_ERROR_MODEL, "initializer '%s' is defined twice", name);
     value->is_initializer = true;
-    /* From IR version 4 on, an initializer that is also an input is a default that the caller may override. */
-    bool overridable = value->is_input && import->model->ir_version >= 4 && !import->assume_const && !s->outer;
+    /* From IR version 4 on, an initializer that is also an input is a default that the caller may override.
+     */
+    bool overridable =
+        value->is_input && import->model->ir_version >= 4 && !import->assume_const && !s->outer;
     if (value->is_input && !overridable)
         cr_graph_remove_input(s->graph, value);
     crease_dtype dtype = value->dtype;
@@ -136,12 +141,14 @@ static crease_status add_initializer(cr_import *import, scope *s, const char *na
 static crease_status import_initializers(cr_import *import, scope *s, CreaseOnnx__GraphProto *proto) {
     for (size_t i = 0; i < proto->n_initializer + proto->n_sparse_initializer; i++) {
         bool dense = i < proto->n_initializer;
-        CreaseOnnx__SparseTensorProto *sparse = dense ? NULL : proto->sparse_initializer[i - proto->n_initializer];
+        CreaseOnnx__SparseTensorProto *sparse =
+            dense ? NULL : proto->sparse_initializer[i - proto->n_initializer];
         const CreaseOnnx__TensorProto *named = dense ? proto->initializer[i] : sparse->values;
         cr_tensor tensor;
         if (!named || !named->name || !named->name[0])
             return cr_fail(CREASE_ERROR_MODEL, "an initializer of graph '%s' has no name", s->graph->name);
-        CR_TRY(dense ? cr_import_tensor(import, proto->initializer[i], &tensor) : cr_import_sparse(import, sparse, &tensor));
+        CR_TRY(dense ? cr_import_tensor(import, proto->initializer[i], &tensor)
+                     : cr_import_sparse(import, sparse, &tensor));
         crease_status status = add_initializer(import, s, named->name, &tensor);
         cr_tensor_release(&tensor);
         CR_TRY(status);
@@ -167,13 +174,15 @@ static crease_status import_inputs(cr_import *import, scope *s, const CreaseOnnx
 /* ---- attributes ---- */
 
 static crease_status fail_attr(const cr_node *node, const char *name) {
-    return cr_fail(CREASE_ERROR_MODEL, "node '%s' (%s): attribute '%s' has no value of a known type", node->name,
-                   node->op_type, name);
+    return cr_fail(CREASE_ERROR_MODEL, "node '%s' (%s): attribute '%s' has no value of a known type",
+                   node->name, node->op_type, name);
 }
 
-static crease_status import_graph(cr_import *import, scope *outer, cr_graph *graph, CreaseOnnx__GraphProto *proto);
+static crease_status import_graph(cr_import *import, scope *outer, cr_graph *graph,
+                                  CreaseOnnx__GraphProto *proto);
 
-static crease_status import_strings(cr_arena *arena, const ProtobufCBinaryData *from, size_t n, cr_attr *attr) {
+static crease_status import_strings(cr_arena *arena, const ProtobufCBinaryData *from, size_t n,
+                                    cr_attr *attr) {
     cr_string *strings;
     CR_TRY(CR_ARENA_NEW(arena, &strings, n));
     for (size_t i = 0; i < n; i++) {
@@ -188,7 +197,8 @@ static crease_status import_strings(cr_arena *arena, const ProtobufCBinaryData *
     return CREASE_OK;
 }
 
-static crease_status import_numbers(cr_arena *arena, const void *from, size_t n, size_t element, cr_attr *attr) {
+static crease_status import_numbers(cr_arena *arena, const void *from, size_t n, size_t element,
+                                    cr_attr *attr) {
     void *block;
     CR_TRY(cr_arena_array(arena, n, element, &block));
     if (n)
@@ -198,7 +208,8 @@ static crease_status import_numbers(cr_arena *arena, const void *from, size_t n,
     return CREASE_OK;
 }
 
-static crease_status import_tensors(cr_import *import, CreaseOnnx__TensorProto **from, size_t n, cr_attr *attr) {
+static crease_status import_tensors(cr_import *import, CreaseOnnx__TensorProto **from, size_t n,
+                                    cr_attr *attr) {
     CR_TRY(CR_ARENA_NEW(&import->model->arena, &attr->tensors, n));
     for (size_t i = 0; i < n; i++) {
         CR_TRY(cr_import_tensor(import, from[i], &attr->tensors[i]));
@@ -219,8 +230,8 @@ static crease_status import_sparse(cr_import *import, CreaseOnnx__SparseTensorPr
     return cr_model_own(import->model, attr->tensors[0].buffer);
 }
 
-static crease_status import_graphs(cr_import *import, scope *s, cr_node *node, CreaseOnnx__GraphProto **from, size_t n,
-                                   cr_attr *attr) {
+static crease_status import_graphs(cr_import *import, scope *s, cr_node *node, CreaseOnnx__GraphProto **from,
+                                   size_t n, cr_attr *attr) {
     CR_TRY(CR_ARENA_NEW(&import->model->arena, &attr->graphs, n));
     for (size_t i = 0; i < n; i++) {
         CR_TRY(cr_graph_create(import->model, node, &attr->graphs[i]));
@@ -234,15 +245,15 @@ static crease_status import_graphs(cr_import *import, scope *s, cr_node *node, C
 static cr_attr_type type_of(const CreaseOnnx__AttributeProto *p) {
     if (p->type)
         return (cr_attr_type)p->type;
-    return p->has_f          ? CR_ATTR_FLOAT
-           : p->has_i        ? CR_ATTR_INT
-           : p->has_s        ? CR_ATTR_STRING
-           : p->t            ? CR_ATTR_TENSOR
-           : p->g            ? CR_ATTR_GRAPH
-           : p->n_floats     ? CR_ATTR_FLOATS
-           : p->n_strings    ? CR_ATTR_STRINGS
-           : p->n_tensors    ? CR_ATTR_TENSORS
-                             : CR_ATTR_INTS;
+    return p->has_f       ? CR_ATTR_FLOAT
+           : p->has_i     ? CR_ATTR_INT
+           : p->has_s     ? CR_ATTR_STRING
+           : p->t         ? CR_ATTR_TENSOR
+           : p->g         ? CR_ATTR_GRAPH
+           : p->n_floats  ? CR_ATTR_FLOATS
+           : p->n_strings ? CR_ATTR_STRINGS
+           : p->n_tensors ? CR_ATTR_TENSORS
+                          : CR_ATTR_INTS;
 }
 
 static crease_status import_attr(cr_import *import, scope *s, cr_node *node, CreaseOnnx__AttributeProto *p) {
@@ -311,7 +322,8 @@ static crease_status define_outputs(scope *s, const CreaseOnnx__NodeProto *p, cr
     return CREASE_OK;
 }
 
-/* Uses may come before definitions: a name that is nowhere yet is made here and must be defined by the end (verified). */
+/* Uses may come before definitions: a name that is nowhere yet is made here and must be defined by the end
+ * (verified). */
 static crease_status find_input(scope *s, const char *name, cr_value **value) {
     *value = NULL;
     if (!name[0])
@@ -339,7 +351,8 @@ static crease_status import_node(cr_import *import, scope *s, const CreaseOnnx__
     return CREASE_OK;
 }
 
-/* Names of all node outputs first, so that a node that stands too early still finds what it uses in this graph. */
+/* Names of all node outputs first, so that a node that stands too early still finds what it uses in this
+ * graph. */
 static crease_status define_all(scope *s, const CreaseOnnx__GraphProto *proto) {
     cr_value *value;
     for (size_t i = 0; i < proto->n_node; i++)
@@ -359,7 +372,8 @@ static crease_status import_outputs(cr_import *import, scope *s, const CreaseOnn
         const char *name = proto->output[i]->name ? proto->output[i]->name : "";
         cr_value *value = find(s, name);
         if (!value)
-            return cr_fail(CREASE_ERROR_MODEL, "graph output '%s' is not defined by any node, input or initializer", name);
+            return cr_fail(CREASE_ERROR_MODEL,
+                           "graph output '%s' is not defined by any node, input or initializer", name);
         if (value->graph == s->graph && !value->constant && !value->is_input)
             CR_TRY(import_type(import, proto->output[i], value));
         CR_TRY(cr_graph_add_output(s->graph, value));
@@ -378,7 +392,8 @@ static crease_status import_body(cr_import *import, scope *s, CreaseOnnx__GraphP
     return import_outputs(import, s, proto);
 }
 
-static crease_status import_graph(cr_import *import, scope *outer, cr_graph *graph, CreaseOnnx__GraphProto *proto) {
+static crease_status import_graph(cr_import *import, scope *outer, cr_graph *graph,
+                                  CreaseOnnx__GraphProto *proto) {
     scope s;
     CR_TRY(open_scope(&s, outer, graph, proto));
     crease_status status = import_body(import, &s, proto);

@@ -10,22 +10,26 @@ static const char *name_of(const CreaseOnnx__TensorProto *proto) {
 
 static crease_status import_shape(const int64_t *dims, size_t n, const char *who, cr_shape *shape) {
     if (n > CR_MAX_RANK)
-        return cr_fail(CREASE_ERROR_MODEL, "tensor '%s' has rank %zu, at most %d is supported", who, n, CR_MAX_RANK);
+        return cr_fail(CREASE_ERROR_MODEL, "tensor '%s' has rank %zu, at most %d is supported", who, n,
+                       CR_MAX_RANK);
     *shape = cr_shape_of((int)n, dims);
     for (size_t i = 0; i < n; i++)
         if (dims[i] < 0)
-            return cr_fail(CREASE_ERROR_MODEL, "tensor '%s' has the negative dimension %" PRId64, who, dims[i]);
+            return cr_fail(CREASE_ERROR_MODEL, "tensor '%s' has the negative dimension %" PRId64, who,
+                           dims[i]);
     return cr_shape_check(shape, CREASE_ERROR_MODEL, who);
 }
 
-static crease_status wrong_count(const CreaseOnnx__TensorProto *proto, size_t found, int64_t expected, const char *unit) {
-    return cr_fail(CREASE_ERROR_MODEL, "tensor '%s' has %zu %s of data, its dims ask for %" PRId64, name_of(proto), found,
-                   unit, expected);
+static crease_status wrong_count(const CreaseOnnx__TensorProto *proto, size_t found, int64_t expected,
+                                 const char *unit) {
+    return cr_fail(CREASE_ERROR_MODEL, "tensor '%s' has %zu %s of data, its dims ask for %" PRId64,
+                   name_of(proto), found, unit, expected);
 }
 
 /* ---- raw_data and external data ---- */
 
-static crease_status take_raw(cr_import *import, CreaseOnnx__TensorProto *proto, size_t bytes, cr_tensor *tensor) {
+static crease_status take_raw(cr_import *import, CreaseOnnx__TensorProto *proto, size_t bytes,
+                              cr_tensor *tensor) {
     if (proto->raw_data.len != bytes)
         return wrong_count(proto, proto->raw_data.len, (int64_t)bytes, "bytes");
     if (bytes == 0)
@@ -88,7 +92,8 @@ static crease_status fill(const CreaseOnnx__TensorProto *proto, cr_tensor *tenso
 }
 
 /* cr_string records in front, the bytes behind them, in one buffer. */
-static crease_status import_strings(cr_import *import, const CreaseOnnx__TensorProto *proto, cr_tensor *tensor) {
+static crease_status import_strings(cr_import *import, const CreaseOnnx__TensorProto *proto,
+                                    cr_tensor *tensor) {
     size_t n = (size_t)cr_shape_n(&tensor->shape), bytes = n * sizeof(cr_string);
     if (proto->n_string_data != n)
         return wrong_count(proto, proto->n_string_data, (int64_t)n, "strings");
@@ -112,7 +117,8 @@ crease_status cr_import_tensor(cr_import *import, CreaseOnnx__TensorProto *proto
     size_t bytes;
     *tensor = (cr_tensor){0};
     if (!cr_dtype_valid(proto->data_type))
-        return cr_fail(CREASE_ERROR_MODEL, "tensor '%s' has the unknown element type %d", name_of(proto), proto->data_type);
+        return cr_fail(CREASE_ERROR_MODEL, "tensor '%s' has the unknown element type %d", name_of(proto),
+                       proto->data_type);
     tensor->dtype = (crease_dtype)proto->data_type;
     CR_TRY(import_shape(proto->dims, proto->n_dims, name_of(proto), &tensor->shape));
     if (tensor->dtype == CREASE_STRING)
@@ -140,13 +146,14 @@ crease_status cr_import_tensor(cr_import *import, CreaseOnnx__TensorProto *proto
 
 /* ---- sparse ---- */
 
-static crease_status scatter(const CreaseOnnx__SparseTensorProto *proto, const cr_tensor *values, const cr_tensor *indices,
-                             cr_tensor *dense) {
+static crease_status scatter(const CreaseOnnx__SparseTensorProto *proto, const cr_tensor *values,
+                             const cr_tensor *indices, cr_tensor *dense) {
     size_t element = crease_dtype_bits(dense->dtype) / 8;
     int64_t n = cr_shape_n(&values->shape), total = cr_shape_n(&dense->shape);
     int coordinates = indices->shape.rank == 2 ? dense->shape.rank : 1;
     if (indices->dtype != CREASE_INT64 || cr_shape_n(&indices->shape) != n * coordinates)
-        return cr_fail(CREASE_ERROR_MODEL, "sparse tensor '%s': the indices do not match the values", name_of(proto->values));
+        return cr_fail(CREASE_ERROR_MODEL, "sparse tensor '%s': the indices do not match the values",
+                       name_of(proto->values));
     memset(dense->data, 0, (size_t)total * element);
     const int64_t *index = indices->data;
     for (int64_t i = 0; i < n; i++) {
@@ -158,8 +165,10 @@ static crease_status scatter(const CreaseOnnx__SparseTensorProto *proto, const c
             flat = inside ? flat * extent + at : 0;
         }
         if (!inside)
-            return cr_fail(CREASE_ERROR_MODEL, "sparse tensor '%s': an index is out of range", name_of(proto->values));
-        memcpy((char *)dense->data + (size_t)flat * element, (const char *)values->data + (size_t)i * element, element);
+            return cr_fail(CREASE_ERROR_MODEL, "sparse tensor '%s': an index is out of range",
+                           name_of(proto->values));
+        memcpy((char *)dense->data + (size_t)flat * element, (const char *)values->data + (size_t)i * element,
+               element);
     }
     return CREASE_OK;
 }

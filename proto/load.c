@@ -25,7 +25,8 @@ ProtobufCAllocator cr_proto_allocator(cr_heap *heap) {
     return (ProtobufCAllocator){allocate, release, heap};
 }
 
-/* ---- nesting: the parser recurses, so the depth of graphs within graphs is limited before it sees the bytes ---- */
+/* ---- nesting: the parser recurses, so the depth of graphs within graphs is limited before it sees the bytes
+ * ---- */
 
 enum { MAX_DEPTH = 100 };
 enum message { NONE, MODEL, GRAPH, NODE, ATTRIBUTE };
@@ -35,7 +36,11 @@ static enum message child(enum message parent, unsigned field) {
         enum message parent;
         unsigned field;
         enum message child;
-    } edges[] = {{MODEL, 7, GRAPH}, {GRAPH, 1, NODE}, {NODE, 5, ATTRIBUTE}, {ATTRIBUTE, 6, GRAPH}, {ATTRIBUTE, 11, GRAPH}};
+    } edges[] = {{MODEL, 7, GRAPH},
+                 {GRAPH, 1, NODE},
+                 {NODE, 5, ATTRIBUTE},
+                 {ATTRIBUTE, 6, GRAPH},
+                 {ATTRIBUTE, 11, GRAPH}};
     for (size_t i = 0; i < sizeof edges / sizeof *edges; i++)
         if (edges[i].parent == parent && edges[i].field == field)
             return edges[i].child;
@@ -100,7 +105,8 @@ static crease_status sniff(const void *data, size_t bytes, const char *who) {
     if (bytes == 0)
         return cr_fail(CREASE_ERROR_MODEL, "%s: the file is empty", who);
     if (begins(data, bytes, "version https://git-lfs"))
-        return cr_fail(CREASE_ERROR_MODEL, "%s: a Git LFS pointer, not the model itself: fetch it with git lfs pull", who);
+        return cr_fail(CREASE_ERROR_MODEL,
+                       "%s: a Git LFS pointer, not the model itself: fetch it with git lfs pull", who);
     if (begins(data, bytes, "<!DOCTYPE") || begins(data, bytes, "<html") || begins(data, bytes, "<!doctype"))
         return cr_fail(CREASE_ERROR_MODEL, "%s: an HTML page, not an ONNX model", who);
     if (!is_shallow(MODEL, data, (const unsigned char *)data + bytes, MAX_DEPTH))
@@ -117,18 +123,20 @@ static crease_status import_heads(cr_model *model, const CreaseOnnx__ModelProto 
     CR_TRY(cr_arena_string(&model->arena, proto->doc_string, &model->doc));
     for (size_t i = 0; i < proto->n_opset_import; i++) {
         const char *domain = proto->opset_import[i]->domain ? proto->opset_import[i]->domain : "";
-        CR_TRY(cr_model_set_opset(model, strcmp(domain, "ai.onnx") == 0 ? "" : domain, proto->opset_import[i]->version));
+        CR_TRY(cr_model_set_opset(model, strcmp(domain, "ai.onnx") == 0 ? "" : domain,
+                                  proto->opset_import[i]->version));
     }
     if (proto->n_opset_import == 0) /* before IR version 3 there was only one operator set */
         CR_TRY(cr_model_set_opset(model, "", 1));
     for (size_t i = 0; i < proto->n_metadata_props; i++)
-        CR_TRY(cr_model_set_property(model, proto->metadata_props[i]->key ? proto->metadata_props[i]->key : "",
+        CR_TRY(cr_model_set_property(model,
+                                     proto->metadata_props[i]->key ? proto->metadata_props[i]->key : "",
                                      proto->metadata_props[i]->value));
     return CREASE_OK;
 }
 
-static crease_status import_model(CreaseOnnx__ModelProto *proto, const char *who, const char *folder, bool assume_const,
-                                  cr_heap *heap, cr_model **model) {
+static crease_status import_model(CreaseOnnx__ModelProto *proto, const char *who, const char *folder,
+                                  bool assume_const, cr_heap *heap, cr_model **model) {
     if (!proto->graph)
         return cr_fail(CREASE_ERROR_MODEL, "%s: not an ONNX model: it has no graph", who);
     CR_TRY(cr_model_create(heap, model));
@@ -143,8 +151,8 @@ static crease_status import_model(CreaseOnnx__ModelProto *proto, const char *who
     return status;
 }
 
-static crease_status load(const void *data, size_t bytes, const char *who, const char *folder, bool assume_const,
-                          cr_heap *heap, cr_model **model) {
+static crease_status load(const void *data, size_t bytes, const char *who, const char *folder,
+                          bool assume_const, cr_heap *heap, cr_model **model) {
     ProtobufCAllocator allocator = cr_proto_allocator(heap);
     *model = NULL;
     CR_TRY(sniff(data, bytes, who));
@@ -159,7 +167,8 @@ static crease_status load(const void *data, size_t bytes, const char *who, const
     return status;
 }
 
-crease_status cr_proto_load_memory(const void *data, size_t bytes, cr_heap *heap, bool assume_const, cr_model **model) {
+crease_status cr_proto_load_memory(const void *data, size_t bytes, cr_heap *heap, bool assume_const,
+                                   cr_model **model) {
     return load(data, bytes, "model in memory", NULL, assume_const, heap, model);
 }
 

@@ -8,7 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The graph as protobuf structures in an arena, then packed in one go. Tensor bytes are referred to, not copied. */
+/* The graph as protobuf structures in an arena, then packed in one go. Tensor bytes are referred to, not
+ * copied. */
 typedef struct saver {
     cr_arena arena;
     const cr_model *model;
@@ -19,13 +20,14 @@ static char *text(const char *s) {
     return (char *)(uintptr_t)s;
 }
 
-#define NEW(s, pointer, init)                                                                                         \
-    do {                                                                                                              \
-        CR_TRY(CR_ARENA_NEW(&(s)->arena, (pointer), 1));                                                              \
-        init(*(pointer));                                                                                             \
+#define NEW(s, pointer, init)                                                                                \
+    do {                                                                                                     \
+        CR_TRY(CR_ARENA_NEW(&(s)->arena, (pointer), 1));                                                     \
+        init(*(pointer));                                                                                    \
     } while (0)
 
-static crease_status save_tensor(saver *s, const char *name, const cr_tensor *from, CreaseOnnx__TensorProto **to) {
+static crease_status save_tensor(saver *s, const char *name, const cr_tensor *from,
+                                 CreaseOnnx__TensorProto **to) {
     NEW(s, to, crease_onnx__tensor_proto__init);
     CreaseOnnx__TensorProto *p = *to;
     size_t bytes, n = (size_t)cr_shape_n(&from->shape);
@@ -40,8 +42,9 @@ static crease_status save_tensor(saver *s, const char *name, const cr_tensor *fr
         p->n_string_data = n;
         CR_TRY(CR_ARENA_NEW(&s->arena, &p->string_data, n));
         for (size_t i = 0; i < n; i++)
-            p->string_data[i] = (ProtobufCBinaryData){((const cr_string *)from->data)[i].bytes,
-                                                      (uint8_t *)text(((const cr_string *)from->data)[i].data)};
+            p->string_data[i] =
+                (ProtobufCBinaryData){((const cr_string *)from->data)[i].bytes,
+                                      (uint8_t *)text(((const cr_string *)from->data)[i].data)};
         return CREASE_OK;
     }
     if (!cr_tensor_bytes(from->dtype, 0, &from->shape, &bytes))
@@ -56,7 +59,8 @@ static crease_status save_type(saver *s, const cr_value *v, CreaseOnnx__ValueInf
     (*to)->name = text(v->name);
     if (v->raw_type) {
         ProtobufCAllocator allocator = cr_proto_allocator(s->model->heap);
-        CreaseOnnx__TypeProto *type = crease_onnx__type_proto__unpack(&allocator, v->raw_type_bytes, v->raw_type);
+        CreaseOnnx__TypeProto *type =
+            crease_onnx__type_proto__unpack(&allocator, v->raw_type_bytes, v->raw_type);
         if (!type)
             return cr_fail(CREASE_ERROR_MEMORY, "out of memory");
         (*to)->type = type; /* freed with release_types */
@@ -202,7 +206,8 @@ static crease_status save_initializers(saver *s, const cr_graph *graph, CreaseOn
     for (int i = 0; i < s->model->n_values; i++) {
         const cr_value *v = s->model->values[i];
         if (is_saved_initializer(graph, v))
-            CR_TRY(save_tensor(s, v->name, v->constant ? v->constant : v->initial, &p->initializer[p->n_initializer++]));
+            CR_TRY(save_tensor(s, v->name, v->constant ? v->constant : v->initial,
+                               &p->initializer[p->n_initializer++]));
     }
     return CREASE_OK;
 }
@@ -318,8 +323,9 @@ crease_status cr_proto_save_file(const cr_model *model, const char *path) {
     cr_arena names;
     CR_TRY(cr_proto_save(model, model->heap, &data, &bytes));
     cr_arena_init(&names, model->heap);
-    crease_status status = strlen(path) > 900 ? cr_fail(CREASE_ERROR_FILE, "%.100s...: the path is too long", path)
-                                               : cr_arena_format(&names, &temporary, "%s.%ld.tmp", path, (long)getpid());
+    crease_status status = strlen(path) > 900
+                               ? cr_fail(CREASE_ERROR_FILE, "%.100s...: the path is too long", path)
+                               : cr_arena_format(&names, &temporary, "%s.%ld.tmp", path, (long)getpid());
     if (status == CREASE_OK)
         status = write_whole(path, temporary, data, bytes);
     cr_arena_clear(&names);

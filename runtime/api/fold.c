@@ -29,8 +29,8 @@ static crease_status optimize(cr_model *ir, const crease_fold_options *o, crease
     return cr_model_drop_dead(ir);
 }
 
-crease_status crease_fold(const crease_model *model, const crease_fold_options *options, crease_model **folded,
-                          crease_fold_report **report) {
+crease_status crease_fold(const crease_model *model, const crease_fold_options *options,
+                          crease_model **folded, crease_fold_report **report) {
     crease_fold_options o;
     crease_fold_report *own;
     cr_model *ir;

@@ -37,15 +37,18 @@ static crease_status widen_attrs(cr_node *node) {
     return CREASE_OK;
 }
 
-/* Constant's float attributes and ConstantOfShape's default are float32 by definition: they become tensors of double. */
+/* Constant's float attributes and ConstantOfShape's default are float32 by definition: they become tensors of
+ * double. */
 static crease_status widen_constant(cr_node *node) {
     cr_model *model = node->graph->model;
     bool of_shape = cr_node_is(node, "ConstantOfShape") && node->n_attrs == 0;
     const cr_attr *attr = node->n_attrs ? &node->attrs[0] : NULL;
-    bool floats = cr_node_is(node, "Constant") && attr && (attr->type == CR_ATTR_FLOAT || attr->type == CR_ATTR_FLOATS);
+    bool floats =
+        cr_node_is(node, "Constant") && attr && (attr->type == CR_ATTR_FLOAT || attr->type == CR_ATTR_FLOATS);
     if (!of_shape && !floats)
         return CREASE_OK;
-    cr_shape shape = {.rank = of_shape || attr->type == CR_ATTR_FLOATS ? 1 : 0, .dims = {of_shape ? 1 : attr->n}};
+    cr_shape shape = {.rank = of_shape || attr->type == CR_ATTR_FLOATS ? 1 : 0,
+                      .dims = {of_shape ? 1 : attr->n}};
     cr_tensor *tensor;
     CR_TRY(CR_ARENA_NEW(&model->arena, &tensor, 1));
     CR_TRY(cr_tensor_create(model->heap, CREASE_DOUBLE, &shape, tensor));
@@ -54,7 +57,8 @@ static crease_status widen_constant(cr_node *node) {
     crease_status status = CREASE_OK;
     if (floats)
         cr_node_remove_attr(node, attr->name);
-    status = cr_node_set_attr(node, &(cr_attr){.name = "value", .type = CR_ATTR_TENSOR, .n = 1, .tensors = tensor});
+    status = cr_node_set_attr(node,
+                              &(cr_attr){.name = "value", .type = CR_ATTR_TENSOR, .n = 1, .tensors = tensor});
     cr_buffer_release(tensor->buffer); /* set_attr holds its own reference */
     return status;
 }

@@ -7,8 +7,8 @@
 
 /* What the library says of itself. */
 
-#define STRING_OF(x)  #x
-#define STRING(x)     STRING_OF(x)
+#define STRING_OF(x) #x
+#define STRING(x)    STRING_OF(x)
 #ifndef CREASE_VERSION
 #define CREASE_VERSION 0.1.0
 #endif

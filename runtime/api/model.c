@@ -67,7 +67,8 @@ static crease_status count_macs(crease_model *m) {
             break;
         for (int j = 0; j < n; j++) {
             const cr_value *v = j < node->n_inputs ? node->inputs[j] : node->outputs[j - node->n_inputs];
-            infos[j] = v ? (cr_info){.dtype = v->dtype, .shape = v->shape} : (cr_info){.shape = cr_shape_unknown()};
+            infos[j] =
+                v ? (cr_info){.dtype = v->dtype, .shape = v->shape} : (cr_info){.shape = cr_shape_unknown()};
             if (j < node->n_inputs)
                 in[j] = v ? &infos[j] : NULL;
         }
@@ -224,7 +225,8 @@ static void describe(const cr_value *value, crease_value_info *info) {
         o->dims[i] = d < 0 ? -1 : d;
         o->names[i] = d <= CR_DIM_FIRST_SYMBOL ? model->symbols[CR_DIM_FIRST_SYMBOL - d] : NULL;
     }
-    *info = (crease_value_info){info->struct_size, value->name, value->dtype, value->shape.rank, o->dims, o->names};
+    *info = (crease_value_info){info->struct_size, value->name, value->dtype,
+                                value->shape.rank, o->dims,     o->names};
 }
 
 size_t crease_model_n_inputs(const crease_model *model) {
@@ -319,7 +321,8 @@ bool crease_model_problem_at(const crease_model *model, size_t index, crease_pro
     if (index >= model->n_problems)
         return false;
     const cr_problem *p = &model->problems[index];
-    *problem = (crease_problem){problem->struct_size, p->node->name, p->node->op_type, p->node->domain, p->reason};
+    *problem =
+        (crease_problem){problem->struct_size, p->node->name, p->node->op_type, p->node->domain, p->reason};
     return true;
 }
 

@@ -13,7 +13,7 @@ typedef struct cr_problem {
 struct crease_model {
     atomic_int references;
     cr_model *ir;
-    cr_arena arena; /* names and lists below */
+    cr_arena arena;    /* names and lists below */
     cr_value **inputs; /* those a caller sets */
     size_t n_inputs;
     cr_node **nodes; /* of the main graph, in order */

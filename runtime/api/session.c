@@ -6,8 +6,8 @@
 
 /* ---- making ---- */
 
-/* What the session runs: the model folded when asked for, then lowered (never visible outside, so that it may hold
- * operators of crease's own). */
+/* What the session runs: the model folded when asked for, then lowered (never visible outside, so that it may
+ * hold operators of crease's own). */
 static crease_status optimize(crease_session *s, const crease_options *o) {
     crease_model *folded = NULL;
     if (o->fold) {
@@ -45,7 +45,8 @@ static crease_status build(crease_session *s, const crease_options *o) {
     return cr_session_create(s->optimized->ir, &settings, &s->exec);
 }
 
-crease_status crease_session_create(crease_model *model, const crease_options *options, crease_session **session) {
+crease_status crease_session_create(crease_model *model, const crease_options *options,
+                                    crease_session **session) {
     void *block;
     if (!model || !session)
         return cr_fail(CREASE_ERROR_ARGUMENT, "crease_session_create: model and session must not be NULL");
@@ -89,7 +90,8 @@ static crease_status find_input(const crease_session *session, const char *name,
     if (!name && session->optimized->n_inputs == 1)
         name = session->optimized->inputs[0]->name;
     if (!name)
-        return cr_fail(CREASE_ERROR_ARGUMENT, "the model has %zu inputs: one must be named", session->optimized->n_inputs);
+        return cr_fail(CREASE_ERROR_ARGUMENT, "the model has %zu inputs: one must be named",
+                       session->optimized->n_inputs);
     for (*index = 0; *index < graph->n_inputs; ++*index)
         if (strcmp(graph->inputs[*index]->name, name) == 0)
             return CREASE_OK;
@@ -110,22 +112,24 @@ static crease_status set_input(crease_session *session, const char *name, crease
     return cr_session_input(session->exec, index, dtype, rank, dims, data, bind);
 }
 
-crease_status crease_session_set_input(crease_session *session, const char *name, crease_dtype dtype, int rank,
-                                       const int64_t *dims, const void *data) {
+crease_status crease_session_set_input(crease_session *session, const char *name, crease_dtype dtype,
+                                       int rank, const int64_t *dims, const void *data) {
     return set_input(session, name, dtype, rank, dims, data, false);
 }
 
-crease_status crease_session_bind_input(crease_session *session, const char *name, crease_dtype dtype, int rank,
-                                        const int64_t *dims, const void *data) {
+crease_status crease_session_bind_input(crease_session *session, const char *name, crease_dtype dtype,
+                                        int rank, const int64_t *dims, const void *data) {
     return set_input(session, name, dtype, rank, dims, data, true);
 }
 
-crease_status crease_session_bind_output(crease_session *session, const char *name, void *data, size_t bytes) {
+crease_status crease_session_bind_output(crease_session *session, const char *name, void *data,
+                                         size_t bytes) {
     if (!session)
         return cr_fail(CREASE_ERROR_ARGUMENT, "crease_session_bind_output: session must not be NULL");
     const cr_graph *graph = session->optimized->ir->graph;
     if (!name && graph->n_outputs != 1)
-        return cr_fail(CREASE_ERROR_ARGUMENT, "the model has %d outputs: one must be named", graph->n_outputs);
+        return cr_fail(CREASE_ERROR_ARGUMENT, "the model has %d outputs: one must be named",
+                       graph->n_outputs);
     for (int i = 0; i < graph->n_outputs; i++)
         if (!name || strcmp(graph->outputs[i]->name, name) == 0) {
             session->bindings[i] = (struct cr_binding){data, bytes};
@@ -141,8 +145,8 @@ static crease_status copy_to_bindings(crease_session *session) {
             continue;
         CR_TRY(crease_session_output(session, i, &tensor));
         if (tensor.bytes > session->bindings[i].bytes)
-            return cr_fail(CREASE_ERROR_ARGUMENT, "output '%s' needs %zu bytes, the memory bound has %zu", tensor.name,
-                           tensor.bytes, session->bindings[i].bytes);
+            return cr_fail(CREASE_ERROR_ARGUMENT, "output '%s' needs %zu bytes, the memory bound has %zu",
+                           tensor.name, tensor.bytes, session->bindings[i].bytes);
         memcpy(session->bindings[i].data, tensor.data, tensor.bytes);
     }
     return CREASE_OK;
@@ -159,9 +163,10 @@ static crease_status view(const crease_session *session, const cr_value *value, 
     const cr_tensor *t = cr_session_value(session->exec, value);
     size_t bytes;
     if (!t || t->lanes || !cr_tensor_bytes(t->dtype, 0, &t->shape, &bytes))
-        return cr_fail(CREASE_ERROR_ARGUMENT, "'%s' has no contents: the session has not run, or does not keep it",
-                       value->name);
-    *tensor = (crease_tensor){tensor->struct_size, value->name, t->dtype, t->shape.rank, t->shape.dims, t->data, bytes};
+        return cr_fail(CREASE_ERROR_ARGUMENT,
+                       "'%s' has no contents: the session has not run, or does not keep it", value->name);
+    *tensor = (crease_tensor){tensor->struct_size, value->name, t->dtype, t->shape.rank,
+                              t->shape.dims,       t->data,     bytes};
     return CREASE_OK;
 }
 
@@ -176,8 +181,8 @@ crease_status crease_session_peek(crease_session *session, const char *name, cre
         return cr_fail(CREASE_ERROR_ARGUMENT, "crease_session_peek: nothing may be NULL");
     const cr_model *ir = session->optimized->ir;
     for (int i = 0; i < ir->n_values; i++)
-        if (strcmp(ir->values[i]->name, name) == 0 && (ir->values[i]->producer || ir->values[i]->constant ||
-                                                      ir->values[i]->is_input))
+        if (strcmp(ir->values[i]->name, name) == 0 &&
+            (ir->values[i]->producer || ir->values[i]->constant || ir->values[i]->is_input))
             return view(session, ir->values[i], tensor);
     return cr_fail(CREASE_ERROR_ARGUMENT, "the model has no tensor '%s', or optimisation removed it", name);
 }
@@ -214,7 +219,7 @@ bool crease_session_step_at(const crease_session *session, size_t index, crease_
     if (index >= crease_session_n_steps(session))
         return false;
     const cr_step *s = &cr_session_plan(session->exec)->steps[index];
-    *step = (crease_step){step->struct_size, s->node->name, s->node->op_type, s->algorithm, s->note,
-                          s->macs,           s->n_runs,     s->seconds};
+    *step = (crease_step){step->struct_size, s->node->name, s->node->op_type, s->algorithm,
+                          s->note,           s->macs,       s->n_runs,        s->seconds};
     return true;
 }

@@ -14,7 +14,7 @@ struct crease_session {
     struct cr_binding {
         void *data;
         size_t bytes;
-    } *bindings; /* by output */
+    } * bindings; /* by output */
 };
 
 #endif

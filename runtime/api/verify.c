@@ -85,11 +85,12 @@ static int same_top1(const crease_tensor *a, const crease_tensor *b) {
 }
 
 static bool same_shape(const crease_tensor *a, const crease_tensor *b) {
-    return a->rank == b->rank && (a->rank == 0 || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0);
+    return a->rank == b->rank &&
+           (a->rank == 0 || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0);
 }
 
-static crease_status compare(const runs *r, const crease_tensor *a, const crease_tensor *b, const crease_tensor *judge,
-                             crease_verify_entry *entry) {
+static crease_status compare(const runs *r, const crease_tensor *a, const crease_tensor *b,
+                             const crease_tensor *judge, crease_verify_entry *entry) {
     double magnitude;
     *entry = (crease_verify_entry){.struct_size = sizeof *entry, .n = count(a), .top1 = -1};
     CR_TRY(cr_arena_string(&r->report->arena, a->name, &entry->name));
@@ -127,7 +128,8 @@ static crease_status set_inputs(crease_session *session, const crease_tensor *in
         CR_TRY(cr_alloc(session->heap, (size_t)elements * sizeof(double), &block));
         for (int64_t e = 0; e < elements; e++)
             ((double *)block)[e] = (double)((const float *)t->data)[e];
-        crease_status status = crease_session_set_input(session, t->name, CREASE_DOUBLE, t->rank, t->dims, block);
+        crease_status status =
+            crease_session_set_input(session, t->name, CREASE_DOUBLE, t->rank, t->dims, block);
         cr_free(session->heap, block);
         CR_TRY(status);
     }
@@ -172,7 +174,8 @@ static crease_status compare_layers(const runs *r) {
         if (!cr_node_is(node, "BatchNormalization") || !node->outputs[0])
             continue;
         const char *name = node->outputs[0]->name;
-        if (crease_session_peek(r->a, name, &a) != CREASE_OK || crease_session_peek(r->b, name, &b) != CREASE_OK)
+        if (crease_session_peek(r->a, name, &a) != CREASE_OK ||
+            crease_session_peek(r->b, name, &b) != CREASE_OK)
             continue;
         bool judged = r->judge && crease_session_peek(r->judge, name, &judge) == CREASE_OK;
         CR_TRY(compare(r, &a, &b, judged ? &judge : NULL, &report->layers[report->n_layers]));
@@ -247,7 +250,8 @@ size_t crease_verify_report_n_outputs(const crease_verify_report *report) {
     return report->n_outputs;
 }
 
-bool crease_verify_report_output_at(const crease_verify_report *report, size_t index, crease_verify_entry *entry) {
+bool crease_verify_report_output_at(const crease_verify_report *report, size_t index,
+                                    crease_verify_entry *entry) {
     if (index >= report->n_outputs)
         return false;
     *entry = report->outputs[index];
@@ -258,7 +262,8 @@ size_t crease_verify_report_n_layers(const crease_verify_report *report) {
     return report->n_layers;
 }
 
-bool crease_verify_report_layer_at(const crease_verify_report *report, size_t index, crease_verify_entry *entry) {
+bool crease_verify_report_layer_at(const crease_verify_report *report, size_t index,
+                                   crease_verify_entry *entry) {
     if (index >= report->n_layers)
         return false;
     *entry = report->layers[index];

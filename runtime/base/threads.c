@@ -5,8 +5,8 @@
 #include <sched.h>
 #include <unistd.h>
 
-/* How long a worker looks for new work before it sleeps: longer than the gap between two layers, shorter than anything
- * a user would notice as a busy core. */
+/* How long a worker looks for new work before it sleeps: longer than the gap between two layers, shorter than
+ * anything a user would notice as a busy core. */
 enum { SPINS = 4000 };
 
 typedef struct worker {

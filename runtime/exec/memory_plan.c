@@ -88,8 +88,8 @@ static void alias_in_place(cr_plan *plan, const cr_node *node, int s) {
     }
 }
 
-/* Along its axis the parts of a tensor are contiguous when everything before the axis is 1. Blocked tensors split between
- * whole channel blocks only. */
+/* Along its axis the parts of a tensor are contiguous when everything before the axis is 1. Blocked tensors
+ * split between whole channel blocks only. */
 static bool parts_are_contiguous(const cr_plan *plan, const cr_node *node, const cr_value *whole,
                                  cr_value *const *parts, int n) {
     const cr_info *info = &plan->walk.infos[whole->id];
@@ -109,7 +109,8 @@ static bool parts_are_contiguous(const cr_plan *plan, const cr_node *node, const
         if (!parts[i])
             return false;
         const cr_info *part = &plan->walk.infos[parts[i]->id];
-        if (part->lanes != info->lanes || (info->lanes && (resolved != 1 || part->shape.dims[1] % info->lanes)))
+        if (part->lanes != info->lanes ||
+            (info->lanes && (resolved != 1 || part->shape.dims[1] % info->lanes)))
             return false;
     }
     return true;
@@ -161,7 +162,8 @@ static void alias(cr_plan *plan) {
     for (int s = 0; s < plan->n_steps; s++) {
         const cr_node *node = plan->steps[s].node;
         unsigned flags = node->op->flags;
-        if (plan->steps[s].late || node->n_inputs == 0 || node->n_outputs == 0 || !node->outputs[0] || !node->inputs[0])
+        if (plan->steps[s].late || node->n_inputs == 0 || node->n_outputs == 0 || !node->outputs[0] ||
+            !node->inputs[0])
             continue;
         if (flags & CR_OP_VIEW)
             alias_view(plan, node);
@@ -192,7 +194,8 @@ static bool overlap(const interval *a, const interval *b) {
     return a->first <= b->last && b->first <= a->last;
 }
 
-/* Lowest offset at which `placed[n]` fits between those alive at the same time; placed[0, n) are sorted by offset. */
+/* Lowest offset at which `placed[n]` fits between those alive at the same time; placed[0, n) are sorted by
+ * offset. */
 static size_t first_fit(const interval *placed, size_t n, const interval *wanted) {
     size_t at = 0;
     for (size_t i = 0; i < n; i++) {

@@ -86,7 +86,8 @@ static crease_status add_steps(cr_plan *plan, const cr_plan_settings *settings) 
     CR_TRY(CR_ARENA_NEW(&plan->arena, &plan->steps, (size_t)plan->model->graph->n_nodes));
     CR_FOR_NODES(node, plan->model->graph) {
         if (!node->op)
-            return cr_node_fail(node, CREASE_ERROR_UNSUPPORTED, "%s", cr_node_problem(node, text, sizeof text));
+            return cr_node_fail(node, CREASE_ERROR_UNSUPPORTED, "%s",
+                                cr_node_problem(node, text, sizeof text));
         if (all_known(plan, node))
             continue;
         cr_step *step = &plan->steps[plan->n_steps++];
@@ -134,13 +135,14 @@ static crease_status build(cr_plan *plan, const cr_plan_settings *settings, cons
     for (size_t id = 0; id < n_values; id++) {
         const cr_slot *slot = &plan->slots[id];
         if (slot->place == CR_PLACE_SLAB)
-            plan->tensors[id].data = (char *)plan->slab + plan->slots[slot->root].slab_offset + slot->root_offset;
+            plan->tensors[id].data =
+                (char *)plan->slab + plan->slots[slot->root].slab_offset + slot->root_offset;
     }
     return CREASE_OK;
 }
 
-crease_status cr_plan_create(const cr_model *model, const cr_plan_settings *settings, const cr_shape *input_shapes,
-                             cr_plan **plan) {
+crease_status cr_plan_create(const cr_model *model, const cr_plan_settings *settings,
+                             const cr_shape *input_shapes, cr_plan **plan) {
     void *block;
     *plan = NULL;
     CR_TRY(cr_alloc_zeroed(settings->heap, sizeof(cr_plan), &block));

@@ -5,7 +5,8 @@
 #include "runtime/ops/infer.h"
 #include "runtime/ops/packs.h"
 
-/* A model made concrete for one set of input shapes: what runs in which order, and where every tensor lives. */
+/* A model made concrete for one set of input shapes: what runs in which order, and where every tensor lives.
+ */
 
 typedef struct cr_step {
     const cr_node *node;
@@ -22,7 +23,7 @@ typedef struct cr_step {
 
 /* Where a value's bytes are. */
 typedef enum cr_place {
-    CR_PLACE_NONE,    /* not computed, or given memory when its step runs */
+    CR_PLACE_NONE, /* not computed, or given memory when its step runs */
     CR_PLACE_CONSTANT,
     CR_PLACE_INPUT,
     CR_PLACE_SLAB
@@ -31,10 +32,10 @@ typedef enum cr_place {
 typedef struct cr_slot {
     cr_place place;
     size_t bytes;
-    int first, last;     /* steps between which it is alive */
-    int root;            /* value that owns the memory; itself unless it is a view of another */
-    size_t root_offset;  /* bytes into the root */
-    size_t slab_offset;  /* of a root */
+    int first, last;    /* steps between which it is alive */
+    int root;           /* value that owns the memory; itself unless it is a view of another */
+    size_t root_offset; /* bytes into the root */
+    size_t slab_offset; /* of a root */
 } cr_slot;
 
 typedef struct cr_plan {
@@ -60,12 +61,12 @@ typedef struct cr_plan_settings {
 } cr_plan_settings;
 
 /* input_shapes [model->graph->n_inputs]: concrete. On failure *plan is NULL. */
-crease_status cr_plan_create(const cr_model *model, const cr_plan_settings *settings, const cr_shape *input_shapes,
-                             cr_plan **plan) CREASE_MUST_TEST;
+crease_status cr_plan_create(const cr_model *model, const cr_plan_settings *settings,
+                             const cr_shape *input_shapes, cr_plan **plan) CREASE_MUST_TEST;
 void cr_plan_destroy(cr_plan *plan); /* NULL is fine */
 
-/* Assign slab offsets to all slots (memory_plan.c). Interval colouring by decreasing size, first fit (Pisarchyk and Lee,
- * Efficient Memory Management for Deep Neural Net Inference, 2020, "greedy by size"). */
+/* Assign slab offsets to all slots (memory_plan.c). Interval colouring by decreasing size, first fit
+ * (Pisarchyk and Lee, Efficient Memory Management for Deep Neural Net Inference, 2020, "greedy by size"). */
 crease_status cr_plan_memory(cr_plan *plan, bool keep_all) CREASE_MUST_TEST;
 
 #endif

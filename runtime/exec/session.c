@@ -73,14 +73,15 @@ static crease_status build(cr_session *session, const cr_session_settings *setti
     CR_TRY(cr_pool_create(session->heap, settings->threads, &session->pool));
     CR_TRY(cr_packs_create(session->heap, &session->packs));
     CR_TRY(CR_ARENA_NEW(&session->arena, &session->inputs, (size_t)session->model->graph->n_inputs));
-    session->settings = (cr_plan_settings){session->heap,      session->pool,      session->packs,
+    session->settings = (cr_plan_settings){session->heap,   session->pool,      session->packs,
                                            settings->exact, settings->keep_all, NULL};
     if (settings->convolution)
         CR_TRY(cr_arena_string(&session->arena, settings->convolution, &session->settings.convolution));
     return plan_static_inputs(session);
 }
 
-crease_status cr_session_create(const cr_model *model, const cr_session_settings *settings, cr_session **session) {
+crease_status cr_session_create(const cr_model *model, const cr_session_settings *settings,
+                                cr_session **session) {
     void *block;
     *session = NULL;
     CR_TRY(cr_alloc_zeroed(settings->heap, sizeof(cr_session), &block));
@@ -116,20 +117,21 @@ void cr_session_destroy(cr_session *session) {
 static crease_status check_input(const cr_value *value, crease_dtype dtype, const cr_shape *shape) {
     char want[256], got[256];
     if (value->dtype && dtype != value->dtype)
-        return cr_fail(CREASE_ERROR_INPUT, "input '%s' is %s, expected %s", value->name, crease_dtype_name(dtype),
-                       crease_dtype_name(value->dtype));
+        return cr_fail(CREASE_ERROR_INPUT, "input '%s' is %s, expected %s", value->name,
+                       crease_dtype_name(dtype), crease_dtype_name(value->dtype));
     if (!cr_shape_fits(&value->shape, shape))
         return cr_fail(CREASE_ERROR_INPUT, "input '%s' has shape %s, expected %s", value->name,
-                       cr_shape_print(shape, got, sizeof got), cr_shape_print(&value->shape, want, sizeof want));
+                       cr_shape_print(shape, got, sizeof got),
+                       cr_shape_print(&value->shape, want, sizeof want));
     return cr_shape_check(shape, CREASE_ERROR_INPUT, value->name);
 }
 
-crease_status cr_session_input(cr_session *session, int index, crease_dtype dtype, int rank, const int64_t *dims,
-                               const void *data, bool bind) {
+crease_status cr_session_input(cr_session *session, int index, crease_dtype dtype, int rank,
+                               const int64_t *dims, const void *data, bool bind) {
     const cr_value *value = session->model->graph->inputs[index];
     if (rank < 0 || rank > CR_MAX_RANK)
-        return cr_fail(CREASE_ERROR_INPUT, "input '%s' has rank %d, at most %d is supported", value->name, rank,
-                       CR_MAX_RANK);
+        return cr_fail(CREASE_ERROR_INPUT, "input '%s' has rank %d, at most %d is supported", value->name,
+                       rank, CR_MAX_RANK);
     for (int i = 0; i < rank; i++)
         if (dims[i] < 0)
             return cr_fail(CREASE_ERROR_INPUT, "input '%s' has the negative dimension %lld", value->name,
@@ -138,7 +140,8 @@ crease_status cr_session_input(cr_session *session, int index, crease_dtype dtyp
     CR_TRY(check_input(value, dtype, &shape));
     size_t bytes;
     if (!crease_dtype_bits(dtype) || !cr_tensor_bytes(dtype, 0, &shape, &bytes))
-        return cr_fail(CREASE_ERROR_INPUT, "input '%s': type %s cannot be set", value->name, crease_dtype_name(dtype));
+        return cr_fail(CREASE_ERROR_INPUT, "input '%s': type %s cannot be set", value->name,
+                       crease_dtype_name(dtype));
     cr_tensor tensor = {.dtype = dtype, .shape = shape, .data = (void *)(uintptr_t)data};
     if (!bind) {
         CR_TRY(cr_tensor_create(session->heap, dtype, &shape, &tensor));
@@ -164,12 +167,14 @@ static crease_status check_symbols(const cr_session *session) {
             for (int j = 0; j < i; j++)
                 for (int e = 0; e < graph->inputs[j]->shape.rank; e++) {
                     int64_t symbol = graph->inputs[i]->shape.dims[d];
-                    int64_t a = input_tensor(session, i)->shape.dims[d], b = input_tensor(session, j)->shape.dims[e];
+                    int64_t a = input_tensor(session, i)->shape.dims[d],
+                            b = input_tensor(session, j)->shape.dims[e];
                     if (symbol <= CR_DIM_FIRST_SYMBOL && symbol == graph->inputs[j]->shape.dims[e] && a != b)
                         return cr_fail(CREASE_ERROR_INPUT,
                                        "inputs '%s' and '%s' disagree about dimension '%s': %lld and %lld",
                                        graph->inputs[j]->name, graph->inputs[i]->name,
-                                       session->model->symbols[CR_DIM_FIRST_SYMBOL - symbol], (long long)b, (long long)a);
+                                       session->model->symbols[CR_DIM_FIRST_SYMBOL - symbol], (long long)b,
+                                       (long long)a);
                 }
     return CREASE_OK;
 }
@@ -266,7 +271,8 @@ const cr_tensor *cr_session_value(const cr_session *session, const cr_value *val
         return NULL;
     const cr_plan *plan = session->plans[0];
     const cr_tensor *tensor = &plan->tensors[value->id];
-    bool kept = session->settings.keep_all || value->n_outputs || plan->slots[value->id].place != CR_PLACE_SLAB;
+    bool kept =
+        session->settings.keep_all || value->n_outputs || plan->slots[value->id].place != CR_PLACE_SLAB;
     return kept && cr_shape_is_static(&tensor->shape) && tensor->data ? tensor : NULL;
 }
 

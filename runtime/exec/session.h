@@ -3,7 +3,8 @@
 
 #include "runtime/exec/plan.h"
 
-/* What runs a model: threads, packed weights, the inputs set, one plan for each set of input shapes seen lately. */
+/* What runs a model: threads, packed weights, the inputs set, one plan for each set of input shapes seen
+ * lately. */
 typedef struct cr_session cr_session;
 
 typedef struct cr_session_settings {
@@ -19,8 +20,8 @@ crease_status cr_session_create(const cr_model *model, const cr_session_settings
 void cr_session_destroy(cr_session *session); /* NULL is fine */
 
 /* Graph input `index`; data is copied, or borrowed when `bind`. */
-crease_status cr_session_input(cr_session *session, int index, crease_dtype dtype, int rank, const int64_t *dims,
-                               const void *data, bool bind) CREASE_MUST_TEST;
+crease_status cr_session_input(cr_session *session, int index, crease_dtype dtype, int rank,
+                               const int64_t *dims, const void *data, bool bind) CREASE_MUST_TEST;
 crease_status cr_session_run(cr_session *session) CREASE_MUST_TEST;
 /* Any value of the model after a run; NULL when it has no contents (never computed, or overwritten since). */
 const cr_tensor *cr_session_value(const cr_session *session, const cr_value *value);

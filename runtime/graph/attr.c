@@ -10,7 +10,8 @@ const cr_attr *cr_attr_find(const cr_node *node, const char *name) {
 }
 
 /* *attr is NULL when missing; fails when it has another type. */
-static crease_status find_typed(const cr_node *node, const char *name, cr_attr_type type, const cr_attr **attr) {
+static crease_status find_typed(const cr_node *node, const char *name, cr_attr_type type,
+                                const cr_attr **attr) {
     char text[256];
     *attr = cr_attr_find(node, name);
     if (*attr && (*attr)->type != type)
@@ -33,7 +34,8 @@ crease_status cr_attr_float(const cr_node *node, const char *name, float otherwi
     return CREASE_OK;
 }
 
-crease_status cr_attr_string(const cr_node *node, const char *name, const char *otherwise, const char **value) {
+crease_status cr_attr_string(const cr_node *node, const char *name, const char *otherwise,
+                             const char **value) {
     const cr_attr *attr;
     CR_TRY(find_typed(node, name, CR_ATTR_STRING, &attr));
     *value = attr ? attr->strings[0].data : otherwise;
@@ -41,11 +43,13 @@ crease_status cr_attr_string(const cr_node *node, const char *name, const char *
 }
 
 /* A list attribute; its length fits an int because it came from memory of that many elements. */
-static crease_status find_list(const cr_node *node, const char *name, cr_attr_type type, const cr_attr **attr, int *n) {
+static crease_status find_list(const cr_node *node, const char *name, cr_attr_type type, const cr_attr **attr,
+                               int *n) {
     char text[256];
     CR_TRY(find_typed(node, name, type, attr));
     if (*attr && (*attr)->n > INT32_MAX)
-        return cr_fail(CREASE_ERROR_MODEL, "%s: attribute '%s' is too long", cr_node_print(node, text, sizeof text), name);
+        return cr_fail(CREASE_ERROR_MODEL, "%s: attribute '%s' is too long",
+                       cr_node_print(node, text, sizeof text), name);
     *n = *attr ? (int)(*attr)->n : 0;
     return CREASE_OK;
 }

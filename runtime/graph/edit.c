@@ -55,13 +55,14 @@ crease_status cr_value_set_constant(cr_value *value, const cr_tensor *tensor) {
     return CREASE_OK;
 }
 
-crease_status cr_graph_add_constant(cr_graph *graph, const char *name, const cr_tensor *tensor, cr_value **value) {
+crease_status cr_graph_add_constant(cr_graph *graph, const char *name, const cr_tensor *tensor,
+                                    cr_value **value) {
     CR_TRY(cr_graph_add_value(graph, name, true, value));
     return cr_value_set_constant(*value, tensor);
 }
 
-crease_status cr_graph_new_constant(cr_graph *graph, const char *name, crease_dtype dtype, const cr_shape *shape,
-                                    cr_value **value, cr_tensor **tensor) {
+crease_status cr_graph_new_constant(cr_graph *graph, const char *name, crease_dtype dtype,
+                                    const cr_shape *shape, cr_value **value, cr_tensor **tensor) {
     cr_tensor fresh;
     *value = NULL;
     *tensor = NULL;
@@ -107,11 +108,11 @@ crease_status cr_graph_add_output(cr_graph *graph, cr_value *value) {
 
 static crease_status check_replacement(const cr_value *from, const cr_value *to) {
     if (from->dtype && to->dtype && from->dtype != to->dtype)
-        return cr_fail(CREASE_ERROR_MODEL, "value '%s' of type %s cannot take the place of '%s' of type %s", to->name,
-                       crease_dtype_name(to->dtype), from->name, crease_dtype_name(from->dtype));
+        return cr_fail(CREASE_ERROR_MODEL, "value '%s' of type %s cannot take the place of '%s' of type %s",
+                       to->name, crease_dtype_name(to->dtype), from->name, crease_dtype_name(from->dtype));
     if (!cr_shape_fits(&from->shape, &to->shape))
-        return cr_fail(CREASE_ERROR_MODEL, "value '%s' cannot take the place of '%s': the shapes differ", to->name,
-                       from->name);
+        return cr_fail(CREASE_ERROR_MODEL, "value '%s' cannot take the place of '%s': the shapes differ",
+                       to->name, from->name);
     return CREASE_OK;
 }
 
@@ -138,7 +139,8 @@ static crease_status add_use(cr_value *value, cr_node *node, int input) {
 static void drop_use(cr_value *value, const cr_node *node, int input) {
     for (int i = 0; i < value->n_uses; i++)
         if (value->uses[i].node == node && value->uses[i].input == input) {
-            memmove(&value->uses[i], &value->uses[i + 1], (size_t)(value->n_uses - i - 1) * sizeof *value->uses);
+            memmove(&value->uses[i], &value->uses[i + 1],
+                    (size_t)(value->n_uses - i - 1) * sizeof *value->uses);
             value->n_uses--;
             return;
         }
@@ -169,7 +171,8 @@ crease_status cr_value_replace(cr_value *from, cr_value *to) {
         return CREASE_OK;
     CR_TRY(check_replacement(from, to));
     if (from->n_outputs && (!to->producer || to->n_outputs || to->graph != from->graph))
-        return cr_fail(CREASE_ERROR_MODEL, "graph output '%s' cannot be replaced by '%s'", from->name, to->name);
+        return cr_fail(CREASE_ERROR_MODEL, "graph output '%s' cannot be replaced by '%s'", from->name,
+                       to->name);
     while (from->n_uses) {
         cr_use use = from->uses[from->n_uses - 1];
         CR_TRY(cr_node_set_input(use.node, use.input, to));
@@ -217,7 +220,8 @@ static crease_status new_node(cr_graph *graph, const char *op_type, const char *
     cr_node *n;
     CR_TRY(CR_ARENA_NEW(&model->arena, &n, 1));
     CR_TRY(cr_arena_string(&model->arena, op_type, &n->op_type));
-    CR_TRY(cr_arena_string(&model->arena, domain && strcmp(domain, "ai.onnx") != 0 ? domain : "", &n->domain));
+    CR_TRY(
+        cr_arena_string(&model->arena, domain && strcmp(domain, "ai.onnx") != 0 ? domain : "", &n->domain));
     CR_TRY(cr_arena_string(&model->arena, name, &n->name));
     n->doc = "";
     n->graph = graph;
@@ -228,8 +232,8 @@ static crease_status new_node(cr_graph *graph, const char *op_type, const char *
 }
 
 crease_status cr_graph_add_node(cr_graph *graph, cr_node *before, const char *op_type, const char *domain,
-                                const char *name, cr_value *const *inputs, int n_inputs, cr_value *const *outputs,
-                                int n_outputs, cr_node **node) {
+                                const char *name, cr_value *const *inputs, int n_inputs,
+                                cr_value *const *outputs, int n_outputs, cr_node **node) {
     cr_node *n;
     *node = NULL;
     for (int i = 0; i < n_outputs; i++)
@@ -285,10 +289,11 @@ crease_status cr_node_remove(cr_node *node) {
 crease_status cr_node_take_over(cr_node *producer, int i, cr_node *last) {
     cr_value *inner = producer->outputs[i], *out = last->n_outputs ? last->outputs[0] : NULL;
     if (!out || !cr_value_has_one_use(inner) || inner->uses[0].node != last || producer->graph != last->graph)
-        return cr_fail(CREASE_ERROR_MODEL, "node '%s' cannot take over from '%s'", producer->name, last->name);
-    if (inner->dtype && out->dtype && inner->dtype != out->dtype)
-        return cr_fail(CREASE_ERROR_MODEL, "node '%s' cannot take over from '%s': the types differ", producer->name,
+        return cr_fail(CREASE_ERROR_MODEL, "node '%s' cannot take over from '%s'", producer->name,
                        last->name);
+    if (inner->dtype && out->dtype && inner->dtype != out->dtype)
+        return cr_fail(CREASE_ERROR_MODEL, "node '%s' cannot take over from '%s': the types differ",
+                       producer->name, last->name);
     drop_uses(last);
     last->outputs[0] = NULL;
     unlink_node(last);
@@ -356,8 +361,8 @@ void cr_node_remove_attr(cr_node *node, const char *name) {
         *attr = node->attrs[--node->n_attrs];
 }
 
-static crease_status set_numbers(cr_node *node, const char *name, cr_attr_type type, const void *values, int64_t n,
-                                 size_t element_bytes) {
+static crease_status set_numbers(cr_node *node, const char *name, cr_attr_type type, const void *values,
+                                 int64_t n, size_t element_bytes) {
     void *block;
     CR_TRY(cr_arena_array(&node->graph->model->arena, (size_t)n, element_bytes, &block));
     if (n)

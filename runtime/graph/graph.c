@@ -32,7 +32,8 @@ bool cr_value_has_one_use(const cr_value *value) {
 }
 
 const char *cr_node_print(const cr_node *node, char *text, size_t bytes) {
-    snprintf(text, bytes, "node '%s' (%s%s%s)", node->name, node->domain, node->domain[0] ? "." : "", node->op_type);
+    snprintf(text, bytes, "node '%s' (%s%s%s)", node->name, node->domain, node->domain[0] ? "." : "",
+             node->op_type);
     return text;
 }
 

@@ -94,8 +94,8 @@ crease_status cr_model_symbol(cr_model *model, const char *name, int64_t *dim) {
         }
     const char *copy;
     CR_TRY(cr_arena_string(&model->arena, name, &copy));
-    CR_TRY(cr_grow(model->heap, (void **)&model->symbols, &model->capacity_symbols, (size_t)model->n_symbols + 1,
-                   sizeof *model->symbols));
+    CR_TRY(cr_grow(model->heap, (void **)&model->symbols, &model->capacity_symbols,
+                   (size_t)model->n_symbols + 1, sizeof *model->symbols));
     *dim = CR_DIM_FIRST_SYMBOL - model->n_symbols;
     model->symbols[model->n_symbols++] = copy;
     return CREASE_OK;
@@ -297,7 +297,8 @@ static crease_status copy_model(copier *c) {
         if (status != CREASE_OK)
             return status;
     }
-    CR_TRY(cr_grow(to->heap, (void **)&to->nodes, &to->capacity_nodes, (size_t)c->from->n_nodes, sizeof *to->nodes));
+    CR_TRY(cr_grow(to->heap, (void **)&to->nodes, &to->capacity_nodes, (size_t)c->from->n_nodes,
+                   sizeof *to->nodes));
     for (; to->n_nodes < c->from->n_nodes; to->n_nodes++)
         CR_TRY(CR_ARENA_NEW(&to->arena, &to->nodes[to->n_nodes], 1));
     return copy_graph(c, c->from->graph, to->graph);

@@ -1,9 +1,9 @@
 #include "runtime/graph/order.h"
 #include "runtime/graph/edit.h"
 
-/* A depth-first walk with a stack of its own (models are hostile: recursion depth is not theirs to choose) that appends each
- * node after everything it needs. What a node needs: producers, in the same graph, of its inputs and of what its
- * subgraphs use. */
+/* A depth-first walk with a stack of its own (models are hostile: recursion depth is not theirs to choose)
+ * that appends each node after everything it needs. What a node needs: producers, in the same graph, of its
+ * inputs and of what its subgraphs use. */
 
 enum { NEW, OPEN, DONE };
 
@@ -50,7 +50,8 @@ static crease_status visit(walk *w, cr_node *root) {
             w->n_stack--;
             cr_node_move_before(node, NULL);
         } else if (w->state[w->unready->id] == OPEN) {
-            return cr_fail(CREASE_ERROR_MODEL, "%s is part of a cycle", cr_node_print(w->unready, text, sizeof text));
+            return cr_fail(CREASE_ERROR_MODEL, "%s is part of a cycle",
+                           cr_node_print(w->unready, text, sizeof text));
         } else {
             w->state[w->unready->id] = OPEN;
             w->stack[w->n_stack++] = w->unready;

@@ -39,7 +39,8 @@ static crease_status check_node(check *c, const cr_node *node) {
             return cr_fail(CREASE_ERROR_MODEL, "%s: input %d '%s' does not know its use",
                            cr_node_print(node, text, sizeof text), i, value->name);
         if (!is_defined(c, value))
-            return cr_fail(CREASE_ERROR_MODEL, "%s: input '%s' is not defined by any node, input or initializer",
+            return cr_fail(CREASE_ERROR_MODEL,
+                           "%s: input '%s' is not defined by any node, input or initializer",
                            cr_node_print(node, text, sizeof text), value->name);
         CR_TRY(check_constant(value));
     }
@@ -66,7 +67,8 @@ static crease_status check_graph(check *c, const cr_graph *graph) {
                        graph->n_nodes);
     for (int i = 0; i < graph->n_outputs; i++)
         if (!is_defined(c, graph->outputs[i]))
-            return cr_fail(CREASE_ERROR_MODEL, "graph output '%s' is not defined by any node, input or initializer",
+            return cr_fail(CREASE_ERROR_MODEL,
+                           "graph output '%s' is not defined by any node, input or initializer",
                            graph->outputs[i]->name);
     return CREASE_OK;
 }

@@ -4,21 +4,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* C = alpha op(A) op(B) + beta C, row-major; op(A) is m x k, op(B) k x n. beta 0: C is not read. C aliases nothing.
- * Single-threaded; safe to call from several threads. m, n or k may be 0. */
-void cr_sgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
-              const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
-void cr_dgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a, int64_t lda,
-              const double *b, int64_t ldb, double beta, double *c, int64_t ldc);
+/* C = alpha op(A) op(B) + beta C, row-major; op(A) is m x k, op(B) k x n. beta 0: C is not read. C aliases
+ * nothing. Single-threaded; safe to call from several threads. m, n or k may be 0. */
+void cr_sgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
+              int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
+void cr_dgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a,
+              int64_t lda, const double *b, int64_t ldb, double beta, double *c, int64_t ldc);
 
 /* The same by plain loops: what the above are held against. */
-void cr_sgemm_reference(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
-                        int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
-void cr_dgemm_reference(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a,
-                        int64_t lda, const double *b, int64_t ldb, double beta, double *c, int64_t ldc);
+void cr_sgemm_reference(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha,
+                        const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
+                        int64_t ldc);
+void cr_dgemm_reference(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, double alpha,
+                        const double *a, int64_t lda, const double *b, int64_t ldb, double beta, double *c,
+                        int64_t ldc);
 
-/* Around a run: OpenBLAS's thread count is the process's. The first to enter sets it to 1, the last to leave restores
- * what the host program had. Thread-safe. */
+/* Around a run: OpenBLAS's thread count is the process's. The first to enter sets it to 1, the last to leave
+ * restores what the host program had. Thread-safe. */
 void cr_blas_enter(void);
 void cr_blas_leave(void);
 

@@ -9,15 +9,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The only file that knows BLAS. OpenBLAS is opened at run time, because it chooses its kernels while it loads: Debian's
- * 0.3.21 does not know newer processors and would fall back to SSE3. OPENBLAS_CORETYPE tells it better, for the moment of
- * loading only, and only where the user has not set it and the host program has not loaded OpenBLAS already. */
+/* The only file that knows BLAS. OpenBLAS is opened at run time, because it chooses its kernels while it
+ * loads: Debian's 0.3.21 does not know newer processors and would fall back to SSE3. OPENBLAS_CORETYPE tells
+ * it better, for the moment of loading only, and only where the user has not set it and the host program has
+ * not loaded OpenBLAS already. */
 
 enum { ROW_MAJOR = 101, NO_TRANS = 111, TRANS = 112 };
 
 static struct {
-    void (*sgemm)(int, int, int, int, int, int, float, const float *, int, const float *, int, float, float *, int);
-    void (*dgemm)(int, int, int, int, int, int, double, const double *, int, const double *, int, double, double *, int);
+    void (*sgemm)(int, int, int, int, int, int, float, const float *, int, const float *, int, float, float *,
+                  int);
+    void (*dgemm)(int, int, int, int, int, int, double, const double *, int, const double *, int, double,
+                  double *, int);
     void (*set_threads)(int);
     int (*get_threads)(void);
     char description[128];
@@ -35,7 +38,9 @@ static void *open_library(void) {
     void *library = dlopen(soname, RTLD_NOW | RTLD_NOLOAD);
     if (library)
         return library;
-    const char *core = cr_cpu_isa() == CR_ISA_AVX512 ? "SkylakeX" : cr_cpu_isa() == CR_ISA_AVX2 ? "Haswell" : NULL;
+    const char *core = cr_cpu_isa() == CR_ISA_AVX512 ? "SkylakeX"
+                       : cr_cpu_isa() == CR_ISA_AVX2 ? "Haswell"
+                                                     : NULL;
     bool set = core && !getenv("OPENBLAS_CORETYPE");
     if (set)
         setenv("OPENBLAS_CORETYPE", core, 1);
@@ -58,7 +63,8 @@ static bool computes_right(void) {
         for (int t = 0; t < 4; t++) {
             int m = sizes[s][0], n = sizes[s][1], k = sizes[s][2], ta = t & 1, tb = t >> 1;
             int lda = ta ? m : k, ldb = tb ? k : n;
-            blas.sgemm(ROW_MAJOR, ta ? TRANS : NO_TRANS, tb ? TRANS : NO_TRANS, m, n, k, 1, a, lda, b, ldb, 0, got, n);
+            blas.sgemm(ROW_MAJOR, ta ? TRANS : NO_TRANS, tb ? TRANS : NO_TRANS, m, n, k, 1, a, lda, b, ldb, 0,
+                       got, n);
             cr_sgemm_reference(ta, tb, m, n, k, 1, a, lda, b, ldb, 0, want, n);
             for (int i = 0; i < m * n; i++) /* small integers: exact in any order of summation */
                 if (got[i] != want[i])
@@ -112,26 +118,26 @@ void cr_blas_leave(void) {
 }
 
 static bool fits(int64_t m, int64_t n, int64_t k, int64_t lda, int64_t ldb, int64_t ldc) {
-    return m <= INT_MAX && n <= INT_MAX && k <= INT_MAX && lda <= INT_MAX && ldb <= INT_MAX && ldc <= INT_MAX && m > 0 &&
-           n > 0 && k > 0;
+    return m <= INT_MAX && n <= INT_MAX && k <= INT_MAX && lda <= INT_MAX && ldb <= INT_MAX &&
+           ldc <= INT_MAX && m > 0 && n > 0 && k > 0;
 }
 
-void cr_sgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
-              const float *b, int64_t ldb, float beta, float *c, int64_t ldc) {
+void cr_sgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
+              int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc) {
     pthread_once(&once, load);
     if (blas.sgemm && fits(m, n, k, lda, ldb, ldc))
-        blas.sgemm(ROW_MAJOR, trans_a ? TRANS : NO_TRANS, trans_b ? TRANS : NO_TRANS, (int)m, (int)n, (int)k, alpha, a,
-                   (int)lda, b, (int)ldb, beta, c, (int)ldc);
+        blas.sgemm(ROW_MAJOR, trans_a ? TRANS : NO_TRANS, trans_b ? TRANS : NO_TRANS, (int)m, (int)n, (int)k,
+                   alpha, a, (int)lda, b, (int)ldb, beta, c, (int)ldc);
     else
         cr_sgemm_reference(trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
-void cr_dgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a, int64_t lda,
-              const double *b, int64_t ldb, double beta, double *c, int64_t ldc) {
+void cr_dgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a,
+              int64_t lda, const double *b, int64_t ldb, double beta, double *c, int64_t ldc) {
     pthread_once(&once, load);
     if (blas.sgemm && fits(m, n, k, lda, ldb, ldc))
-        blas.dgemm(ROW_MAJOR, trans_a ? TRANS : NO_TRANS, trans_b ? TRANS : NO_TRANS, (int)m, (int)n, (int)k, alpha, a,
-                   (int)lda, b, (int)ldb, beta, c, (int)ldc);
+        blas.dgemm(ROW_MAJOR, trans_a ? TRANS : NO_TRANS, trans_b ? TRANS : NO_TRANS, (int)m, (int)n, (int)k,
+                   alpha, a, (int)lda, b, (int)ldb, beta, c, (int)ldc);
     else
         cr_dgemm_reference(trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }

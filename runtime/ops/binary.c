@@ -3,7 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Element-wise operators of two or more inputs with ONNX broadcasting (Add, Sub, Mul, Div, Pow, Max, Min, Sum, Mean, PRelu). */
+/* Element-wise operators of two or more inputs with ONNX broadcasting (Add, Sub, Mul, Div, Pow, Max, Min,
+ * Sum, Mean, PRelu). */
 enum { ADD, SUB, MUL, DIV, POW, MAX, MIN, SUM, MEAN, PRELU };
 
 typedef struct pair_job {
@@ -55,52 +56,64 @@ static void strides_of(const cr_shape *part, const cr_shape *whole, int64_t *str
     }
 }
 
-#define POSITION(expression)                                                                                          \
-    for (int64_t i = 0; i < n; i++) {                                                                                 \
-        const __typeof__(*y) u = a[i * sa], v = b[i * sb];                                                           \
-        y[i] = (expression);                                                                                          \
-    }                                                                                                                 \
+#define POSITION(expression)                                                                                 \
+    for (int64_t i = 0; i < n; i++) {                                                                        \
+        const __typeof__(*y) u = a[i * sa], v = b[i * sb];                                                   \
+        y[i] = (expression);                                                                                 \
+    }                                                                                                        \
     break
 
-/* Three strides cover what networks do (both run, one repeats); naming them lets the compiler vectorise each. */
-#define DEFINE_ROW(T, name, div, pow_of, max_of, min_of)                                                              \
-    static inline __attribute__((always_inline)) void name##_strided(int op, const T *a, int64_t sa, const T *b,      \
-                                                                     int64_t sb, T *y, int64_t n) {                   \
-        switch (op) {                                                                                                 \
-        case ADD:                                                                                                     \
-        case SUM:                                                                                                     \
-        case MEAN:                                                                                                    \
-            POSITION((T)(u + v));                                                                                     \
-        case SUB:                                                                                                     \
-            POSITION((T)(u - v));                                                                                     \
-        case MUL:                                                                                                     \
-            POSITION((T)(u * v));                                                                                     \
-        case DIV:                                                                                                     \
-            POSITION(div);                                                                                            \
-        case POW:                                                                                                     \
-            POSITION((T)pow_of((double)u, (double)v));                                                                \
-        case MAX:                                                                                                     \
-            POSITION(max_of);                                                                                         \
-        case MIN:                                                                                                     \
-            POSITION(min_of);                                                                                         \
-        default:                                                                                                      \
-            POSITION(u < 0 ? (T)(u * v) : u);                                                                         \
-        }                                                                                                             \
-    }                                                                                                                 \
-    static void name(int op, const void *a, int64_t sa, const void *b, int64_t sb, void *y, int64_t n) {              \
-        if (sa == 1 && sb == 1)                                                                                       \
-            name##_strided(op, a, 1, b, 1, y, n);                                                                     \
-        else if (sa == 1 && sb == 0)                                                                                  \
-            name##_strided(op, a, 1, b, 0, y, n);                                                                     \
-        else                                                                                                          \
-            name##_strided(op, a, sa, b, sb, y, n);                                                                   \
+/* Three strides cover what networks do (both run, one repeats); naming them lets the compiler vectorise each.
+ */
+#define DEFINE_ROW(T, name, div, pow_of, max_of, min_of)                                                     \
+    static inline __attribute__((always_inline)) void name##_strided(                                        \
+        int op, const T *a, int64_t sa, const T *b, int64_t sb, T *y, int64_t n) {                           \
+        switch (op) {                                                                                        \
+        case ADD:                                                                                            \
+        case SUM:                                                                                            \
+        case MEAN:                                                                                           \
+            POSITION((T)(u + v));                                                                            \
+        case SUB:                                                                                            \
+            POSITION((T)(u - v));                                                                            \
+        case MUL:                                                                                            \
+            POSITION((T)(u * v));                                                                            \
+        case DIV:                                                                                            \
+            POSITION(div);                                                                                   \
+        case POW:                                                                                            \
+            POSITION((T)pow_of((double)u, (double)v));                                                       \
+        case MAX:                                                                                            \
+            POSITION(max_of);                                                                                \
+        case MIN:                                                                                            \
+            POSITION(min_of);                                                                                \
+        default:                                                                                             \
+            POSITION(u < 0 ? (T)(u * v) : u);                                                                \
+        }                                                                                                    \
+    }                                                                                                        \
+    static void name(int op, const void *a, int64_t sa, const void *b, int64_t sb, void *y, int64_t n) {     \
+        if (sa == 1 && sb == 1)                                                                              \
+            name##_strided(op, a, 1, b, 1, y, n);                                                            \
+        else if (sa == 1 && sb == 0)                                                                         \
+            name##_strided(op, a, 1, b, 0, y, n);                                                            \
+        else                                                                                                 \
+            name##_strided(op, a, sa, b, sb, y, n);                                                          \
     }
 
 /* max and min hand NaN on, as numpy's do */
-#define FLOAT_ROW(T, name) DEFINE_ROW(T, name, u / v, pow, u != u ? u : v > u || v != v ? v : u, u != u ? u : v < u || v != v ? v : u)
+#define FLOAT_ROW(T, name)                                                                                   \
+    DEFINE_ROW(T, name, u / v, pow,                                                                          \
+               u != u            ? u                                                                         \
+               : v > u || v != v ? v                                                                         \
+                                 : u,                                                                        \
+               u != u            ? u                                                                         \
+               : v < u || v != v ? v                                                                         \
+                                 : u)
 /* division by zero must not trap: it gives 0 */
-#define INT_ROW(T, name)                                                                                              \
-    DEFINE_ROW(T, name, v == 0 ? (T)0 : v == (T)-1 ? (T)(0 - u) : (T)(u / v), pow, v > u ? v : u, v < u ? v : u)
+#define INT_ROW(T, name)                                                                                     \
+    DEFINE_ROW(T, name,                                                                                      \
+               v == 0       ? (T)0                                                                           \
+               : v == (T)-1 ? (T)(0 - u)                                                                     \
+                            : (T)(u / v),                                                                    \
+               pow, v > u ? v : u, v < u ? v : u)
 FLOAT_ROW(float, row_f32)
 FLOAT_ROW(double, row_f64)
 INT_ROW(int8_t, row_i8)
@@ -116,9 +129,10 @@ typedef void row_function(int op, const void *a, int64_t sa, const void *b, int6
 
 static row_function *row_for(crease_dtype dtype) {
     static row_function *const rows[] = {
-        [CREASE_FLOAT] = row_f32,  [CREASE_DOUBLE] = row_f64, [CREASE_INT8] = row_i8,    [CREASE_INT16] = row_i16,
-        [CREASE_INT32] = row_i32,  [CREASE_INT64] = row_i64,  [CREASE_UINT8] = row_u8,   [CREASE_UINT16] = row_u16,
-        [CREASE_UINT32] = row_u32, [CREASE_UINT64] = row_u64,
+        [CREASE_FLOAT] = row_f32,  [CREASE_DOUBLE] = row_f64, [CREASE_INT8] = row_i8,
+        [CREASE_INT16] = row_i16,  [CREASE_INT32] = row_i32,  [CREASE_INT64] = row_i64,
+        [CREASE_UINT8] = row_u8,   [CREASE_UINT16] = row_u16, [CREASE_UINT32] = row_u32,
+        [CREASE_UINT64] = row_u64,
     };
     return (size_t)dtype < sizeof rows / sizeof *rows ? rows[dtype] : NULL;
 }
@@ -140,7 +154,8 @@ static void pair_rows(void *context, int64_t begin, int64_t end, int thread) {
             oa += index * j->stride_a[d];
             ob += index * j->stride_b[d];
         }
-        row(j->op, (const char *)j->a->data + (size_t)oa * element, sa, (const char *)j->b->data + (size_t)ob * element, sb,
+        row(j->op, (const char *)j->a->data + (size_t)oa * element, sa,
+            (const char *)j->b->data + (size_t)ob * element, sb,
             (char *)j->y->data + (size_t)(r * n) * element, n);
     }
 }
@@ -189,12 +204,12 @@ static crease_status convert_exponent(cr_run *r, cr_tensor *converted) {
     const cr_tensor *b = r->in[1];
     CR_TRY(cr_tensor_create(r->heap, r->in[0]->dtype, &b->shape, converted));
     for (int64_t i = 0, n = cr_shape_n(&b->shape); i < n; i++) {
-        double v = cr_dtype_is_float(b->dtype)    ? cr_load_float(b->dtype, b->data, i)
-                   : b->dtype == CREASE_INT64     ? (double)((const int64_t *)b->data)[i]
-                   : b->dtype == CREASE_INT32     ? (double)((const int32_t *)b->data)[i]
-                   : b->dtype == CREASE_UINT64    ? (double)((const uint64_t *)b->data)[i]
-                   : b->dtype == CREASE_UINT32    ? (double)((const uint32_t *)b->data)[i]
-                                                  : (double)((const int8_t *)b->data)[i];
+        double v = cr_dtype_is_float(b->dtype) ? cr_load_float(b->dtype, b->data, i)
+                   : b->dtype == CREASE_INT64  ? (double)((const int64_t *)b->data)[i]
+                   : b->dtype == CREASE_INT32  ? (double)((const int32_t *)b->data)[i]
+                   : b->dtype == CREASE_UINT64 ? (double)((const uint64_t *)b->data)[i]
+                   : b->dtype == CREASE_UINT32 ? (double)((const uint32_t *)b->data)[i]
+                                               : (double)((const int8_t *)b->data)[i];
         if (cr_dtype_is_float(converted->dtype))
             cr_store_float(converted->dtype, converted->data, i, v);
         else if (converted->dtype == CREASE_INT64)
@@ -245,9 +260,10 @@ static crease_status variadic_run(cr_run *r) {
     return CREASE_OK;
 }
 
-#define TWO(name, variant)                                                                                            \
-    {name, 1, 6, CR_T_NUMBERS, binary_infer, NULL, binary_run, variant, CR_OP_INPLACE, 0, NULL},                      \
-    {name, 7, 0, CR_T_NUMBERS, binary_infer, NULL, binary_run, variant, CR_OP_INPLACE, 0, NULL}
+#define TWO(name, variant)                                                                                   \
+    {name, 1, 6, CR_T_NUMBERS, binary_infer, NULL, binary_run, variant, CR_OP_INPLACE, 0, NULL}, {           \
+        name, 7, 0, CR_T_NUMBERS, binary_infer, NULL, binary_run, variant, CR_OP_INPLACE, 0, NULL            \
+    }
 
 const cr_op cr_ops_binary[] = {
     TWO("Add", ADD),

@@ -1,6 +1,7 @@
 #include "runtime/ops/infer.h"
 
-/* Cast (ONNX 6 to 24) among floats, integers and bool. Floats are rounded to nearest even, cut toward zero to integers. */
+/* Cast (ONNX 6 to 24) among floats, integers and bool. Floats are rounded to nearest even, cut toward zero to
+ * integers. */
 enum { TYPES = CR_T_NUMBERS | CR_T_BOOL };
 
 static crease_status cast_infer(cr_infer *infer) {
@@ -8,7 +9,8 @@ static crease_status cast_infer(cr_infer *infer) {
     CR_TRY(cr_infer_same(infer));
     CR_TRY(cr_attr_int(infer->node, "to", 0, &to));
     if (!cr_dtype_valid(to) || !((cr_types)TYPES & CR_T(to)))
-        return cr_node_fail(infer->node, CREASE_ERROR_UNSUPPORTED, "a cast to type %lld is not supported", (long long)to);
+        return cr_node_fail(infer->node, CREASE_ERROR_UNSUPPORTED, "a cast to type %lld is not supported",
+                            (long long)to);
     infer->out[0].dtype = (crease_dtype)to;
     return CREASE_OK;
 }
@@ -72,7 +74,8 @@ static crease_status cast_run(cr_run *r) {
             store_int(y, i, cut(cr_load_float(x->dtype, x->data, i)));
         else if (to)
             cr_store_float(y->dtype, y->data, i,
-                           x->dtype == CREASE_UINT64 ? (double)(uint64_t)load_int(x, i) : (double)load_int(x, i));
+                           x->dtype == CREASE_UINT64 ? (double)(uint64_t)load_int(x, i)
+                                                     : (double)load_int(x, i));
         else
             store_int(y, i, load_int(x, i));
     }

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-/* Constant (every attribute form but strings), ConstantOfShape, and Gather, Cast between numbers, Pad with a constant. */
+/* Constant (every attribute form but strings), ConstantOfShape, and Gather, Cast between numbers, Pad with a
+ * constant. */
 
 static const cr_attr *only_value(const cr_node *node) {
     return node->n_attrs ? &node->attrs[0] : NULL;
@@ -27,7 +28,8 @@ static crease_status constant_run(cr_run *r) {
     const cr_attr *a = only_value(r->node);
     size_t bytes;
     if (cr_tensor_bytes(r->out[0]->dtype, 0, &r->out[0]->shape, &bytes) && bytes)
-        memcpy(r->out[0]->data, a->type == CR_ATTR_TENSOR ? a->tensors[0].data : (const void *)a->ints, bytes);
+        memcpy(r->out[0]->data, a->type == CR_ATTR_TENSOR ? a->tensors[0].data : (const void *)a->ints,
+               bytes);
     return CREASE_OK;
 }
 

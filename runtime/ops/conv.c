@@ -4,19 +4,18 @@
 
 #include <string.h>
 
-/* Conv (ONNX 1, 11, 22) and ConvTranspose (1, 11, 22), float32 and float64, plain layout. Everything is 3-D inside, with
- * leading extents of 1.
- *   pointwise   1x1, stride 1, no padding: a GEMM on the input as it lies
+/* Conv (ONNX 1, 11, 22) and ConvTranspose (1, 11, 22), float32 and float64, plain layout. Everything is 3-D
+ * inside, with leading extents of 1. pointwise   1x1, stride 1, no padding: a GEMM on the input as it lies
  *   depthwise   one input channel a group: direct
- *   im2col      columns of a strip of output rows, then a GEMM (Chellapilla et al. 2006); the bias is written first and the
- *               GEMM adds to it, so that it costs no pass of its own */
+ *   im2col      columns of a strip of output rows, then a GEMM (Chellapilla et al. 2006); the bias is written
+ * first and the GEMM adds to it, so that it costs no pass of its own */
 
 typedef struct conv_state {
     bool is_double, depthwise, pointwise;
     int64_t n, groups, ic, oc; /* channels of a group */
     int64_t in[3], out[3], kernel[3], stride[3], dilation[3], pad[3];
     int64_t in_area, out_area, taps;
-    int64_t strip;        /* output pixels of a strip */
+    int64_t strip;         /* output pixels of a strip */
     size_t thread_scratch; /* bytes */
 } conv_state;
 
@@ -29,16 +28,18 @@ static crease_status conv_channels(const cr_infer *infer, bool transposed, int64
     if (*groups < 1)
         return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "group is %lld", (long long)*groups);
     *oc = transposed ? (second < 0 ? -1 : second * *groups) : first;
-    bool wrong = transposed ? (c >= 0 && first >= 0 && c != first) || (first >= 0 && first % *groups)
-                            : (c >= 0 && second >= 0 && c != second * *groups) || (first >= 0 && first % *groups);
+    bool wrong = transposed
+                     ? (c >= 0 && first >= 0 && c != first) || (first >= 0 && first % *groups)
+                     : (c >= 0 && second >= 0 && c != second * *groups) || (first >= 0 && first % *groups);
     if (wrong)
         return cr_node_fail(infer->node, CREASE_ERROR_MODEL,
-                            "input with %lld channels, weights [%lld, %lld, ...] and group %lld do not fit", (long long)c,
-                            (long long)first, (long long)second, (long long)*groups);
+                            "input with %lld channels, weights [%lld, %lld, ...] and group %lld do not fit",
+                            (long long)c, (long long)first, (long long)second, (long long)*groups);
     if (infer->n_in > 2 && infer->in[2] && *oc >= 0) {
         const cr_shape *b = &infer->in[2]->shape;
         if (b->rank >= 0 && (b->rank != 1 || (b->dims[0] >= 0 && b->dims[0] != *oc)))
-            return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "the bias does not have %lld values", (long long)*oc);
+            return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "the bias does not have %lld values",
+                                (long long)*oc);
     }
     return CREASE_OK;
 }
@@ -82,7 +83,8 @@ static crease_status conv_infer(cr_infer *infer) {
     return CREASE_OK;
 }
 
-/* ONNX ConvTranspose: out = stride (in - 1) + output_padding + reach - pads; output_shape and auto_pad decide the pads. */
+/* ONNX ConvTranspose: out = stride (in - 1) + output_padding + reach - pads; output_shape and auto_pad decide
+ * the pads. */
 static crease_status transpose_extent(const cr_node *node, cr_window *w, int d, int64_t in, int64_t *out) {
     const int64_t *extra, *shape;
     int n_extra, n_shape;
@@ -102,7 +104,8 @@ static crease_status transpose_extent(const cr_node *node, cr_window *w, int d, 
         *out = full - w->pad_begin[d] - w->pad_end[d];
     }
     if (*out < 1 || *out > (int64_t)1 << 31)
-        return cr_node_fail(node, CREASE_ERROR_MODEL, "the output extent %lld is not possible", (long long)*out);
+        return cr_node_fail(node, CREASE_ERROR_MODEL, "the output extent %lld is not possible",
+                            (long long)*out);
     return CREASE_OK;
 }
 
@@ -171,7 +174,8 @@ static crease_status conv_prepare(cr_prepare *p) {
     s->depthwise = s->ic == 1 && s->groups > 1 && !s->pointwise && !(forced && strcmp(forced, "im2col") == 0);
     p->algorithm = s->pointwise ? "pointwise" : s->depthwise ? "depthwise" : "im2col";
     size_t element = s->is_double ? 8 : 4;
-    int64_t column = s->ic * s->taps; /* a strip of columns of half a megabyte stays in the second-level cache */
+    int64_t column =
+        s->ic * s->taps; /* a strip of columns of half a megabyte stays in the second-level cache */
     s->strip = s->pointwise ? 0 : (512 * 1024 / (int64_t)element + column) / (column ? column : 1);
     s->strip = s->strip < 64 ? 64 : s->strip;
     s->strip = s->strip > s->out_area ? s->out_area : s->strip;
@@ -208,8 +212,13 @@ typedef struct conv_job {
 
 static crease_status conv_run(cr_run *r) {
     const conv_state *s = r->state;
-    conv_job job = {s, r->in[0]->data, r->in[1]->data, r->n_in > 2 && r->in[2] ? r->in[2]->data : NULL, r->out[0]->data,
-                    r->scratch, 1};
+    conv_job job = {s,
+                    r->in[0]->data,
+                    r->in[1]->data,
+                    r->n_in > 2 && r->in[2] ? r->in[2]->data : NULL,
+                    r->out[0]->data,
+                    r->scratch,
+                    1};
     if (s->n * s->groups * s->oc * s->out_area == 0)
         return CREASE_OK;
     if (s->depthwise) {
@@ -237,8 +246,13 @@ static crease_status transpose_prepare(cr_prepare *p) {
 
 static crease_status transpose_run(cr_run *r) {
     const conv_state *s = r->state;
-    conv_job job = {s, r->in[0]->data, r->in[1]->data, r->n_in > 2 && r->in[2] ? r->in[2]->data : NULL, r->out[0]->data,
-                    r->scratch, 1};
+    conv_job job = {s,
+                    r->in[0]->data,
+                    r->in[1]->data,
+                    r->n_in > 2 && r->in[2] ? r->in[2]->data : NULL,
+                    r->out[0]->data,
+                    r->scratch,
+                    1};
     cr_parallel(r->pool, s->n * s->groups * s->oc, s->is_double ? transposed_f64 : transposed_f32, &job);
     return CREASE_OK;
 }

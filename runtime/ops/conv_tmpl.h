@@ -10,7 +10,8 @@ static void NAME(im2col)(const conv_state *s, const T *x, int64_t first, int64_t
                     T *to = columns + row * n;
                     const T *from = x + c * s->in_area;
                     for (int64_t i = 0; i < n;) {
-                        int64_t pixel = first + i, od = pixel / plane, oh = pixel % plane / s->out[2], ow = pixel % s->out[2];
+                        int64_t pixel = first + i, od = pixel / plane, oh = pixel % plane / s->out[2],
+                                ow = pixel % s->out[2];
                         int64_t run = s->out[2] - ow < n - i ? s->out[2] - ow : n - i;
                         int64_t d = od * s->stride[0] - s->pad[0] + kd * s->dilation[0];
                         int64_t h = oh * s->stride[1] - s->pad[1] + kh * s->dilation[1];
@@ -31,8 +32,10 @@ static void NAME(gemm_piece)(void *context, int64_t begin, int64_t end, int thre
     int64_t depth = s->ic * s->taps;
     for (int64_t task = begin; task < end; task++) {
         int64_t piece = task % job->pieces, image = task / job->pieces, group = image % s->groups;
-        int64_t first = s->out_area * piece / job->pieces, last = s->out_area * (piece + 1) / job->pieces, n = last - first;
-        const T *x = (const T *)job->x + image * s->ic * s->in_area, *w = (const T *)job->w + group * s->oc * depth;
+        int64_t first = s->out_area * piece / job->pieces, last = s->out_area * (piece + 1) / job->pieces,
+                n = last - first;
+        const T *x = (const T *)job->x + image * s->ic * s->in_area,
+                *w = (const T *)job->w + group * s->oc * depth;
         T *y = (T *)job->y + image * s->oc * s->out_area + first;
         if (!s->pointwise) {
             NAME(im2col)(s, x, first, n, columns);
@@ -42,8 +45,8 @@ static void NAME(gemm_piece)(void *context, int64_t begin, int64_t end, int thre
             for (int64_t i = 0; i < n; i++)
                 y[o * s->out_area + i] = b;
         }
-        GEMM(false, false, s->oc, n, depth, 1, w, depth, s->pointwise ? x + first : columns, s->pointwise ? s->in_area : n,
-             job->bias ? 1 : 0, y, s->out_area);
+        GEMM(false, false, s->oc, n, depth, 1, w, depth, s->pointwise ? x + first : columns,
+             s->pointwise ? s->in_area : n, job->bias ? 1 : 0, y, s->out_area);
     }
 }
 
@@ -61,7 +64,8 @@ static void NAME(depthwise)(void *context, int64_t begin, int64_t end, int threa
         for (int64_t od = 0; od < s->out[0]; od++)
             for (int64_t oh = 0; oh < s->out[1]; oh++)
                 for (int64_t k = 0; k < s->taps; k++) {
-                    int64_t kw = k % s->kernel[2], kh = k / s->kernel[2] % s->kernel[1], kd = k / s->kernel[2] / s->kernel[1];
+                    int64_t kw = k % s->kernel[2], kh = k / s->kernel[2] % s->kernel[1],
+                            kd = k / s->kernel[2] / s->kernel[1];
                     int64_t d = od * s->stride[0] - s->pad[0] + kd * s->dilation[0];
                     int64_t h = oh * s->stride[1] - s->pad[1] + kh * s->dilation[1];
                     int64_t shift = kw * s->dilation[2] - s->pad[2], step = s->stride[2];
@@ -83,7 +87,8 @@ static void NAME(depthwise)(void *context, int64_t begin, int64_t end, int threa
     }
 }
 
-/* One output channel of one image: [taps][in_area] = w^T x by GEMM, then each tap is added where it belongs. */
+/* One output channel of one image: [taps][in_area] = w^T x by GEMM, then each tap is added where it belongs.
+ */
 static void NAME(transposed)(void *context, int64_t begin, int64_t end, int thread) {
     const conv_job *job = context;
     const conv_state *s = job->s;
@@ -92,12 +97,15 @@ static void NAME(transposed)(void *context, int64_t begin, int64_t end, int thre
         int64_t o = task % s->oc, image = task / s->oc, group = image % s->groups;
         const T *x = (const T *)job->x + image * s->ic * s->in_area;
         const T *w = (const T *)job->w + (group * s->ic * s->oc + o) * s->taps;
-        T *y = (T *)job->y + task * s->out_area, bias = job->bias ? ((const T *)job->bias)[group * s->oc + o] : 0;
-        GEMM(true, false, s->taps, s->in_area, s->ic, 1, w, s->oc * s->taps, x, s->in_area, 0, columns, s->in_area);
+        T *y = (T *)job->y + task * s->out_area,
+          bias = job->bias ? ((const T *)job->bias)[group * s->oc + o] : 0;
+        GEMM(true, false, s->taps, s->in_area, s->ic, 1, w, s->oc * s->taps, x, s->in_area, 0, columns,
+             s->in_area);
         for (int64_t i = 0; i < s->out_area; i++)
             y[i] = bias;
         for (int64_t k = 0; k < s->taps; k++) {
-            int64_t kw = k % s->kernel[2], kh = k / s->kernel[2] % s->kernel[1], kd = k / s->kernel[2] / s->kernel[1];
+            int64_t kw = k % s->kernel[2], kh = k / s->kernel[2] % s->kernel[1],
+                    kd = k / s->kernel[2] / s->kernel[1];
             for (int64_t i = 0; i < s->in_area; i++) {
                 int64_t d = i / (s->in[1] * s->in[2]), h = i / s->in[2] % s->in[1], q = i % s->in[2];
                 int64_t yd = d * s->stride[0] - s->pad[0] + kd * s->dilation[0];

@@ -13,7 +13,7 @@ struct cr_packs {
         const char *kind;
         void *bytes;
         size_t n_bytes;
-    } *entries;
+    } * entries;
     size_t n, capacity;
 };
 
@@ -49,7 +49,8 @@ static void *find_pack(const cr_packs *packs, const cr_node *node, const char *k
     return NULL;
 }
 
-crease_status cr_prepare_pack(cr_prepare *prepare, const char *kind, size_t bytes, void **packed, bool *fresh) {
+crease_status cr_prepare_pack(cr_prepare *prepare, const char *kind, size_t bytes, void **packed,
+                              bool *fresh) {
     cr_packs *packs = prepare->packs;
     *fresh = true;
     if (!packs)
@@ -59,7 +60,8 @@ crease_status cr_prepare_pack(cr_prepare *prepare, const char *kind, size_t byte
         *fresh = false;
         return CREASE_OK;
     }
-    CR_TRY(cr_grow(packs->heap, (void **)&packs->entries, &packs->capacity, packs->n + 1, sizeof *packs->entries));
+    CR_TRY(cr_grow(packs->heap, (void **)&packs->entries, &packs->capacity, packs->n + 1,
+                   sizeof *packs->entries));
     CR_TRY(cr_alloc(packs->heap, bytes, packed));
     packs->entries[packs->n++] = (struct pack){prepare->node, kind, *packed, bytes};
     return CREASE_OK;
@@ -77,7 +79,7 @@ typedef struct job {
     const cr_eval *eval;
     const cr_node *node;
     cr_arena arena;
-    bool widen; /* float16 and bfloat16 become float32 around the operator */
+    bool widen;           /* float16 and bfloat16 become float32 around the operator */
     cr_tensor *wide;      /* [n_inputs] converted inputs */
     const cr_tensor **in; /* [n_inputs] what the operator sees */
     cr_tensor *out;       /* [n_outputs] what the operator writes */
@@ -224,7 +226,8 @@ static crease_status do_job(job *j, const cr_tensor *const *in, cr_tensor *out) 
     return hand_over(j, declared, out);
 }
 
-crease_status cr_eval_node(const cr_eval *eval, const cr_node *node, const cr_tensor *const *in, cr_tensor *out) {
+crease_status cr_eval_node(const cr_eval *eval, const cr_node *node, const cr_tensor *const *in,
+                           cr_tensor *out) {
     for (int i = 0; i < node->n_outputs; i++)
         out[i] = (cr_tensor){0};
     if (!node->op || ((node->op->flags & CR_OP_BODY) && !eval->subgraph))

@@ -3,21 +3,22 @@
 
 #include "runtime/ops/op.h"
 
-/* Compute one node outside any plan: constant folding, shape arithmetic, and nodes whose shapes are known only when they
- * run. Every input is known, so infer, prepare and run follow each other at once; float16 and bfloat16 are widened to
- * float32 around operators that do not handle them, and rounded once. */
+/* Compute one node outside any plan: constant folding, shape arithmetic, and nodes whose shapes are known
+ * only when they run. Every input is known, so infer, prepare and run follow each other at once; float16 and
+ * bfloat16 are widened to float32 around operators that do not handle them, and rounded once. */
 
 typedef struct cr_eval {
     cr_heap *heap;
     cr_pool *pool; /* NULL: the calling thread */
     bool exact;
     const char *convolution;
-    crease_status (*subgraph)(cr_run *run, cr_graph *graph, const cr_tensor *inputs, cr_tensor *outputs); /* or NULL */
+    crease_status (*subgraph)(cr_run *run, cr_graph *graph, const cr_tensor *inputs,
+                              cr_tensor *outputs); /* or NULL */
     void *executor;
 } cr_eval;
 
-/* in[i] NULL: left out. out [n_outputs] are given with a reference each (left-out outputs are zeroed). Fails with
- * UNSUPPORTED for nodes without a row, or with bodies when there is no subgraph callback. */
+/* in[i] NULL: left out. out [n_outputs] are given with a reference each (left-out outputs are zeroed). Fails
+ * with UNSUPPORTED for nodes without a row, or with bodies when there is no subgraph callback. */
 crease_status cr_eval_node(const cr_eval *eval, const cr_node *node, const cr_tensor *const *in,
                            cr_tensor *out) CREASE_MUST_TEST;
 

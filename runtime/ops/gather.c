@@ -14,12 +14,14 @@ static crease_status gather_infer(cr_infer *infer) {
     const cr_shape *x = &infer->in[0]->shape, *indices = &infer->in[1]->shape;
     crease_dtype type = infer->in[1]->dtype;
     if (type && type != CREASE_INT32 && type != CREASE_INT64)
-        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "indices are %s, expected int32 or int64", crease_dtype_name(type));
+        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "indices are %s, expected int32 or int64",
+                            crease_dtype_name(type));
     if (x->rank < 0 || indices->rank < 0)
         return CREASE_OK;
     CR_TRY(cr_axis_resolve(value, x->rank, infer->node->name, &axis));
     if (x->rank - 1 + indices->rank > CR_MAX_RANK)
-        return cr_node_fail(infer->node, CREASE_ERROR_UNSUPPORTED, "the result has more than %d dimensions", CR_MAX_RANK);
+        return cr_node_fail(infer->node, CREASE_ERROR_UNSUPPORTED, "the result has more than %d dimensions",
+                            CR_MAX_RANK);
     cr_shape y = {.rank = 0};
     for (int d = 0; d < axis; d++)
         y.dims[y.rank++] = x->dims[d];
@@ -45,11 +47,11 @@ static crease_status gather_run(cr_run *r) {
         for (int64_t i = 0; i < n; i++) {
             int64_t index = cr_tensor_int(r->in[1], i);
             if (index < -extent || index >= extent)
-                return cr_node_fail(r->node, CREASE_ERROR_RUN, "index %lld is outside [-%lld, %lld)", (long long)index,
-                                    (long long)extent, (long long)extent);
+                return cr_node_fail(r->node, CREASE_ERROR_RUN, "index %lld is outside [-%lld, %lld)",
+                                    (long long)index, (long long)extent, (long long)extent);
             index += index < 0 ? extent : 0;
-            memcpy((char *)r->out[0]->data + (size_t)(o * n + i) * row, (const char *)x->data + (size_t)(o * extent + index) * row,
-                   row);
+            memcpy((char *)r->out[0]->data + (size_t)(o * n + i) * row,
+                   (const char *)x->data + (size_t)(o * extent + index) * row, row);
         }
     return CREASE_OK;
 }

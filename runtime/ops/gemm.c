@@ -22,11 +22,12 @@ static crease_status gemm_infer(cr_infer *infer) {
         return CREASE_OK;
     int64_t k1 = a->dims[ta ? 0 : 1], k2 = b->dims[tb ? 1 : 0];
     if (k1 >= 0 && k2 >= 0 && k1 != k2)
-        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "inner dimensions %lld and %lld differ", (long long)k1,
-                            (long long)k2);
+        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "inner dimensions %lld and %lld differ",
+                            (long long)k1, (long long)k2);
     cr_shape *y = &infer->out[0].shape, both;
     *y = (cr_shape){.rank = 2, .dims = {a->dims[ta ? 1 : 0], b->dims[tb ? 0 : 1]}};
-    if (infer->n_in > 2 && infer->in[2] && cr_shape_is_static(y) && cr_shape_is_static(&infer->in[2]->shape)) {
+    if (infer->n_in > 2 && infer->in[2] && cr_shape_is_static(y) &&
+        cr_shape_is_static(&infer->in[2]->shape)) {
         CR_TRY(cr_shape_broadcast(y, &infer->in[2]->shape, infer->node->name, &both));
         if (!cr_shape_equal(y, &both))
             return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "C does not broadcast to the result");
@@ -64,11 +65,11 @@ static void gemm_columns(void *context, int64_t begin, int64_t end, int thread) 
     int64_t lda = ta ? j->m : j->k, ldb = tb ? j->k : j->n, offset = tb ? begin * j->k : begin;
     (void)thread;
     if (j->is_double)
-        cr_dgemm(ta, tb, j->m, end - begin, j->k, (double)j->s->alpha, j->a, lda, (const double *)j->b + offset, ldb, j->added,
-                 (double *)j->y + begin, j->n);
+        cr_dgemm(ta, tb, j->m, end - begin, j->k, (double)j->s->alpha, j->a, lda,
+                 (const double *)j->b + offset, ldb, j->added, (double *)j->y + begin, j->n);
     else
-        cr_sgemm(ta, tb, j->m, end - begin, j->k, j->s->alpha, j->a, lda, (const float *)j->b + offset, ldb, j->added,
-                 (float *)j->y + begin, j->n);
+        cr_sgemm(ta, tb, j->m, end - begin, j->k, j->s->alpha, j->a, lda, (const float *)j->b + offset, ldb,
+                 j->added, (float *)j->y + begin, j->n);
 }
 
 /* y = beta C, broadcast. */
@@ -78,7 +79,8 @@ static void put_bias(const cr_tensor *c, float beta, cr_tensor *y) {
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < n; j++) {
             int64_t from = (rows == 1 ? 0 : i) * columns + (columns == 1 ? 0 : j);
-            cr_store_float(y->dtype, y->data, i * n + j, (double)beta * cr_load_float(c->dtype, c->data, from));
+            cr_store_float(y->dtype, y->data, i * n + j,
+                           (double)beta * cr_load_float(c->dtype, c->data, from));
         }
 }
 
@@ -86,8 +88,14 @@ static crease_status gemm_run(cr_run *r) {
     const gemm_state *s = r->state;
     const cr_shape *a = &r->in[0]->shape;
     cr_tensor *y = r->out[0];
-    gemm_job job = {.s = s, .a = r->in[0]->data, .b = r->in[1]->data, .y = y->data, .m = y->shape.dims[0],
-                    .n = y->shape.dims[1], .k = a->dims[s->ta ? 0 : 1], .is_double = y->dtype == CREASE_DOUBLE};
+    gemm_job job = {.s = s,
+                    .a = r->in[0]->data,
+                    .b = r->in[1]->data,
+                    .y = y->data,
+                    .m = y->shape.dims[0],
+                    .n = y->shape.dims[1],
+                    .k = a->dims[s->ta ? 0 : 1],
+                    .is_double = y->dtype == CREASE_DOUBLE};
     const cr_tensor *c = r->n_in > 2 ? r->in[2] : NULL;
     job.added = c != NULL;
     if (c)
@@ -116,8 +124,8 @@ static crease_status matmul_infer(cr_infer *infer) {
         b = (cr_shape){.rank = 2, .dims = {b.dims[0], 1}};
     int64_t k1 = a.dims[a.rank - 1], k2 = b.dims[b.rank - 2];
     if (k1 >= 0 && k2 >= 0 && k1 != k2)
-        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "inner dimensions %lld and %lld differ", (long long)k1,
-                            (long long)k2);
+        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "inner dimensions %lld and %lld differ",
+                            (long long)k1, (long long)k2);
     int64_t m = a.dims[a.rank - 2], n = b.dims[b.rank - 1];
     a.rank -= 2;
     b.rank -= 2;
@@ -159,7 +167,8 @@ static void matmul_piece(void *context, int64_t begin, int64_t end, int thread) 
         int64_t item = task / j->pieces, piece = task % j->pieces;
         int64_t first = j->n * piece / j->pieces, last = j->n * (piece + 1) / j->pieces;
         int64_t a = batch_offset(&j->batch, &j->batch_a, item) * j->m * j->k;
-        int64_t b = batch_offset(&j->batch, &j->batch_b, item) * j->k * j->n + first, y = item * j->m * j->n + first;
+        int64_t b = batch_offset(&j->batch, &j->batch_b, item) * j->k * j->n + first,
+                y = item * j->m * j->n + first;
         if (j->y->dtype == CREASE_DOUBLE)
             cr_dgemm(false, false, j->m, last - first, j->k, 1, (const double *)j->a->data + a, j->k,
                      (const double *)j->b->data + b, j->n, 0, (double *)j->y->data + y, j->n);
@@ -175,8 +184,14 @@ static crease_status matmul_run(cr_run *r) {
         a = (cr_shape){.rank = 2, .dims = {1, a.dims[0]}};
     if (b.rank == 1)
         b = (cr_shape){.rank = 2, .dims = {b.dims[0], 1}};
-    matmul_job job = {.a = r->in[0], .b = r->in[1], .y = r->out[0], .m = a.dims[a.rank - 2], .n = b.dims[b.rank - 1],
-                      .k = a.dims[a.rank - 1], .batch_a = a, .batch_b = b};
+    matmul_job job = {.a = r->in[0],
+                      .b = r->in[1],
+                      .y = r->out[0],
+                      .m = a.dims[a.rank - 2],
+                      .n = b.dims[b.rank - 1],
+                      .k = a.dims[a.rank - 1],
+                      .batch_a = a,
+                      .batch_b = b};
     job.batch_a.rank -= 2;
     job.batch_b.rank -= 2;
     CR_TRY(cr_shape_broadcast(&job.batch_a, &job.batch_b, r->node->name, &job.batch));

@@ -40,8 +40,8 @@ crease_status cr_infer_same_type(const cr_infer *infer, int i, int j) {
 crease_status cr_infer_rank(const cr_infer *infer, int i, int low, int high) {
     int rank = infer->in[i]->shape.rank;
     if (rank >= 0 && (rank < low || rank > high))
-        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "input %d has rank %d, expected %d to %d", i, rank, low,
-                            high);
+        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "input %d has rank %d, expected %d to %d", i,
+                            rank, low, high);
     return CREASE_OK;
 }
 
@@ -59,8 +59,9 @@ crease_status cr_infer_ints(const cr_infer *infer, int i, int64_t values[CR_MAX_
         return CREASE_OK;
     int64_t count = cr_shape_n(&info->known->shape);
     if (count > CR_MAX_RANK || info->known->shape.rank > 1)
-        return cr_node_fail(infer->node, CREASE_ERROR_UNSUPPORTED, "input %d has %lld values, at most %d are supported", i,
-                            (long long)count, CR_MAX_RANK);
+        return cr_node_fail(infer->node, CREASE_ERROR_UNSUPPORTED,
+                            "input %d has %lld values, at most %d are supported", i, (long long)count,
+                            CR_MAX_RANK);
     for (*n = 0; *n < count; ++*n)
         values[*n] = cr_tensor_int(info->known, *n);
     return CREASE_OK;
@@ -129,7 +130,8 @@ static crease_status compute(const cr_node *node, cr_infer_walk *walk, const cr_
     if (node->n_inputs > 8 || node->n_outputs > 8)
         return CREASE_OK;
     for (int i = 0; i < node->n_inputs; i++) {
-        shells[i] = (cr_tensor){.dtype = in[i] ? in[i]->dtype : CREASE_FLOAT, .shape = in[i] ? in[i]->shape : (cr_shape){0}};
+        shells[i] = (cr_tensor){.dtype = in[i] ? in[i]->dtype : CREASE_FLOAT,
+                                .shape = in[i] ? in[i]->shape : (cr_shape){0}};
         tensors[i] = !in[i] ? NULL : in[i]->known ? in[i]->known : &shells[i];
     }
     crease_status status = cr_node_eval(node, walk->heap, tensors, results);
@@ -224,7 +226,8 @@ crease_status cr_graph_infer(cr_graph *graph) {
         const cr_info *info = &walk.infos[v->id];
         if (info->dtype)
             v->dtype = info->dtype;
-        bool better = info->shape.rank >= 0 && (cr_shape_is_static(&info->shape) || !cr_shape_is_static(&v->shape));
+        bool better =
+            info->shape.rank >= 0 && (cr_shape_is_static(&info->shape) || !cr_shape_is_static(&v->shape));
         if (better)
             v->shape = info->shape;
     }
@@ -244,7 +247,8 @@ int64_t cr_node_macs(const cr_node *node, const cr_info *const *in, const cr_inf
     bool gemm = strcmp(node->op_type, "Gemm") == 0, matmul = strcmp(node->op_type, "MatMul") == 0;
     if (!conv && !transposed && !gemm && !matmul)
         return 0;
-    if (node->n_inputs < 2 || !in[0] || !in[1] || in[0]->shape.rank < 1 || in[1]->shape.rank < 1 || out[0].shape.rank < 0)
+    if (node->n_inputs < 2 || !in[0] || !in[1] || in[0]->shape.rank < 1 || in[1]->shape.rank < 1 ||
+        out[0].shape.rank < 0)
         return -1;
     const cr_shape *x = &in[0]->shape;
     int64_t n, depth;

@@ -27,8 +27,9 @@ crease_status cr_infer_ints(const cr_infer *infer, int i, int64_t values[CR_MAX_
  * contradiction between what the model declares and what is inferred is a MODEL failure. */
 crease_status cr_graph_infer(cr_graph *graph) CREASE_MUST_TEST;
 
-/* The same without touching the graph: infos [model->n_values] by value id, where inputs may be made concrete before the
- * walk. Small results of constant inputs (shape arithmetic) are computed: known holds them, infos points to them. */
+/* The same without touching the graph: infos [model->n_values] by value id, where inputs may be made concrete
+ * before the walk. Small results of constant inputs (shape arithmetic) are computed: known holds them, infos
+ * points to them. */
 typedef struct cr_infer_walk {
     cr_heap *heap;
     cr_info *infos;

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-/* Data movement by bytes: Concat, Split, Transpose, Slice, Expand, Tile, DepthToSpace, SpaceToDepth, Pad, and what gathers. */
+/* Data movement by bytes: Concat, Split, Transpose, Slice, Expand, Tile, DepthToSpace, SpaceToDepth, Pad, and
+ * what gathers. */
 
 static size_t element_bytes(const cr_tensor *t) {
     return crease_dtype_bits(t->dtype) / 8;
@@ -12,7 +13,8 @@ static size_t element_bytes(const cr_tensor *t) {
 static void copy_strided(const cr_tensor *x, int64_t offset, const int64_t *strides, cr_tensor *y) {
     size_t element = element_bytes(x);
     int rank = y->shape.rank;
-    int64_t n = cr_shape_n(&y->shape), inner = rank ? y->shape.dims[rank - 1] : 1, step = rank ? strides[rank - 1] : 0;
+    int64_t n = cr_shape_n(&y->shape), inner = rank ? y->shape.dims[rank - 1] : 1,
+            step = rank ? strides[rank - 1] : 0;
     int64_t index[CR_MAX_RANK] = {0};
     for (int64_t i = 0; i < n; i += inner) {
         int64_t at = offset;
@@ -76,7 +78,8 @@ static crease_status concat_infer(cr_infer *infer) {
             else if (y->dims[d] < 0)
                 y->dims[d] = extent;
             else if (extent >= 0 && extent != y->dims[d])
-                return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "input %d has extent %lld at axis %d, expected %lld", i,
+                return cr_node_fail(infer->node, CREASE_ERROR_MODEL,
+                                    "input %d has extent %lld at axis %d, expected %lld", i,
                                     (long long)extent, d, (long long)y->dims[d]);
         }
     return CREASE_OK;
@@ -85,8 +88,10 @@ static crease_status concat_infer(cr_infer *infer) {
 /* Copy between a tensor and its part that begins at `at` along the axis. */
 static void copy_part(cr_tensor *whole, cr_tensor *part, int axis, int64_t at, bool to_whole) {
     size_t element = element_bytes(whole);
-    int64_t outer = product(&whole->shape, 0, axis), inner = product(&whole->shape, axis + 1, whole->shape.rank);
-    size_t row = (size_t)(whole->shape.dims[axis] * inner) * element, piece = (size_t)(part->shape.dims[axis] * inner) * element;
+    int64_t outer = product(&whole->shape, 0, axis),
+            inner = product(&whole->shape, axis + 1, whole->shape.rank);
+    size_t row = (size_t)(whole->shape.dims[axis] * inner) * element,
+           piece = (size_t)(part->shape.dims[axis] * inner) * element;
     char *base = (char *)whole->data + (size_t)(at * inner) * element, *data = part->data;
     if (base == data || piece == 0)
         return;
@@ -124,7 +129,8 @@ static crease_status split_infer(cr_infer *infer) {
     CR_TRY(cr_attr_ints(infer->node, "split", &attr, &n_attr));
     if (!n_attr)
         CR_TRY(cr_infer_ints(infer, 1, sizes, &n, &known));
-    int64_t total = x->dims[axis], sum = 0, chunk = total < 0 ? -1 : (total + infer->n_out - 1) / infer->n_out;
+    int64_t total = x->dims[axis], sum = 0,
+            chunk = total < 0 ? -1 : (total + infer->n_out - 1) / infer->n_out;
     for (int i = 0; i < infer->n_out; i++) {
         int64_t size = n_attr > i ? attr[i] : n > i ? sizes[i] : chunk < 0 ? CR_DIM_UNKNOWN : chunk;
         if (n < 0 && !n_attr && chunk >= 0 && sum + size > total)
@@ -138,8 +144,8 @@ static crease_status split_infer(cr_infer *infer) {
         sum += size;
     }
     if (known && total >= 0 && sum != total)
-        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "the parts have %lld in sum, the axis %lld", (long long)sum,
-                            (long long)total);
+        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "the parts have %lld in sum, the axis %lld",
+                            (long long)sum, (long long)total);
     return CREASE_OK;
 }
 
@@ -205,8 +211,9 @@ typedef struct slice_plan {
 } slice_plan;
 
 /* starts, ends, axes, steps: attributes until 9, inputs later. known NULL entries: not known. */
-static crease_status plan_slice(const cr_node *node, const cr_shape *x, const int64_t *starts, const int64_t *ends,
-                                const int64_t *axes, const int64_t *steps, int n, slice_plan *p) {
+static crease_status plan_slice(const cr_node *node, const cr_shape *x, const int64_t *starts,
+                                const int64_t *ends, const int64_t *axes, const int64_t *steps, int n,
+                                slice_plan *p) {
     for (int d = 0; d < x->rank; d++) {
         p->start[d] = 0;
         p->step[d] = 1;
@@ -227,7 +234,9 @@ static crease_status plan_slice(const cr_node *node, const cr_shape *x, const in
         int64_t low = step > 0 ? 0 : -1, high = step > 0 ? extent : extent - 1;
         start = start < (step > 0 ? 0 : 0) ? 0 : start > high ? high : start;
         end = end < low ? low : end > extent ? extent : end;
-        int64_t span = step > 0 ? end - start : start - end, stride = step > 0 ? step : step == INT64_MIN ? INT64_MAX : -step;
+        int64_t span = step > 0 ? end - start : start - end, stride = step > 0            ? step
+                                                                      : step == INT64_MIN ? INT64_MAX
+                                                                                          : -step;
         p->start[axis] = start;
         p->step[axis] = step;
         p->n[axis] = span > 0 ? (span - 1) / stride + 1 : 0;
@@ -262,7 +271,8 @@ static crease_status slice_infer(cr_infer *infer) {
         return CREASE_OK;
     }
     slice_plan p;
-    if (n[0] < 0 || n[0] != n[1] || (lists[2] && n[2] != n[0]) || (lists[3] && n[3] != n[0]) || n[0] > CR_MAX_RANK)
+    if (n[0] < 0 || n[0] != n[1] || (lists[2] && n[2] != n[0]) || (lists[3] && n[3] != n[0]) ||
+        n[0] > CR_MAX_RANK)
         return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "starts, ends, axes and steps differ in length");
     CR_TRY(plan_slice(infer->node, x, lists[0], lists[1], lists[2], lists[3], n[0], &p));
     infer->out[0].shape = cr_shape_of(x->rank, p.n);
@@ -338,11 +348,14 @@ static crease_status tile_infer(cr_infer *infer) {
     if (!known || x->rank < 0)
         return CREASE_OK;
     if (n != x->rank)
-        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "repeats has %d entries, the input has rank %d", n, x->rank);
+        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "repeats has %d entries, the input has rank %d",
+                            n, x->rank);
     infer->out[0].shape = *x;
     for (int d = 0; d < n; d++)
-        if (repeats[d] < 0 || (x->dims[d] >= 0 && __builtin_mul_overflow(x->dims[d], repeats[d], &infer->out[0].shape.dims[d])))
-            return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "a repeat of %lld is not possible", (long long)repeats[d]);
+        if (repeats[d] < 0 ||
+            (x->dims[d] >= 0 && __builtin_mul_overflow(x->dims[d], repeats[d], &infer->out[0].shape.dims[d])))
+            return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "a repeat of %lld is not possible",
+                                (long long)repeats[d]);
     return CREASE_OK;
 }
 
@@ -357,7 +370,8 @@ static crease_status tile_run(cr_run *r) {
             at += rest % y->dims[d] % x->dims[d] * dense[d];
             rest /= y->dims[d];
         }
-        memcpy((char *)r->out[0]->data + (size_t)i * element, (const char *)r->in[0]->data + (size_t)at * element, element);
+        memcpy((char *)r->out[0]->data + (size_t)i * element,
+               (const char *)r->in[0]->data + (size_t)at * element, element);
     }
     return CREASE_OK;
 }
@@ -379,7 +393,8 @@ static crease_status blocks_infer(cr_infer *infer) {
     bool space = infer->op->variant == TO_SPACE;
     if ((space && y->dims[1] >= 0 && y->dims[1] % (b * b)) || (!space && y->dims[2] >= 0 && y->dims[2] % b) ||
         (!space && y->dims[3] >= 0 && y->dims[3] % b))
-        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "the input is not divisible into blocks of %lld", (long long)b);
+        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "the input is not divisible into blocks of %lld",
+                            (long long)b);
     if (y->dims[1] >= 0)
         y->dims[1] = space ? y->dims[1] / (b * b) : y->dims[1] * b * b;
     for (int d = 2; d < 4; d++)
@@ -398,7 +413,8 @@ static crease_status blocks_run(cr_run *r) {
     bool dcr = strcmp(mode, "CRD") != 0;
     cr_shape from = dcr ? cr_shape_of(6, (int64_t[]){n, b, b, c / (b * b), h, w})
                         : cr_shape_of(6, (int64_t[]){n, c / (b * b), b, b, h, w});
-    static const int to_space[2][6] = {{0, 1, 4, 2, 5, 3}, {0, 3, 4, 1, 5, 2}}, to_depth[6] = {0, 3, 5, 1, 2, 4};
+    static const int to_space[2][6] = {{0, 1, 4, 2, 5, 3}, {0, 3, 4, 1, 5, 2}},
+                     to_depth[6] = {0, 3, 5, 1, 2, 4};
     const int *perm = to_space[dcr];
     if (r->op->variant == TO_DEPTH) {
         from = cr_shape_of(6, (int64_t[]){n, c, h / b, b, w / b, b});
@@ -416,7 +432,8 @@ static crease_status blocks_run(cr_run *r) {
     return CREASE_OK;
 }
 
-#define MOVE(name, infer, run, variant, flags) {name, 1, 0, CR_T_BYTES, infer, NULL, run, variant, CR_OP_HALF | (flags), 0, NULL}
+#define MOVE(name, infer, run, variant, flags)                                                               \
+    { name, 1, 0, CR_T_BYTES, infer, NULL, run, variant, CR_OP_HALF | (flags), 0, NULL }
 
 const cr_op cr_ops_move[] = {
     MOVE("Concat", concat_infer, concat_run, 0, CR_OP_JOIN),

@@ -2,8 +2,8 @@
 
 #include <math.h>
 
-/* BatchNormalization at inference (ONNX 1 to 15; Ioffe and Szegedy 2015) as one affine pass, InstanceNormalization (1, 6, 22)
- * and LRN (1, 13). */
+/* BatchNormalization at inference (ONNX 1 to 15; Ioffe and Szegedy 2015) as one affine pass,
+ * InstanceNormalization (1, 6, 22) and LRN (1, 13). */
 
 static crease_status batch_infer(cr_infer *infer) {
     CR_TRY(cr_infer_same(infer));
@@ -12,7 +12,8 @@ static crease_status batch_infer(cr_infer *infer) {
         const cr_shape *p = &infer->in[i]->shape, *x = &infer->in[0]->shape;
         int64_t c = x->rank > 1 ? x->dims[1] : 1;
         if (x->rank >= 0 && p->rank >= 0 && (p->rank != 1 || (c >= 0 && p->dims[0] >= 0 && p->dims[0] != c)))
-            return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "input %d does not have one value for each of %lld channels", i,
+            return cr_node_fail(infer->node, CREASE_ERROR_MODEL,
+                                "input %d does not have one value for each of %lld channels", i,
                                 (long long)c);
     }
     return CREASE_OK;
@@ -29,7 +30,8 @@ static crease_status batch_prepare(cr_prepare *p) {
         CR_TRY(cr_attr_int(p->node, "spatial", 1, &spatial));
     bool extra = p->n_out > 1 && cr_node_output(p->node, 1);
     if (training || extra || !spatial)
-        return cr_node_fail(p->node, CREASE_ERROR_UNSUPPORTED, "training mode, extra outputs and spatial = 0 are not supported");
+        return cr_node_fail(p->node, CREASE_ERROR_UNSUPPORTED,
+                            "training mode, extra outputs and spatial = 0 are not supported");
     return cr_attr_float(p->node, "epsilon", 1e-5f, epsilon);
 }
 
@@ -79,9 +81,10 @@ static crease_status instance_infer(cr_infer *infer) {
     CR_TRY(cr_infer_need(infer, 1));
     CR_TRY(cr_infer_need(infer, 2));
     for (int i = 1; i < 3; i++)
-        if (infer->in[0]->shape.rank > 1 && infer->in[i]->shape.rank == 1 && infer->in[0]->shape.dims[1] >= 0 &&
-            infer->in[i]->shape.dims[0] != infer->in[0]->shape.dims[1])
-            return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "input %d does not have one value for each channel", i);
+        if (infer->in[0]->shape.rank > 1 && infer->in[i]->shape.rank == 1 &&
+            infer->in[0]->shape.dims[1] >= 0 && infer->in[i]->shape.dims[0] != infer->in[0]->shape.dims[1])
+            return cr_node_fail(infer->node, CREASE_ERROR_MODEL,
+                                "input %d does not have one value for each channel", i);
     return cr_infer_rank(infer, 0, 2, CR_MAX_RANK);
 }
 
@@ -93,7 +96,8 @@ static crease_status epsilon_prepare(cr_prepare *p) {
 
 static crease_status instance_run(cr_run *r) {
     const cr_tensor *x = r->in[0];
-    int64_t channels = x->shape.dims[1], rows = x->shape.dims[0] * channels, area = rows ? cr_shape_n(&x->shape) / rows : 0;
+    int64_t channels = x->shape.dims[1], rows = x->shape.dims[0] * channels,
+            area = rows ? cr_shape_n(&x->shape) / rows : 0;
     double epsilon = (double)*(const float *)r->state;
     for (int64_t row = 0; row < rows; row++) {
         double mean = 0, variance = 0;
@@ -131,7 +135,8 @@ static crease_status lrn_prepare(cr_prepare *p) {
 static crease_status lrn_run(cr_run *r) {
     const lrn_state *s = r->state;
     const cr_tensor *x = r->in[0];
-    int64_t c = x->shape.dims[1], n = x->shape.dims[0], area = n > 0 && c > 0 ? cr_shape_n(&x->shape) / (n * c) : 0;
+    int64_t c = x->shape.dims[1], n = x->shape.dims[0],
+            area = n > 0 && c > 0 ? cr_shape_n(&x->shape) / (n * c) : 0;
     for (int64_t row = 0; row < n * c; row++)
         for (int64_t i = 0; i < area; i++) {
             int64_t channel = row % c, low = channel - (s->size - 1) / 2, high = channel + s->size / 2;
@@ -141,14 +146,16 @@ static crease_status lrn_run(cr_run *r) {
                 sum += v * v;
             }
             double scale = pow((double)s->bias + (double)s->alpha / (double)s->size * sum, (double)s->beta);
-            cr_store_float(x->dtype, r->out[0]->data, row * area + i, cr_load_float(x->dtype, x->data, row * area + i) / scale);
+            cr_store_float(x->dtype, r->out[0]->data, row * area + i,
+                           cr_load_float(x->dtype, x->data, row * area + i) / scale);
         }
     return CREASE_OK;
 }
 
 const cr_op cr_ops_norm[] = {
     {"BatchNormalization", 1, 0, CR_T_FLOATS, batch_infer, batch_prepare, batch_run, 0, 0, 0, NULL},
-    {"InstanceNormalization", 1, 0, CR_T_FLOATS, instance_infer, epsilon_prepare, instance_run, 0, 0, 0, NULL},
+    {"InstanceNormalization", 1, 0, CR_T_FLOATS, instance_infer, epsilon_prepare, instance_run, 0, 0, 0,
+     NULL},
     {"LRN", 1, 0, CR_T_FLOATS, cr_infer_same, lrn_prepare, lrn_run, 0, 0, 0, NULL},
     {0},
 };

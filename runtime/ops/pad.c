@@ -4,8 +4,8 @@
 
 /* Pad (ONNX 1: "paddings", 2: attributes, 11: inputs, 18: axes, 19: wrap). Pads may be negative. */
 
-static crease_status pads_of(const cr_node *node, int rank, const cr_tensor *given, const cr_tensor *axes, int64_t *begin,
-                             int64_t *end) {
+static crease_status pads_of(const cr_node *node, int rank, const cr_tensor *given, const cr_tensor *axes,
+                             int64_t *begin, int64_t *end) {
     const int64_t *attr;
     int n, axis;
     CR_TRY(cr_attr_ints(node, cr_attr_find(node, "paddings") ? "paddings" : "pads", &attr, &n));
@@ -26,7 +26,8 @@ static crease_status pads_of(const cr_node *node, int rank, const cr_tensor *giv
 static crease_status pad_infer(cr_infer *infer) {
     int64_t begin[CR_MAX_RANK], end[CR_MAX_RANK];
     CR_TRY(cr_infer_same(infer));
-    const cr_info *pads = infer->n_in > 1 ? infer->in[1] : NULL, *axes = infer->n_in > 3 ? infer->in[3] : NULL;
+    const cr_info *pads = infer->n_in > 1 ? infer->in[1] : NULL,
+                  *axes = infer->n_in > 3 ? infer->in[3] : NULL;
     cr_shape *y = &infer->out[0].shape;
     if (y->rank < 0 || (pads && !pads->known) || (axes && !axes->known)) {
         *y = cr_shape_unknown();
@@ -35,9 +36,10 @@ static crease_status pad_infer(cr_infer *infer) {
     CR_TRY(pads_of(infer->node, y->rank, pads ? pads->known : NULL, axes ? axes->known : NULL, begin, end));
     for (int d = 0; d < y->rank; d++)
         if (y->dims[d] >= 0) {
-            if (__builtin_add_overflow(y->dims[d], begin[d], &y->dims[d]) || __builtin_add_overflow(y->dims[d], end[d], &y->dims[d]) ||
-                y->dims[d] < 0)
-                return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "the padded extent of axis %d is not possible", d);
+            if (__builtin_add_overflow(y->dims[d], begin[d], &y->dims[d]) ||
+                __builtin_add_overflow(y->dims[d], end[d], &y->dims[d]) || y->dims[d] < 0)
+                return cr_node_fail(infer->node, CREASE_ERROR_MODEL,
+                                    "the padded extent of axis %d is not possible", d);
         }
     return CREASE_OK;
 }
@@ -64,7 +66,8 @@ static crease_status pad_run(cr_run *r) {
     float attr;
     char fill[16] = {0};
     size_t element = crease_dtype_bits(x->dtype) / 8;
-    CR_TRY(pads_of(r->node, x->shape.rank, r->n_in > 1 ? r->in[1] : NULL, r->n_in > 3 ? r->in[3] : NULL, begin, end));
+    CR_TRY(pads_of(r->node, x->shape.rank, r->n_in > 1 ? r->in[1] : NULL, r->n_in > 3 ? r->in[3] : NULL,
+                   begin, end));
     CR_TRY(cr_attr_string(r->node, "mode", "constant", &mode));
     CR_TRY(cr_attr_float(r->node, "value", 0, &attr));
     if (value)
@@ -82,7 +85,8 @@ static crease_status pad_run(cr_run *r) {
             stride *= x->shape.dims[d];
             rest /= y->dims[d];
         }
-        memcpy((char *)r->out[0]->data + (size_t)i * element, padding ? fill : (const char *)x->data + (size_t)at * element, element);
+        memcpy((char *)r->out[0]->data + (size_t)i * element,
+               padding ? fill : (const char *)x->data + (size_t)at * element, element);
     }
     return CREASE_OK;
 }

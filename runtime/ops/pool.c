@@ -90,46 +90,50 @@ typedef struct pool_job {
     crease_dtype dtype;
 } pool_job;
 
-#define DEFINE_POOL(T, name, LOWEST)                                                                                  \
-    static void name(void *context, int64_t begin, int64_t end, int thread) {                                         \
-        const pool_job *j = context;                                                                                  \
-        const pool_state *s = j->s;                                                                                   \
-        int64_t area = s->in[0] * s->in[1] * s->in[2], out = s->out[0] * s->out[1] * s->out[2], st[3], lo[3], hi[3];  \
-        (void)thread;                                                                                                 \
-        for (int64_t row = begin; row < end; row++)                                                                   \
-            for (int64_t o = 0; o < out; o++) {                                                                       \
-                const T *x = (const T *)j->x + row * area;                                                            \
-                int64_t at[3] = {o / (s->out[1] * s->out[2]), o / s->out[2] % s->out[1], o % s->out[2]}, best = -1;   \
-                double sum = 0;                                                                                       \
-                T top = LOWEST;                                                                                       \
-                for (int d = 0; d < 3; d++)                                                                           \
-                    inside(s, d, at[d], &st[d], &lo[d], &hi[d]);                                                      \
-                for (int64_t a = lo[0]; a < hi[0]; a++)                                                               \
-                    for (int64_t b = lo[1]; b < hi[1]; b++) {                                                         \
-                        int64_t line = ((st[0] + a * s->dilation[0]) * s->in[1] + st[1] + b * s->dilation[1]) * s->in[2]; \
-                        for (int64_t c = lo[2]; c < hi[2]; c++) {                                                     \
-                            int64_t i = line + st[2] + c * s->dilation[2];                                            \
-                            if (j->variant == AVERAGE)                                                                \
-                                sum += (double)x[i];                                                                  \
-                            else if (best < 0 || x[i] > top) {                                                        \
-                                top = x[i];                                                                           \
-                                best = i;                                                                             \
-                            }                                                                                         \
-                        }                                                                                             \
-                    }                                                                                                 \
-                if (j->variant == AVERAGE) {                                                                          \
-                    int64_t n = 1;                                                                                    \
-                    for (int d = 0; d < 3; d++)                                                                       \
-                        n *= s->include_pad ? counted(s, d, st[d]) : hi[d] - lo[d];                                   \
-                    top = (T)(n > 0 ? sum / (double)n : 0);                                                           \
-                }                                                                                                     \
-                ((T *)j->y)[row * out + o] = top;                                                                     \
-                if (j->indices) {                                                                                     \
-                    if (s->column_major && best >= 0)                                                                 \
-                        best = best % s->in[2] * s->in[1] * s->in[0] + best / s->in[2];                               \
-                    j->indices[row * out + o] = row * area + best;                                                    \
-                }                                                                                                     \
-            }                                                                                                         \
+#define DEFINE_POOL(T, name, LOWEST)                                                                         \
+    static void name(void *context, int64_t begin, int64_t end, int thread) {                                \
+        const pool_job *j = context;                                                                         \
+        const pool_state *s = j->s;                                                                          \
+        int64_t area = s->in[0] * s->in[1] * s->in[2], out = s->out[0] * s->out[1] * s->out[2], st[3],       \
+                lo[3], hi[3];                                                                                \
+        (void)thread;                                                                                        \
+        for (int64_t row = begin; row < end; row++)                                                          \
+            for (int64_t o = 0; o < out; o++) {                                                              \
+                const T *x = (const T *)j->x + row * area;                                                   \
+                int64_t at[3] = {o / (s->out[1] * s->out[2]), o / s->out[2] % s->out[1], o % s->out[2]},     \
+                        best = -1;                                                                           \
+                double sum = 0;                                                                              \
+                T top = LOWEST;                                                                              \
+                for (int d = 0; d < 3; d++)                                                                  \
+                    inside(s, d, at[d], &st[d], &lo[d], &hi[d]);                                             \
+                for (int64_t a = lo[0]; a < hi[0]; a++)                                                      \
+                    for (int64_t b = lo[1]; b < hi[1]; b++) {                                                \
+                        int64_t line =                                                                       \
+                            ((st[0] + a * s->dilation[0]) * s->in[1] + st[1] + b * s->dilation[1]) *         \
+                            s->in[2];                                                                        \
+                        for (int64_t c = lo[2]; c < hi[2]; c++) {                                            \
+                            int64_t i = line + st[2] + c * s->dilation[2];                                   \
+                            if (j->variant == AVERAGE)                                                       \
+                                sum += (double)x[i];                                                         \
+                            else if (best < 0 || x[i] > top) {                                               \
+                                top = x[i];                                                                  \
+                                best = i;                                                                    \
+                            }                                                                                \
+                        }                                                                                    \
+                    }                                                                                        \
+                if (j->variant == AVERAGE) {                                                                 \
+                    int64_t n = 1;                                                                           \
+                    for (int d = 0; d < 3; d++)                                                              \
+                        n *= s->include_pad ? counted(s, d, st[d]) : hi[d] - lo[d];                          \
+                    top = (T)(n > 0 ? sum / (double)n : 0);                                                  \
+                }                                                                                            \
+                ((T *)j->y)[row * out + o] = top;                                                            \
+                if (j->indices) {                                                                            \
+                    if (s->column_major && best >= 0)                                                        \
+                        best = best % s->in[2] * s->in[1] * s->in[0] + best / s->in[2];                      \
+                    j->indices[row * out + o] = row * area + best;                                           \
+                }                                                                                            \
+            }                                                                                                \
     }
 DEFINE_POOL(float, pool_f32, -INFINITY)
 DEFINE_POOL(double, pool_f64, -INFINITY)
@@ -137,8 +141,9 @@ DEFINE_POOL(uint8_t, pool_u8, 0)
 DEFINE_POOL(int8_t, pool_i8, INT8_MIN)
 
 static crease_status pool_run(cr_run *r) {
-    pool_job job = {r->state, r->in[0]->data, r->out[0]->data, r->n_out > 1 && r->out[1] ? r->out[1]->data : NULL,
-                    r->op->variant, r->in[0]->dtype};
+    pool_job job = {r->state,        r->in[0]->data,
+                    r->out[0]->data, r->n_out > 1 && r->out[1] ? r->out[1]->data : NULL,
+                    r->op->variant,  r->in[0]->dtype};
     cr_task *task = job.dtype == CREASE_DOUBLE  ? pool_f64
                     : job.dtype == CREASE_UINT8 ? pool_u8
                     : job.dtype == CREASE_INT8  ? pool_i8
@@ -172,7 +177,8 @@ static crease_status global_run(cr_run *r) {
 }
 
 const cr_op cr_ops_pool[] = {
-    {"MaxPool", 1, 0, CR_T_FLOATS | CR_T(CREASE_UINT8) | CR_T(CREASE_INT8), pool_infer, pool_prepare, pool_run, MAX, 0, 0, NULL},
+    {"MaxPool", 1, 0, CR_T_FLOATS | CR_T(CREASE_UINT8) | CR_T(CREASE_INT8), pool_infer, pool_prepare,
+     pool_run, MAX, 0, 0, NULL},
     {"AveragePool", 1, 0, CR_T_FLOATS, pool_infer, pool_prepare, pool_run, AVERAGE, 0, 0, NULL},
     {"GlobalAveragePool", 1, 0, CR_T_FLOATS, global_infer, NULL, global_run, AVERAGE, 0, 0, NULL},
     {"GlobalMaxPool", 1, 0, CR_T_FLOATS, global_infer, NULL, global_run, MAX, 0, 0, NULL},

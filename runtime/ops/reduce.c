@@ -3,11 +3,12 @@
 #include <math.h>
 #include <string.h>
 
-/* ReduceMean, ReduceSum, ReduceMax, ReduceMin, ReduceProd, ReduceL1, ReduceL2, ReduceSumSquare on floats, int32 and int64.
- * axes is an attribute until opset 17 (ReduceSum: 12) and an input later. */
+/* ReduceMean, ReduceSum, ReduceMax, ReduceMin, ReduceProd, ReduceL1, ReduceL2, ReduceSumSquare on floats,
+ * int32 and int64. axes is an attribute until opset 17 (ReduceSum: 12) and an input later. */
 enum { MEAN, SUM, MAX, MIN, PROD, L1, L2, SQUARES };
 
-static crease_status axes_of(const cr_node *node, const cr_tensor *given, int rank, bool *reduced, bool *any) {
+static crease_status axes_of(const cr_node *node, const cr_tensor *given, int rank, bool *reduced,
+                             bool *any) {
     const int64_t *attr;
     int n;
     int64_t noop = 0;
@@ -60,7 +61,9 @@ static void store(cr_tensor *t, int64_t i, double v) {
     if (t->dtype == CREASE_INT64)
         ((int64_t *)t->data)[i] = v >= 0x1p63 ? INT64_MAX : v < -0x1p63 || v != v ? INT64_MIN : (int64_t)v;
     else if (t->dtype == CREASE_INT32)
-        ((int32_t *)t->data)[i] = v > INT32_MAX ? INT32_MAX : v < INT32_MIN || v != v ? INT32_MIN : (int32_t)v;
+        ((int32_t *)t->data)[i] = v > INT32_MAX             ? INT32_MAX
+                                  : v < INT32_MIN || v != v ? INT32_MIN
+                                                            : (int32_t)v;
     else
         cr_store_float(t->dtype, t->data, i, v);
 }
@@ -107,7 +110,9 @@ static crease_status reduce_run(cr_run *r) {
         sums[at] = any ? accumulate(op, sums[at], load(x, i)) : load(x, i);
     }
     for (int64_t i = 0; i < n_out; i++) {
-        double v = op == MEAN && any ? sums[i] / ((double)n / (double)n_out) : op == L2 && any ? sqrt(sums[i]) : sums[i];
+        double v = op == MEAN && any ? sums[i] / ((double)n / (double)n_out)
+                   : op == L2 && any ? sqrt(sums[i])
+                                     : sums[i];
         store(r->out[0], i, v);
     }
     cr_free(r->heap, block);
@@ -151,7 +156,8 @@ static crease_status arg_run(cr_run *r) {
         for (int64_t i = 0; i < inner; i++) {
             int64_t best = 0;
             for (int64_t k = 1; k < extent; k++) {
-                double v = load(x, (o * extent + k) * inner + i), top = load(x, (o * extent + best) * inner + i);
+                double v = load(x, (o * extent + k) * inner + i),
+                       top = load(x, (o * extent + best) * inner + i);
                 if (r->op->variant == MIN ? v < top : v > top)
                     best = k;
                 else if (last && v == top)
@@ -163,7 +169,8 @@ static crease_status arg_run(cr_run *r) {
 }
 
 enum { TYPES = CR_T_FLOATS | CR_T(CREASE_INT32) | CR_T(CREASE_INT64) };
-#define REDUCE(name, variant) {name, 1, 0, TYPES, reduce_infer, NULL, reduce_run, variant, CR_OP_HALF, 0, NULL}
+#define REDUCE(name, variant)                                                                                \
+    { name, 1, 0, TYPES, reduce_infer, NULL, reduce_run, variant, CR_OP_HALF, 0, NULL }
 
 const cr_op cr_ops_reduce[] = {
     REDUCE("ReduceMean", MEAN),

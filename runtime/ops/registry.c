@@ -6,9 +6,9 @@
 #include <string.h>
 
 static const cr_op *const families[] = {
-    cr_ops_binary, cr_ops_cast,   cr_ops_constant, cr_ops_conv, cr_ops_gather,  cr_ops_gemm,  cr_ops_move,
-    cr_ops_norm,   cr_ops_pad,    cr_ops_pool,     cr_ops_reduce, cr_ops_resize, cr_ops_shape, cr_ops_softmax,
-    cr_ops_unary,
+    cr_ops_binary, cr_ops_cast,   cr_ops_constant, cr_ops_conv,    cr_ops_gather,
+    cr_ops_gemm,   cr_ops_move,   cr_ops_norm,     cr_ops_pad,     cr_ops_pool,
+    cr_ops_reduce, cr_ops_resize, cr_ops_shape,    cr_ops_softmax, cr_ops_unary,
 };
 
 const cr_op *cr_op_at(size_t index) {
@@ -51,7 +51,7 @@ const char *cr_node_problem(const cr_node *node, char *text, size_t bytes) {
     int64_t opset = cr_model_opset(node->graph->model, node->domain);
     if (!node->op) {
         const char *what = is_known_name(node) && node->domain[0] == 0 ? "is not supported in operator set"
-                                                                        : "is not supported (operator set";
+                                                                       : "is not supported (operator set";
         snprintf(text, bytes, "operator %s%s%s %s %" PRId64 "%s", node->domain, node->domain[0] ? "." : "",
                  node->op_type, what, opset, strchr(what, '(') ? ")" : "");
         return text;
@@ -62,7 +62,8 @@ const char *cr_node_problem(const cr_node *node, char *text, size_t bytes) {
         return text;
     }
     if (typed && typed->dtype && node->op->types && !(node->op->types & CR_T(typed->dtype))) {
-        snprintf(text, bytes, "operator %s on %s is not supported", node->op_type, crease_dtype_name(typed->dtype));
+        snprintf(text, bytes, "operator %s on %s is not supported", node->op_type,
+                 crease_dtype_name(typed->dtype));
         return text;
     }
     return NULL;

@@ -3,8 +3,9 @@
 #include <math.h>
 #include <string.h>
 
-/* Resize (ONNX 10 to 19) and Upsample (7, 9) on floats: nearest, linear and cubic (Keys 1981) along any axes, as a product of
- * one-dimensional filters. antialias, tf_crop_and_resize and keep_aspect_ratio_policy are refused. */
+/* Resize (ONNX 10 to 19) and Upsample (7, 9) on floats: nearest, linear and cubic (Keys 1981) along any axes,
+ * as a product of one-dimensional filters. antialias, tf_crop_and_resize and keep_aspect_ratio_policy are
+ * refused. */
 enum { NEAREST, LINEAR, CUBIC };
 enum { HALF_PIXEL, ASYMMETRIC, ALIGN_CORNERS, PYTORCH_HALF_PIXEL, HALF_PIXEL_SYMMETRIC };
 enum { ROUND_FLOOR, ROUND_CEIL, PREFER_FLOOR, PREFER_CEIL };
@@ -17,7 +18,8 @@ typedef struct resize_spec {
     int64_t extent[CR_MAX_RANK]; /* of the output */
 } resize_spec;
 
-static crease_status pick(const cr_node *node, const char *name, const char *otherwise, const char *const *names, int n, int *to) {
+static crease_status pick(const cr_node *node, const char *name, const char *otherwise,
+                          const char *const *names, int n, int *to) {
     const char *value;
     CR_TRY(cr_attr_string(node, name, otherwise, &value));
     for (*to = 0; *to < n; ++*to)
@@ -27,17 +29,20 @@ static crease_status pick(const cr_node *node, const char *name, const char *oth
 }
 
 static crease_status read_modes(const cr_node *node, int64_t opset, resize_spec *s) {
-    static const char *const modes[] = {"nearest", "linear", "cubic"}, *const rounds[] = {"floor", "ceil", "round_prefer_floor",
-                                                                                          "round_prefer_ceil"};
-    static const char *const coordinates[] = {"half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel",
-                                              "half_pixel_symmetric"};
+    static const char *const modes[] = {"nearest", "linear", "cubic"}, *const rounds[] = {
+                                                                           "floor", "ceil",
+                                                                           "round_prefer_floor",
+                                                                           "round_prefer_ceil"};
+    static const char *const coordinates[] = {"half_pixel", "asymmetric", "align_corners",
+                                              "pytorch_half_pixel", "half_pixel_symmetric"};
     const char *mode, *policy;
     int64_t antialias;
     CR_TRY(cr_attr_string(node, "mode", "nearest", &mode));
     CR_TRY(cr_attr_int(node, "antialias", 0, &antialias));
     CR_TRY(cr_attr_string(node, "keep_aspect_ratio_policy", "stretch", &policy));
     if (antialias || strcmp(policy, "stretch") != 0)
-        return cr_node_fail(node, CREASE_ERROR_UNSUPPORTED, "antialias and keep_aspect_ratio_policy are not supported");
+        return cr_node_fail(node, CREASE_ERROR_UNSUPPORTED,
+                            "antialias and keep_aspect_ratio_policy are not supported");
     if (strcmp(mode, "bilinear") == 0)
         s->mode = LINEAR;
     else
@@ -58,8 +63,8 @@ static double number(const cr_tensor *t, int64_t i) {
 }
 
 /* Scales and extents of every axis. scales, sizes: NULL when absent. */
-static crease_status read_extents(const cr_node *node, const cr_shape *x, const cr_tensor *scales, const cr_tensor *sizes,
-                                  resize_spec *s) {
+static crease_status read_extents(const cr_node *node, const cr_shape *x, const cr_tensor *scales,
+                                  const cr_tensor *sizes, resize_spec *s) {
     const int64_t *axes;
     const float *attr;
     int n_axes, n_attr;
@@ -72,7 +77,8 @@ static crease_status read_extents(const cr_node *node, const cr_shape *x, const 
     const cr_tensor *given = sizes ? sizes : scales;
     int64_t n = given ? cr_shape_n(&given->shape) : n_attr;
     if (n != (n_axes ? n_axes : x->rank))
-        return cr_node_fail(node, CREASE_ERROR_MODEL, "%lld scales or sizes for %d axes", (long long)n, n_axes ? n_axes : x->rank);
+        return cr_node_fail(node, CREASE_ERROR_MODEL, "%lld scales or sizes for %d axes", (long long)n,
+                            n_axes ? n_axes : x->rank);
     for (int i = 0; i < n; i++) {
         int d;
         CR_TRY(cr_axis_resolve(n_axes ? axes[i] : i, x->rank, node->name, &d));
@@ -85,7 +91,8 @@ static crease_status read_extents(const cr_node *node, const cr_shape *x, const 
     return CREASE_OK;
 }
 
-/* Inputs: Resize 11 and later: X, roi, scales, sizes; Resize 10, Upsample 9: X, scales; Upsample 7: an attribute. */
+/* Inputs: Resize 11 and later: X, roi, scales, sizes; Resize 10, Upsample 9: X, scales; Upsample 7: an
+ * attribute. */
 static void find_inputs(int64_t opset, int n_in, int *scales, int *sizes) {
     *scales = opset < 11 ? (n_in > 1 ? 1 : -1) : n_in > 2 ? 2 : -1;
     *sizes = opset >= 11 && n_in > 3 ? 3 : -1;
@@ -155,15 +162,22 @@ typedef struct taps {
 
 static double cubic(double a, double t) {
     t = fabs(t);
-    return t <= 1 ? ((a + 2) * t - (a + 3)) * t * t + 1 : t < 2 ? ((a * t - 5 * a) * t + 8 * a) * t - 4 * a : 0;
+    return t <= 1  ? ((a + 2) * t - (a + 3)) * t * t + 1
+           : t < 2 ? ((a * t - 5 * a) * t + 8 * a) * t - 4 * a
+                   : 0;
 }
 
 static taps taps_of(const resize_spec *s, int d, int64_t in, int64_t i) {
     double x = source(s, d, in, i), base = floor(x), sum = 0;
-    taps t = {.n = s->mode == NEAREST || (in == s->extent[d] && s->scale[d] == 1) ? 1 : s->mode == LINEAR ? 2 : 4};
+    taps t = {.n = s->mode == NEAREST || (in == s->extent[d] && s->scale[d] == 1) ? 1
+                   : s->mode == LINEAR                                            ? 2
+                                                                                  : 4};
     for (int k = 0; k < t.n; k++) {
-        int64_t at = t.n == 1 ? (s->scale[d] == 1 && in == s->extent[d] ? i : nearest(s->rounding, x)) : (int64_t)base + k - (t.n == 4);
-        double weight = t.n == 1 ? 1 : t.n == 2 ? 1 - fabs(x - (double)at) : cubic((double)s->cubic_a, x - (double)at);
+        int64_t at = t.n == 1 ? (s->scale[d] == 1 && in == s->extent[d] ? i : nearest(s->rounding, x))
+                              : (int64_t)base + k - (t.n == 4);
+        double weight = t.n == 1   ? 1
+                        : t.n == 2 ? 1 - fabs(x - (double)at)
+                                   : cubic((double)s->cubic_a, x - (double)at);
         if (s->exclude_outside && (at < 0 || at >= in))
             weight = 0;
         t.at[k] = at < 0 ? 0 : at >= in ? in - 1 : at;
@@ -176,8 +190,8 @@ static taps taps_of(const resize_spec *s, int d, int64_t in, int64_t i) {
 }
 
 /* One axis of x [outer, in, inner] into y [outer, out, inner]. */
-static void resize_axis(const resize_spec *s, int d, crease_dtype dtype, const void *x, void *y, int64_t outer, int64_t in,
-                        int64_t inner) {
+static void resize_axis(const resize_spec *s, int d, crease_dtype dtype, const void *x, void *y,
+                        int64_t outer, int64_t in, int64_t inner) {
     int64_t out = s->extent[d];
     for (int64_t i = 0; i < out; i++) {
         taps t = taps_of(s, d, in, i);

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-/* Operators that keep the bytes and change the shape (Reshape, Flatten, Squeeze, Unsqueeze, Identity, Dropout), and Shape. */
+/* Operators that keep the bytes and change the shape (Reshape, Flatten, Squeeze, Unsqueeze, Identity,
+ * Dropout), and Shape. */
 
 static crease_status view_run(cr_run *r) {
     size_t bytes;
@@ -54,7 +55,8 @@ static crease_status reshape_infer(cr_infer *infer) {
         else if (hole >= 0 && known == 0 && total == 0)
             y.dims[hole] = 0;
         else if (hole >= 0 || total != known)
-            return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "%lld elements do not fit the target shape", (long long)total);
+            return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "%lld elements do not fit the target shape",
+                                (long long)total);
     }
     infer->out[0].shape = y;
     return CREASE_OK;
@@ -108,7 +110,8 @@ static crease_status squeeze_infer(cr_infer *infer) {
     for (int i = 0; i < n; i++) {
         CR_TRY(cr_axis_resolve(axes[i], x->rank, infer->node->name, &axis));
         if (x->dims[axis] >= 0 && x->dims[axis] != 1)
-            return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "axis %d has extent %lld, not 1", axis, (long long)x->dims[axis]);
+            return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "axis %d has extent %lld, not 1", axis,
+                                (long long)x->dims[axis]);
         drop[axis] = true;
     }
     cr_shape y = {.rank = 0};
@@ -210,7 +213,8 @@ static crease_status size_run(cr_run *r) {
     return CREASE_OK;
 }
 
-#define VIEW(name, infer, run) {name, 1, 0, CR_T_BYTES, infer, NULL, run, 0, CR_OP_VIEW | CR_OP_HALF, 0, NULL}
+#define VIEW(name, infer, run)                                                                               \
+    { name, 1, 0, CR_T_BYTES, infer, NULL, run, 0, CR_OP_VIEW | CR_OP_HALF, 0, NULL }
 
 const cr_op cr_ops_shape[] = {
     VIEW("Reshape", reshape_infer, view_run),

@@ -27,7 +27,8 @@ static crease_status softmax_run(cr_run *r) {
                 sum += exp(cr_load_float(x->dtype, x->data, base + k * inner) - high);
             for (int64_t k = 0; k < extent; k++) {
                 double u = cr_load_float(x->dtype, x->data, base + k * inner) - high;
-                cr_store_float(x->dtype, r->out[0]->data, base + k * inner, r->op->variant == LOG ? u - log(sum) : exp(u) / sum);
+                cr_store_float(x->dtype, r->out[0]->data, base + k * inner,
+                               r->op->variant == LOG ? u - log(sum) : exp(u) / sum);
             }
         }
     return CREASE_OK;

@@ -5,8 +5,31 @@
 
 /* Element-wise operators of one input, in float32 and float64; Abs, Neg, Sign and Clip on integers too. */
 enum {
-    ABS, CEIL, CELU, CLIP, ELU, ERF, EXP, FLOOR, HARDSIGMOID, HARDSWISH, LEAKYRELU, LOG, MISH, NEG, RECIPROCAL, RELU, SELU,
-    SIGMOID, SIGN, SOFTPLUS, SOFTSIGN, SQRT, SWISH, TANH, THRESHOLDED
+    ABS,
+    CEIL,
+    CELU,
+    CLIP,
+    ELU,
+    ERF,
+    EXP,
+    FLOOR,
+    HARDSIGMOID,
+    HARDSWISH,
+    LEAKYRELU,
+    LOG,
+    MISH,
+    NEG,
+    RECIPROCAL,
+    RELU,
+    SELU,
+    SIGMOID,
+    SIGN,
+    SOFTPLUS,
+    SOFTSIGN,
+    SQRT,
+    SWISH,
+    TANH,
+    THRESHOLDED
 };
 
 typedef struct unary_state {
@@ -45,69 +68,69 @@ typedef struct unary_job {
     void *y;
 } unary_job;
 
-#define EACH(expression)                                                                                              \
-    for (int64_t i = begin; i < end; i++) {                                                                           \
-        const T u = x[i];                                                                                             \
-        y[i] = (T)(expression);                                                                                       \
-    }                                                                                                                 \
+#define EACH(expression)                                                                                     \
+    for (int64_t i = begin; i < end; i++) {                                                                  \
+        const T u = x[i];                                                                                    \
+        y[i] = (T)(expression);                                                                              \
+    }                                                                                                        \
     break
 
-#define BODY(f)                                                                                                       \
-    const unary_job *j = context;                                                                                     \
-    const T *x = j->x, a = (T)j->s.a, b = (T)j->s.b;                                                                  \
-    T *y = j->y;                                                                                                      \
-    (void)thread;                                                                                                     \
-    switch (j->op) {                                                                                                  \
-    case ABS:                                                                                                         \
-        EACH(f(fabs)(u));                                                                                             \
-    case CEIL:                                                                                                        \
-        EACH(f(ceil)(u));                                                                                             \
-    case CELU:                                                                                                        \
-        EACH(u > 0 ? u : a * f(expm1)(u / a));                                                                        \
-    case CLIP:                                                                                                        \
-        EACH(u != u ? u : u < a ? (a > b ? b : a) : u > b ? b : u);                                                   \
-    case ELU:                                                                                                         \
-        EACH(u < 0 ? a * f(expm1)(u) : u);                                                                            \
-    case ERF:                                                                                                         \
-        EACH(f(erf)(u));                                                                                              \
-    case EXP:                                                                                                         \
-        EACH(f(exp)(u));                                                                                              \
-    case FLOOR:                                                                                                       \
-        EACH(f(floor)(u));                                                                                            \
-    case HARDSIGMOID:                                                                                                 \
-        EACH(a * u + b < 0 ? 0 : a * u + b > 1 ? 1 : a * u + b);                                                      \
-    case HARDSWISH:                                                                                                   \
-        EACH(u * (u / 6 + (T)0.5 < 0 ? 0 : u / 6 + (T)0.5 > 1 ? 1 : u / 6 + (T)0.5));                                 \
-    case LEAKYRELU:                                                                                                   \
-        EACH(u < 0 ? a * u : u);                                                                                      \
-    case LOG:                                                                                                         \
-        EACH(f(log)(u));                                                                                              \
-    case MISH:                                                                                                        \
-        EACH(u * f(tanh)(u > 0 ? u + f(log1p)(f(exp)(-u)) : f(log1p)(f(exp)(u))));                                    \
-    case NEG:                                                                                                         \
-        EACH(-u);                                                                                                     \
-    case RECIPROCAL:                                                                                                  \
-        EACH(1 / u);                                                                                                  \
-    case RELU:                                                                                                        \
-        EACH(u < 0 ? 0 : u);                                                                                          \
-    case SELU:                                                                                                        \
-        EACH(u > 0 ? b * u : b * a * f(expm1)(u));                                                                    \
-    case SIGMOID:                                                                                                     \
-        EACH(1 / (1 + f(exp)(-u)));                                                                                   \
-    case SIGN:                                                                                                        \
-        EACH((u > 0) - (u < 0));                                                                                      \
-    case SOFTPLUS:                                                                                                    \
-        EACH(u > 0 ? u + f(log1p)(f(exp)(-u)) : f(log1p)(f(exp)(u)));                                                 \
-    case SOFTSIGN:                                                                                                    \
-        EACH(u / (1 + f(fabs)(u)));                                                                                   \
-    case SQRT:                                                                                                        \
-        EACH(f(sqrt)(u));                                                                                             \
-    case SWISH:                                                                                                       \
-        EACH(u / (1 + f(exp)(-a * u)));                                                                               \
-    case TANH:                                                                                                        \
-        EACH(f(tanh)(u));                                                                                             \
-    default:                                                                                                          \
-        EACH(u > a ? u : 0);                                                                                          \
+#define BODY(f)                                                                                              \
+    const unary_job *j = context;                                                                            \
+    const T *x = j->x, a = (T)j->s.a, b = (T)j->s.b;                                                         \
+    T *y = j->y;                                                                                             \
+    (void)thread;                                                                                            \
+    switch (j->op) {                                                                                         \
+    case ABS:                                                                                                \
+        EACH(f(fabs)(u));                                                                                    \
+    case CEIL:                                                                                               \
+        EACH(f(ceil)(u));                                                                                    \
+    case CELU:                                                                                               \
+        EACH(u > 0 ? u : a * f(expm1)(u / a));                                                               \
+    case CLIP:                                                                                               \
+        EACH(u != u ? u : u < a ? (a > b ? b : a) : u > b ? b : u);                                          \
+    case ELU:                                                                                                \
+        EACH(u < 0 ? a * f(expm1)(u) : u);                                                                   \
+    case ERF:                                                                                                \
+        EACH(f(erf)(u));                                                                                     \
+    case EXP:                                                                                                \
+        EACH(f(exp)(u));                                                                                     \
+    case FLOOR:                                                                                              \
+        EACH(f(floor)(u));                                                                                   \
+    case HARDSIGMOID:                                                                                        \
+        EACH(a *u + b < 0 ? 0 : a * u + b > 1 ? 1 : a * u + b);                                              \
+    case HARDSWISH:                                                                                          \
+        EACH(u *(u / 6 + (T)0.5 < 0 ? 0 : u / 6 + (T)0.5 > 1 ? 1 : u / 6 + (T)0.5));                         \
+    case LEAKYRELU:                                                                                          \
+        EACH(u < 0 ? a * u : u);                                                                             \
+    case LOG:                                                                                                \
+        EACH(f(log)(u));                                                                                     \
+    case MISH:                                                                                               \
+        EACH(u *f(tanh)(u > 0 ? u + f(log1p)(f(exp)(-u)) : f(log1p)(f(exp)(u))));                            \
+    case NEG:                                                                                                \
+        EACH(-u);                                                                                            \
+    case RECIPROCAL:                                                                                         \
+        EACH(1 / u);                                                                                         \
+    case RELU:                                                                                               \
+        EACH(u < 0 ? 0 : u);                                                                                 \
+    case SELU:                                                                                               \
+        EACH(u > 0 ? b * u : b * a * f(expm1)(u));                                                           \
+    case SIGMOID:                                                                                            \
+        EACH(1 / (1 + f(exp)(-u)));                                                                          \
+    case SIGN:                                                                                               \
+        EACH((u > 0) - (u < 0));                                                                             \
+    case SOFTPLUS:                                                                                           \
+        EACH(u > 0 ? u + f(log1p)(f(exp)(-u)) : f(log1p)(f(exp)(u)));                                        \
+    case SOFTSIGN:                                                                                           \
+        EACH(u / (1 + f(fabs)(u)));                                                                          \
+    case SQRT:                                                                                               \
+        EACH(f(sqrt)(u));                                                                                    \
+    case SWISH:                                                                                              \
+        EACH(u / (1 + f(exp)(-a * u)));                                                                      \
+    case TANH:                                                                                               \
+        EACH(f(tanh)(u));                                                                                    \
+    default:                                                                                                 \
+        EACH(u > a ? u : 0);                                                                                 \
     }
 
 #define IN_FLOAT(name)  name##f
@@ -153,7 +176,8 @@ static bool less(crease_dtype dtype, int64_t u, int64_t v) {
 }
 
 static crease_status integers_run(cr_run *r) {
-    const cr_tensor *x = r->in[0], *low = r->n_in > 1 ? r->in[1] : NULL, *high = r->n_in > 2 ? r->in[2] : NULL;
+    const cr_tensor *x = r->in[0], *low = r->n_in > 1 ? r->in[1] : NULL,
+                    *high = r->n_in > 2 ? r->in[2] : NULL;
     size_t element = crease_dtype_bits(x->dtype) / 8;
     for (int64_t i = 0, n = cr_shape_n(&x->shape); i < n; i++) {
         int64_t u = load_int(x, i), v = u;
@@ -185,12 +209,13 @@ static crease_status unary_run(cr_run *r) {
         if (r->n_in > 2 && r->in[2])
             job.s.b = (float)cr_load_float(x->dtype, r->in[2]->data, 0);
     }
-    cr_parallel_grain(r->pool, cr_shape_n(&x->shape), 8192, x->dtype == CREASE_DOUBLE ? range_f64 : range_f32, &job);
+    cr_parallel_grain(r->pool, cr_shape_n(&x->shape), 8192, x->dtype == CREASE_DOUBLE ? range_f64 : range_f32,
+                      &job);
     return CREASE_OK;
 }
 
-#define ROW(name, since, types, variant)                                                                              \
-    {name, since, 0, types, cr_infer_same, unary_prepare, unary_run, variant, CR_OP_INPLACE, 0, NULL}
+#define ROW(name, since, types, variant)                                                                     \
+    { name, since, 0, types, cr_infer_same, unary_prepare, unary_run, variant, CR_OP_INPLACE, 0, NULL }
 
 const cr_op cr_ops_unary[] = {
     ROW("Abs", 1, CR_T_NUMBERS, ABS),

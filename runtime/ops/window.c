@@ -5,16 +5,19 @@
 enum { NOTSET, SAME_UPPER, SAME_LOWER, VALID };
 enum { MAX_EXTENT = 1 << 30 };
 
-static crease_status read_ints(const cr_node *node, const char *name, int n, int64_t least, int64_t otherwise, int64_t *to) {
+static crease_status read_ints(const cr_node *node, const char *name, int n, int64_t least, int64_t otherwise,
+                               int64_t *to) {
     const int64_t *values;
     int count;
     CR_TRY(cr_attr_ints(node, name, &values, &count));
     if (count && count != n)
-        return cr_node_fail(node, CREASE_ERROR_MODEL, "attribute '%s' has %d values, expected %d", name, count, n);
+        return cr_node_fail(node, CREASE_ERROR_MODEL, "attribute '%s' has %d values, expected %d", name,
+                            count, n);
     for (int i = 0; i < n; i++) {
         to[i] = count ? values[i] : otherwise;
         if (to[i] < least || to[i] > MAX_EXTENT)
-            return cr_node_fail(node, CREASE_ERROR_MODEL, "attribute '%s' has the value %lld", name, (long long)to[i]);
+            return cr_node_fail(node, CREASE_ERROR_MODEL, "attribute '%s' has the value %lld", name,
+                                (long long)to[i]);
     }
     return CREASE_OK;
 }
@@ -24,7 +27,8 @@ crease_status cr_window_read(const cr_node *node, int spatial_rank, const int64_
     const char *auto_pad;
     int64_t pads[2 * CR_MAX_SPATIAL];
     if (spatial_rank < 1 || spatial_rank > CR_MAX_SPATIAL)
-        return cr_node_fail(node, CREASE_ERROR_UNSUPPORTED, "%d spatial dimensions, 1 to 3 are supported", spatial_rank);
+        return cr_node_fail(node, CREASE_ERROR_UNSUPPORTED, "%d spatial dimensions, 1 to 3 are supported",
+                            spatial_rank);
     *w = (cr_window){.n = spatial_rank};
     const cr_attr *attr = cr_attr_find(node, "kernel_shape");
     if (!kernel && !attr)
@@ -47,7 +51,8 @@ crease_status cr_window_read(const cr_node *node, int spatial_rank, const int64_
     return cr_node_fail(node, CREASE_ERROR_MODEL, "auto_pad '%s' is not known", auto_pad);
 }
 
-crease_status cr_window_extent(const cr_node *node, cr_window *w, int d, int64_t in, bool ceil_mode, int64_t *out) {
+crease_status cr_window_extent(const cr_node *node, cr_window *w, int d, int64_t in, bool ceil_mode,
+                               int64_t *out) {
     int64_t reach = (w->kernel[d] - 1) * w->dilation[d] + 1, stride = w->stride[d];
     if (w->auto_pad == VALID)
         w->pad_begin[d] = w->pad_end[d] = 0;
@@ -64,6 +69,7 @@ crease_status cr_window_extent(const cr_node *node, cr_window *w, int d, int64_t
             --*out;
     }
     if (*out <= 0 && in > 0)
-        return cr_node_fail(node, CREASE_ERROR_MODEL, "the kernel is larger than the padded input of extent %lld", (long long)in);
+        return cr_node_fail(node, CREASE_ERROR_MODEL,
+                            "the kernel is larger than the padded input of extent %lld", (long long)in);
     return CREASE_OK;
 }
