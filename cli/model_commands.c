@@ -184,7 +184,7 @@ static void inspect_text(const arguments *a, const crease_model *model, const cr
     crease_model_info info = {.struct_size = sizeof info};
     crease_node_info node = {.struct_size = sizeof node};
     crease_problem problem = {.struct_size = sizeof problem};
-    tally tallies[256];
+    tally tallies[256] = {{0}};
     crease_model_get_info(model, &info);
     printf("model    %s %s, IR %" PRId64 ", operator set %" PRId64 ", graph '%s'\n", info.producer_name,
            info.producer_version, info.ir_version, info.opset, info.graph_name);
@@ -207,7 +207,7 @@ static void inspect_text(const arguments *a, const crease_model *model, const cr
 static void inspect_json(const crease_model *model, const crease_fold_report *report) {
     crease_model_info info = {.struct_size = sizeof info};
     crease_problem problem = {.struct_size = sizeof problem};
-    tally tallies[256];
+    tally tallies[256] = {{0}};
     counts c = count_entries(report);
     crease_model_get_info(model, &info);
     printf("{\"schema\": \"crease.inspect/1\", \"producer\": ");

@@ -1,0 +1,70 @@
+#include "cli/report.h"
+#include "cli/table.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char how_to_keep[] =
+    "0 BatchNormalization nodes: the exporter folded them, or the network has none.\n"
+    "To export them unfolded from PyTorch:\n"
+    "  torch.onnx.export(model.eval(), ..., training=torch.onnx.TrainingMode.PRESERVE, "
+    "do_constant_folding=False)\n";
+
+fold_counts report_count(const crease_fold_report *report) {
+    fold_counts counts = {0, 0};
+    crease_fold_entry e = {.struct_size = sizeof e};
+    for (size_t i = 0; crease_fold_report_entry_at(report, i, &e); i++)
+        if (strcmp(e.op, "BatchNormalization") == 0)
+            *(e.folded ? &counts.folded : &counts.kept) += 1;
+    return counts;
+}
+
+static const char *or_empty(const char *text) {
+    return text ? text : "";
+}
+
+void report_print(const crease_fold_report *report) {
+    static const char *const headers[] = {"name", "status", "into", "pattern or reason", "detail", NULL};
+    fold_counts counts = report_count(report);
+    crease_fold_entry e = {.struct_size = sizeof e};
+    table out;
+    table_begin(&out, headers);
+    for (size_t i = 0; crease_fold_report_entry_at(report, i, &e); i++) {
+        table_cell(&out, "%s", e.name);
+        table_cell(&out, "%s", e.folded ? "folded" : "kept");
+        table_cell(&out, "%s", or_empty(e.into));
+        table_cell(&out, "%s", or_empty(e.folded ? e.pattern : e.reason));
+        table_cell(&out, "%s", or_empty(e.detail));
+    }
+    if (crease_fold_report_n_entries(report))
+        table_print(&out, 0);
+    if (counts.folded + counts.kept == 0)
+        fputs(how_to_keep, stdout);
+    else
+        printf("%" PRId64 " of %" PRId64 " BatchNormalization nodes folded\n", counts.folded,
+               counts.folded + counts.kept);
+}
+
+void report_write(json *j, const crease_fold_report *report, const double *measured) {
+    fold_counts counts = report_count(report);
+    crease_fold_entry e = {.struct_size = sizeof e};
+    json_integer(j, "folded", counts.folded);
+    json_integer(j, "kept", counts.kept);
+    json_begin_array(j, "entries");
+    for (size_t i = 0; crease_fold_report_entry_at(report, i, &e); i++) {
+        json_begin_object(j, NULL);
+        json_text(j, "name", e.name);
+        json_text(j, "op", e.op);
+        json_text(j, "status", e.folded ? "folded" : "kept");
+        json_text(j, "into", e.into);
+        json_text(j, "pattern", e.pattern);
+        json_text(j, "reason", e.reason);
+        json_text(j, "detail", e.detail);
+        json_number(j, "bound", e.folded ? e.bound : NAN);
+        json_number(j, "measured", measured ? measured[i] : NAN);
+        json_end_object(j);
+    }
+    json_end_array(j);
+}

@@ -1,0 +1,23 @@
+#ifndef CREASE_CLI_REPORT_H
+#define CREASE_CLI_REPORT_H
+
+#include "cli/json.h"
+#include "include/crease/crease.h"
+
+/* What became of each batch normalisation. */
+
+/* BatchNormalization nodes; affine nodes that went with them have entries but are not counted. */
+typedef struct fold_counts {
+    int64_t folded, kept;
+} fold_counts;
+
+fold_counts report_count(const crease_fold_report *report);
+
+/* A table with a line for each entry, and a sum. */
+void report_print(const crease_fold_report *report);
+
+/* "folded", "kept" and "entries" in the object that is open. measured [entries]: the relative difference that
+ * a run showed, NaN where none was made; NULL: none anywhere. */
+void report_write(json *j, const crease_fold_report *report, const double *measured);
+
+#endif

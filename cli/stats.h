@@ -1,0 +1,26 @@
+#ifndef CREASE_CLI_STATS_H
+#define CREASE_CLI_STATS_H
+
+#include <stddef.h>
+
+typedef struct stats {
+    double median, min, mean;
+    double sigma; /* of the sample, n - 1 in the denominator; 0 for one value */
+    double p90;   /* nearest rank */
+} stats;
+
+/* n > 0. */
+stats stats_of(const double *values, size_t n);
+double stats_median(const double *values, size_t n);
+
+typedef struct stats_ratio {
+    double median;    /* of a over that of b */
+    double low, high; /* its 95 % interval */
+} stats_ratio;
+
+/* Percentile bootstrap (Efron 1979) over pairs (a[i], b[i]), which were measured one after the other and
+ * share what disturbed them. 2000 resamples with a fixed seed, so that the same samples give the same
+ * interval. */
+stats_ratio stats_compare(const double *a, const double *b, size_t n);
+
+#endif
