@@ -115,6 +115,58 @@ static crease_status instance_run(cr_run *r) {
     return CREASE_OK;
 }
 
+/* ---- GroupNormalization (ONNX 18: a scale for each group, 21: for each channel; Wu and He 2018) ---- */
+
+static crease_status group_infer(cr_infer *infer) {
+    int64_t groups;
+    CR_TRY(cr_infer_same(infer));
+    CR_TRY(cr_infer_need(infer, 1));
+    CR_TRY(cr_infer_need(infer, 2));
+    CR_TRY(cr_infer_rank(infer, 0, 2, CR_MAX_RANK));
+    CR_TRY(cr_attr_int(infer->node, "num_groups", 0, &groups));
+    int64_t c = infer->out[0].shape.rank > 1 ? infer->out[0].shape.dims[1] : -1;
+    if (groups < 1 || (c >= 0 && c % groups))
+        return cr_node_fail(infer->node, CREASE_ERROR_MODEL,
+                            "%lld channels are not divisible into %lld groups", (long long)c,
+                            (long long)groups);
+    for (int i = 1; i < 3; i++) {
+        const cr_shape *p = &infer->in[i]->shape;
+        int64_t wanted = infer->opset < 21 ? groups : c;
+        if (p->rank >= 0 && (p->rank != 1 || (wanted >= 0 && p->dims[0] >= 0 && p->dims[0] != wanted)))
+            return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "input %d does not have %lld values", i,
+                                (long long)wanted);
+    }
+    return CREASE_OK;
+}
+
+static crease_status group_run(cr_run *r) {
+    const cr_tensor *x = r->in[0];
+    int64_t channels = x->shape.dims[1], all = cr_shape_n(&x->shape), groups;
+    double epsilon = (double)*(const float *)r->state;
+    CR_TRY(cr_attr_int(r->node, "num_groups", 1, &groups));
+    if (all == 0)
+        return CREASE_OK;
+    int64_t rows = x->shape.dims[0] * groups, n = all / rows, per_channel = n / (channels / groups);
+    bool by_group = r->in[1]->shape.dims[0] == groups;
+    for (int64_t row = 0; row < rows; row++) {
+        double mean = 0, variance = 0;
+        for (int64_t i = row * n; i < (row + 1) * n; i++)
+            mean += cr_load_float(x->dtype, x->data, i) / (double)n;
+        for (int64_t i = row * n; i < (row + 1) * n; i++) {
+            double d = cr_load_float(x->dtype, x->data, i) - mean;
+            variance += d * d / (double)n;
+        }
+        for (int64_t i = row * n; i < (row + 1) * n; i++) {
+            int64_t c = by_group ? row % groups : i / per_channel % channels;
+            double s = cr_load_float(x->dtype, r->in[1]->data, c),
+                   t = cr_load_float(x->dtype, r->in[2]->data, c);
+            double v = (cr_load_float(x->dtype, x->data, i) - mean) / sqrt(variance + epsilon);
+            cr_store_float(x->dtype, r->out[0]->data, i, s * v + t);
+        }
+    }
+    return CREASE_OK;
+}
+
 typedef struct lrn_state {
     float alpha, beta, bias;
     int64_t size;
@@ -156,6 +208,7 @@ const cr_op cr_ops_norm[] = {
     {"BatchNormalization", 1, 0, CR_T_FLOATS, batch_infer, batch_prepare, batch_run, 0, 0, 0, NULL},
     {"InstanceNormalization", 1, 0, CR_T_FLOATS, instance_infer, epsilon_prepare, instance_run, 0, 0, 0,
      NULL},
+    {"GroupNormalization", 18, 0, CR_T_FLOATS, group_infer, epsilon_prepare, group_run, 0, 0, 0, NULL},
     {"LRN", 1, 0, CR_T_FLOATS, cr_infer_same, lrn_prepare, lrn_run, 0, 0, 0, NULL},
     {0},
 };

@@ -52,6 +52,8 @@ static double load(const cr_tensor *t, int64_t i) {
         return (double)((const int64_t *)t->data)[i];
     case CREASE_INT32:
         return ((const int32_t *)t->data)[i];
+    case CREASE_BOOL:
+        return ((const uint8_t *)t->data)[i] != 0;
     default:
         return cr_load_float(t->dtype, t->data, i);
     }
@@ -60,6 +62,8 @@ static double load(const cr_tensor *t, int64_t i) {
 static void store(cr_tensor *t, int64_t i, double v) {
     if (t->dtype == CREASE_INT64)
         ((int64_t *)t->data)[i] = v >= 0x1p63 ? INT64_MAX : v < -0x1p63 || v != v ? INT64_MIN : (int64_t)v;
+    else if (t->dtype == CREASE_BOOL)
+        ((uint8_t *)t->data)[i] = v > 0; /* the maximum of nothing is false, the minimum true */
     else if (t->dtype == CREASE_INT32)
         ((int32_t *)t->data)[i] = v > INT32_MAX             ? INT32_MAX
                                   : v < INT32_MIN || v != v ? INT32_MIN
@@ -168,7 +172,7 @@ static crease_status arg_run(cr_run *r) {
     return CREASE_OK;
 }
 
-enum { TYPES = CR_T_FLOATS | CR_T(CREASE_INT32) | CR_T(CREASE_INT64) };
+enum { TYPES = CR_T_BOOL | CR_T_FLOATS | CR_T(CREASE_INT32) | CR_T(CREASE_INT64) };
 #define REDUCE(name, variant)                                                                                \
     { name, 1, 0, TYPES, reduce_infer, NULL, reduce_run, variant, CR_OP_HALF, 0, NULL }
 
