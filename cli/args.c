@@ -54,7 +54,7 @@ static int set_number(const arg_option *option, const char *text) {
     }
     if (!whole && args_number(text, option->min, option->max, option->value))
         return CLI_OK;
-    return fail(CLI_USAGE, "--%s: '%s' is not a %s from %g to %g", option->name, text,
+    return fail(CLI_USAGE, "--%s: '%s' is not a %s from %.15g to %.15g", option->name, text,
                 whole ? "whole number" : "number", option->min, option->max);
 }
 

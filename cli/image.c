@@ -82,6 +82,21 @@ static int read_recipe(const image_options *o, crease_dtype dtype, int channels,
     return code || !o->resize ? code : read_resize(o->resize, r);
 }
 
+static int check_layout(const char *layout) {
+    if (!layout || strcmp(layout, "nchw") == 0 || strcmp(layout, "nhwc") == 0)
+        return CLI_OK;
+    return fail(CLI_USAGE, "--layout: '%s' is not nchw or nhwc", layout);
+}
+
+/* Lists of means and deviations need the number of channels, so they are left to the picture. */
+int image_check(const image_options *options) {
+    recipe r;
+    image_options plain = *options;
+    plain.mean = plain.std = NULL;
+    int code = read_recipe(&plain, CREASE_FLOAT, 3, &r);
+    return code ? code : check_layout(options->layout);
+}
+
 /* ---- shape ---- */
 
 /* Which axes of the input are what; n -1: rank 3, no batch axis. */
@@ -93,15 +108,12 @@ static bool is_channels(int64_t dim) {
     return dim == 1 || dim == 3 || dim == 4;
 }
 
-static int find_axes(const char *layout, const crease_value_info *want, axes *a) {
+static axes find_axes(const char *layout, const crease_value_info *want) {
     int first = want->rank - 3, last = want->rank - 1;
-    bool nhwc = is_channels(want->dims[last]) && !is_channels(want->dims[first]) && want->dims[first] != 2;
-    if (layout && strcmp(layout, "nhwc") != 0 && strcmp(layout, "nchw") != 0)
-        return fail(CLI_USAGE, "--layout: '%s' is not nchw or nhwc", layout);
+    bool nhwc = is_channels(want->dims[last]) && !is_channels(want->dims[first]);
     if (layout)
         nhwc = strcmp(layout, "nhwc") == 0;
-    *a = nhwc ? (axes){first - 1, last, first, first + 1} : (axes){first - 1, first, first + 1, last};
-    return CLI_OK;
+    return nhwc ? (axes){first - 1, last, first, first + 1} : (axes){first - 1, first, first + 1, last};
 }
 
 static int choose_shape(const char *source, const picture *p, const image_options *o,
@@ -112,9 +124,7 @@ static int choose_shape(const char *source, const picture *p, const image_option
                     "%s: input '%s' (%s, %s) does not take a picture: rank 3 or 4 and a number type do",
                     source, want->name, crease_dtype_name(want->dtype),
                     tensor_shape_text(want->rank, want->dims, want->dim_names, text));
-    int code = find_axes(o->layout, want, a);
-    if (code)
-        return code;
+    *a = find_axes(o->layout, want);
     *out = (tensor){.dtype = want->dtype, .rank = want->rank};
     for (int i = 0; i < want->rank; i++)
         out->dims[i] = want->dims[i] >= 0 ? want->dims[i]

@@ -27,6 +27,10 @@ typedef struct image_options {
         "std", 0, ARG_TEXT, &(o).std, "D,..", "pictures: then divide by D, one or one a channel", 0, 0        \
     }
 
+/* Whether the options are words and numbers that mean something, for a line that needs no picture after all.
+ */
+int image_check(const image_options *options);
+
 /* Bring a picture into the type and shape that the model's input `want` (rank 3 or 4, one picture) has.
  * Dynamic height and width take the picture's own, a dynamic batch 1. Resizing is bilinear with half-pixel
  * centres, over a wider window when shrinking, so that no sample is skipped. Colour becomes gray by ITU-R

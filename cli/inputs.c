@@ -137,11 +137,11 @@ static int shape_input(const collector *c, const crease_value_info *input, tenso
             return fail(CLI_INPUT, "input '%.200s' has the dynamic shape %s: give --shape %.100s=...",
                         want.name, text, want.name);
     }
+    if (!crease_dtype_bits(out->dtype))
+        return fail(CLI_INPUT, "input '%.200s' is of type %s, for which no data are made up: give a file",
+                    want.name, crease_dtype_name(out->dtype));
     if (!tensor_bytes(out->dtype, out->rank, out->dims, &out->bytes))
-        return fail(CLI_INPUT,
-                    "input '%.200s' (%s, %s) cannot be made: strings, unknown types and shapes that overflow "
-                    "must come from a file",
-                    want.name, crease_dtype_name(want.dtype), text);
+        return fail(CLI_INPUT, "input '%.200s': a tensor of shape %s is too large", want.name, text);
     out->data = memory_take(out->bytes, 1);
     return CLI_OK;
 }
@@ -336,6 +336,8 @@ static int use_spec(collector *c, const char *name, const char *spec) {
         return make_input(c, &info, kind, seed);
     if (raw)
         return read_raw(c, &info, spec + 4);
+    if (strncmp(spec, "random:", 7) == 0)
+        return fail(CLI_USAGE, "--input %s: '%s' is not a seed, a whole number from 0", spec, spec + 7);
     if (!name && file_is_folder(spec))
         return use_folder(c, spec);
     return use_file(c, name, found ? &info : NULL, spec);
@@ -353,18 +355,28 @@ static int use_option(collector *c, const char *option) {
     return code;
 }
 
+/* An input is missing: perhaps because a name is misspelt. */
+static int fail_missing(const collector *c, const char *name) {
+    crease_value_info info;
+    for (size_t i = 0; i < c->set->n; i++)
+        if (!find_input(c->model, c->set->list[i].name, strlen(c->set->list[i].name), &info))
+            return fail_no_input(c->model, c->set->list[i].name);
+    return fail(CLI_INPUT, "input '%.200s' is missing: give --input %.200s=FILE", name, name);
+}
+
 int inputs_collect(const crease_model *model, const input_options *options, missing_input missing,
                    uint64_t seed, input_set *out) {
     *out = (input_set){NULL, 0};
     collector c = {model, options, seed, out, 0};
-    int code = check_shapes(&c);
+    int code = image_check(&options->image);
+    if (!code)
+        code = check_shapes(&c);
     for (size_t i = 0; i < options->inputs.n && !code; i++)
         code = use_option(&c, options->inputs.items[i]);
     crease_value_info info;
     while (!code && next_input(&c, &info)) {
         if (missing == MISSING_FAILS)
-            return fail(CLI_INPUT, "input '%.200s' is missing: give --input %.200s=FILE", info.name,
-                        info.name);
+            return fail_missing(&c, info.name);
         if (missing == MISSING_RANDOM)
             note("input '%s' is not given: random numbers, seed %" PRIu64, info.name, seed);
         code = make_input(&c, &info, GENERATE_RANDOM, seed);

@@ -87,7 +87,9 @@ int fail_status(crease_status status) {
 }
 
 int fail_file(const char *path, crease_status status) {
-    if (status == CREASE_ERROR_CANCELLED || strstr(crease_error_message(), path))
+    char escaped[LINE_BYTES];
+    escape_text(path, escaped, sizeof escaped); /* as it stands in the sentence */
+    if (status == CREASE_ERROR_CANCELLED || strstr(crease_error_message(), escaped))
         return fail_status(status);
     return fail(code_of_status(status), "%s: %s", path, crease_error_message());
 }
