@@ -32,6 +32,8 @@ static crease_status align(const cr_node *node, int64_t opset, const cr_shape *a
 static crease_status binary_infer(cr_infer *infer) {
     char who[256];
     CR_TRY(cr_infer_same(infer));
+    if (infer->op->variant <= POW || infer->op->variant == PRELU)
+        CR_TRY(cr_infer_need(infer, 1));
     if (infer->op->variant != POW)
         for (int i = 1; i < infer->n_in; i++)
             CR_TRY(cr_infer_same_type(infer, 0, i));
@@ -65,28 +67,28 @@ static void strides_of(const cr_shape *part, const cr_shape *whole, int64_t *str
 
 /* Three strides cover what networks do (both run, one repeats); naming them lets the compiler vectorise each.
  */
-#define DEFINE_ROW(T, name, div, pow_of, max_of, min_of)                                                     \
+#define DEFINE_ROW(T, W, name, div, power, max_of, min_of)                                                   \
     static inline __attribute__((always_inline)) void name##_strided(                                        \
         int op, const T *a, int64_t sa, const T *b, int64_t sb, T *y, int64_t n) {                           \
         switch (op) {                                                                                        \
         case ADD:                                                                                            \
         case SUM:                                                                                            \
         case MEAN:                                                                                           \
-            POSITION((T)(u + v));                                                                            \
+            POSITION((T)((W)u + (W)v));                                                                      \
         case SUB:                                                                                            \
-            POSITION((T)(u - v));                                                                            \
+            POSITION((T)((W)u - (W)v));                                                                      \
         case MUL:                                                                                            \
-            POSITION((T)(u * v));                                                                            \
+            POSITION((T)((W)u * (W)v));                                                                      \
         case DIV:                                                                                            \
             POSITION(div);                                                                                   \
         case POW:                                                                                            \
-            POSITION((T)pow_of((double)u, (double)v));                                                       \
+            POSITION(power);                                                                                 \
         case MAX:                                                                                            \
             POSITION(max_of);                                                                                \
         case MIN:                                                                                            \
             POSITION(min_of);                                                                                \
         default:                                                                                             \
-            POSITION(u < 0 ? (T)(u * v) : u);                                                                \
+            POSITION(u < 0 ? (T)((W)u * (W)v) : u);                                                          \
         }                                                                                                    \
     }                                                                                                        \
     static void name(int op, const void *a, int64_t sa, const void *b, int64_t sb, void *y, int64_t n) {     \
@@ -100,20 +102,30 @@ static void strides_of(const cr_shape *part, const cr_shape *whole, int64_t *str
 
 /* max and min hand NaN on, as numpy's do */
 #define FLOAT_ROW(T, name)                                                                                   \
-    DEFINE_ROW(T, name, u / v, pow,                                                                          \
+    DEFINE_ROW(T, T, name, u / v, (T)pow((double)u, (double)v),                                              \
                u != u            ? u                                                                         \
                : v > u || v != v ? v                                                                         \
                                  : u,                                                                        \
                u != u            ? u                                                                         \
                : v < u || v != v ? v                                                                         \
                                  : u)
-/* division by zero must not trap: it gives 0 */
+/* base^exponent modulo 2^64, by squaring; a fraction (exponent < 0) is cut toward zero. */
+static uint64_t power_of_int(uint64_t base, int64_t exponent) {
+    if (exponent < 0)
+        return base == 1 ? 1 : base == UINT64_MAX ? (exponent & 1 ? base : 1) : 0;
+    uint64_t result = 1;
+    for (; exponent; exponent >>= 1, base *= base)
+        result *= exponent & 1 ? base : 1;
+    return result;
+}
+
+/* Integers wrap, so they are computed as uint64. Division by zero must not trap: it gives 0. */
 #define INT_ROW(T, name)                                                                                     \
-    DEFINE_ROW(T, name,                                                                                      \
-               v == 0       ? (T)0                                                                           \
-               : v == (T)-1 ? (T)(0 - u)                                                                     \
-                            : (T)(u / v),                                                                    \
-               pow, v > u ? v : u, v < u ? v : u)
+    DEFINE_ROW(T, uint64_t, name,                                                                            \
+               v == 0                    ? (T)0                                                              \
+               : (T)-1 < 0 && v == (T)-1 ? (T)(0 - (uint64_t)u)                                              \
+                                         : (T)(u / v),                                                       \
+               (T)power_of_int((uint64_t)u, (int64_t)v), v > u ? v : u, v < u ? v : u)
 FLOAT_ROW(float, row_f32)
 FLOAT_ROW(double, row_f64)
 INT_ROW(int8_t, row_i8)

@@ -34,6 +34,9 @@ static crease_status reduce_infer(cr_infer *infer) {
     CR_TRY(cr_attr_int(infer->node, "keepdims", 1, &keep));
     infer->out[0].dtype = infer->in[0]->dtype;
     const cr_info *axes = infer->n_in > 1 ? infer->in[1] : NULL;
+    if (axes && axes->dtype && axes->dtype != CREASE_INT64 && axes->dtype != CREASE_INT32)
+        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "input 1 (axes) is %s, expected int64",
+                            crease_dtype_name(axes->dtype));
     const cr_shape *x = &infer->in[0]->shape;
     if (x->rank < 0 || (axes && !axes->known))
         return CREASE_OK;

@@ -214,6 +214,19 @@ static crease_status unary_run(cr_run *r) {
     return CREASE_OK;
 }
 
+/* Limits are single values of x's type: attributes until opset 10, inputs from 11 on. */
+static crease_status clip_infer(cr_infer *infer) {
+    CR_TRY(cr_infer_same(infer));
+    for (int i = 1; i < infer->n_in; i++) {
+        const cr_shape *limit = infer->in[i] ? &infer->in[i]->shape : NULL;
+        CR_TRY(cr_infer_same_type(infer, 0, i));
+        if (limit && cr_shape_is_static(limit) && cr_shape_n(limit) != 1)
+            return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "input %d has %lld values, expected one", i,
+                                (long long)cr_shape_n(limit));
+    }
+    return CREASE_OK;
+}
+
 #define ROW(name, since, types, variant)                                                                     \
     { name, since, 0, types, cr_infer_same, unary_prepare, unary_run, variant, CR_OP_INPLACE, 0, NULL }
 
@@ -221,7 +234,7 @@ const cr_op cr_ops_unary[] = {
     ROW("Abs", 1, CR_T_NUMBERS, ABS),
     ROW("Ceil", 1, CR_T_FLOATS, CEIL),
     ROW("Celu", 12, CR_T_FLOATS, CELU),
-    {"Clip", 1, 0, CR_T_NUMBERS, cr_infer_same, unary_prepare, unary_run, CLIP, 0, 0, NULL},
+    {"Clip", 1, 0, CR_T_NUMBERS, clip_infer, unary_prepare, unary_run, CLIP, 0, 0, NULL},
     ROW("Elu", 1, CR_T_FLOATS, ELU),
     ROW("Erf", 9, CR_T_FLOATS, ERF),
     ROW("Exp", 1, CR_T_FLOATS, EXP),
