@@ -84,6 +84,7 @@ static int set_value(const arg_option *option, const char *text) {
 /* ---- help ---- */
 
 int args_finish(int code) {
+    note_flush();
     if (fflush(stdout) != 0 || ferror(stdout))
         return code ? code : fail(CLI_RUN, "standard output cannot be written: %s", strerror(errno));
     return code;

@@ -61,6 +61,7 @@ static void end_progress(void) {
 
 int measure_interleaved(crease_session *const *sessions, int n, const measure_plan *plan, series *out) {
     int code = warm_up(sessions, n);
+    note_flush();
     double begin = measure_now();
     for (size_t round = 0; !code && !is_done(plan, round, begin); round++) {
         for (int i = 0; !code && i < n; i++) {

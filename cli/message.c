@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LINE_BYTES = 512 };
+enum { LINE_BYTES = 512, MAX_NOTES = 16 };
 
 static bool quiet;
+static char notes[MAX_NOTES][LINE_BYTES];
+static int n_notes;
 
 /* Bytes of the UTF-8 character at `at`, 1 for a byte that begins none; *control: it must not reach a
  * terminal. */
@@ -54,6 +56,7 @@ int fail(int code, const char *format, ...) {
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     fflush(stdout);
+    n_notes = 0;
     print_line("crease: ", text);
     return code;
 }
@@ -103,12 +106,16 @@ bool note_is_quiet(void) {
 }
 
 void note(const char *format, ...) {
-    char text[4 * LINE_BYTES];
-    if (quiet)
+    if (quiet || n_notes == MAX_NOTES)
         return;
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
+    vsnprintf(notes[n_notes++], LINE_BYTES, format, arguments);
     va_end(arguments);
-    print_line("", text);
+}
+
+void note_flush(void) {
+    for (int i = 0; i < n_notes; i++)
+        print_line("", notes[i]);
+    n_notes = 0;
 }

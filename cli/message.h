@@ -27,8 +27,10 @@ int fail_file(const char *path, crease_status status) __attribute__((cold));
 /* The exit code of a status. */
 int code_of_status(crease_status status);
 
-/* Say something worth knowing on stderr, unless the user asked for quiet. */
+/* Something worth knowing, for stderr unless the user asked for quiet. Notes wait for note_flush(), and
+ * fail() drops those that wait: a failure prints its line and nothing else. */
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void note_flush(void);
 void note_quiet(void);
 bool note_is_quiet(void);
 

@@ -71,6 +71,8 @@ static uint16_t to_small(double value, int f, int lowest) {
     uint16_t sign = signbit(value) ? 0x8000 : 0, infinity = (uint16_t)(0x7fff >> f << f);
     if (isnan(value))
         return (uint16_t)(infinity | 1u << (f - 1));
+    if (value == 0 || isinf(value))
+        return sign | (value == 0 ? 0 : infinity);
     int exponent;
     frexp(value, &exponent);
     exponent = exponent - 1 < lowest ? lowest : exponent - 1;

@@ -1,14 +1,42 @@
-#include "include/crease/crease.h"
+#include <crease/crease.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 
 /* The six calls that embed a network: load, create, set_input, run, output, free.
- * usage: embed MODEL.onnx, a network with one float32 input; dynamic dimensions are taken as 1. */
+ *
+ *     embed MODEL.onnx
+ *
+ * runs a network with one float32 input on zeros, taking dynamic dimensions as 1, and prints the first output. */
 
-static int fail(void) {
-    fprintf(stderr, "embed: %s\n", crease_error_message());
-    return 1;
+enum { MAX_RANK = 16 };
+
+static int64_t choose_dims(const crease_value_info *input, int64_t dims[MAX_RANK]) {
+    int64_t n = 1;
+    for (int d = 0; d < input->rank; d++) {
+        dims[d] = input->dims[d] < 0 ? 1 : input->dims[d];
+        n *= dims[d];
+    }
+    return n;
+}
+
+static crease_status run(crease_session *session, const crease_value_info *input, crease_tensor *output) {
+    int64_t dims[MAX_RANK], n = choose_dims(input, dims);
+    float *data = calloc((size_t)n, sizeof *data);
+    crease_status status =
+        crease_session_set_input(session, input->name, CREASE_FLOAT, input->rank, dims, data);
+    free(data); /* the session has its own copy */
+    if (status == CREASE_OK)
+        status = crease_session_run(session);
+    return status == CREASE_OK ? crease_session_output(session, 0, output) : status;
+}
+
+static void print(const crease_tensor *output) {
+    const float *values = output->data;
+    printf("%s:", output->name);
+    for (size_t i = 0; output->dtype == CREASE_FLOAT && i < output->bytes / sizeof *values && i < 10; i++)
+        printf(" %g", (double)values[i]);
+    printf("\n");
 }
 
 int main(int argc, char **argv) {
@@ -16,26 +44,22 @@ int main(int argc, char **argv) {
     crease_session *session = NULL;
     crease_value_info input = {.struct_size = sizeof input};
     crease_tensor output = {.struct_size = sizeof output};
-    int64_t dims[16], n = 1;
 
-    if (argc != 2)
+    if (argc != 2) {
+        fprintf(stderr, "usage: embed MODEL.onnx\n");
         return 2;
-    if (crease_model_load_file(argv[1], NULL, &model) != CREASE_OK)
-        return fail();
-    if (!crease_model_input_at(model, 0, &input) || input.rank < 0)
-        return 2;
-    for (int d = 0; d < input.rank; d++)
-        n *= dims[d] = input.dims[d] < 0 ? 1 : input.dims[d];
-    float *pixels = calloc((size_t)n, sizeof *pixels);
+    }
+    crease_status status = crease_model_load_file(argv[1], NULL, &model);
+    if (status == CREASE_OK)
+        status = crease_session_create(model, NULL, &session);
+    if (status == CREASE_OK && crease_model_input_at(model, 0, &input) && input.rank >= 0)
+        status = run(session, &input, &output);
+    if (status == CREASE_OK && output.data)
+        print(&output);
+    else
+        fprintf(stderr, "embed: %s\n", crease_error_message());
 
-    if (!pixels || crease_session_create(model, NULL, &session) != CREASE_OK ||
-        crease_session_set_input(session, NULL, CREASE_FLOAT, input.rank, dims, pixels) != CREASE_OK ||
-        crease_session_run(session) != CREASE_OK || crease_session_output(session, 0, &output) != CREASE_OK)
-        return fail();
-    printf("%s: %zu bytes, first value %g\n", output.name, output.bytes, (double)*(const float *)output.data);
-
-    crease_session_free(session);
+    crease_session_free(session); /* the output was a view into the session */
     crease_model_free(model);
-    free(pixels);
-    return 0;
+    return status == CREASE_OK ? 0 : 1;
 }
