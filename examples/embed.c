@@ -7,7 +7,8 @@
  *
  *     embed MODEL.onnx
  *
- * runs a network with one float32 input on zeros, taking dynamic dimensions as 1, and prints the first output. */
+ * runs a network with one float32 input on zeros, taking dynamic dimensions as 1, and prints the first
+ * output. */
 
 enum { MAX_RANK = 16 };
 

@@ -8,7 +8,7 @@ check "ten logits" test "$(wc -w <embed.txt)" -eq 11
 "$exe" run "$model" --input zeros >run.txt
 # the summary prints the first five values with as many digits
 first=$(cut -d' ' -f2-6 embed.txt)
-check "the same values: $first" grep -qF "$first ..." run.txt
+check "the same values: $first" grep -qF -- "$first ..." run.txt
 : >empty.onnx
 "$embed" empty.onnx 2>err.txt
 check "a bad model is a failure" test $? -eq 1
