@@ -57,7 +57,6 @@ suite_conformance() {
 suite_models() {
     need_release
     step "models: trained network" /usr/bin/python3 tests/models/accuracy.py build/release/crease
-    step "models: six-call example" bash tests/models/embed.sh build/release
     step "models: demo networks" /usr/bin/python3 tests/models/demo.py build/release/crease
 }
 suite_install() {
