@@ -15,6 +15,9 @@ typedef struct saver {
     const cr_model *model;
 } saver;
 
+/* What Protocol Buffers can hold. */
+static const size_t MOST_BYTES = INT32_MAX;
+
 /* protobuf-c wants pointers to non-const. */
 static char *text(const char *s) {
     return (char *)(uintptr_t)s;
@@ -54,17 +57,24 @@ static crease_status save_tensor(saver *s, const char *name, const cr_tensor *fr
     return CREASE_OK;
 }
 
+/* protobuf-c's memory from the arena, which gives everything back at once. */
+static void *from_arena(void *arena, size_t bytes) {
+    void *block;
+    return cr_arena_alloc(arena, bytes, &block) == CREASE_OK ? block : NULL;
+}
+
+static void to_arena(void *arena, void *block) {
+    (void)arena;
+    (void)block;
+}
+
 static crease_status save_type(saver *s, const cr_value *v, CreaseOnnx__ValueInfoProto **to) {
     NEW(s, to, crease_onnx__value_info_proto__init);
     (*to)->name = text(v->name);
     if (v->raw_type) {
-        ProtobufCAllocator allocator = cr_proto_allocator(s->model->heap);
-        CreaseOnnx__TypeProto *type =
-            crease_onnx__type_proto__unpack(&allocator, v->raw_type_bytes, v->raw_type);
-        if (!type)
-            return cr_fail(CREASE_ERROR_MEMORY, "out of memory");
-        (*to)->type = type; /* freed with release_types */
-        return CREASE_OK;
+        ProtobufCAllocator allocator = {from_arena, to_arena, &s->arena};
+        (*to)->type = crease_onnx__type_proto__unpack(&allocator, v->raw_type_bytes, v->raw_type);
+        return (*to)->type ? CREASE_OK : cr_fail(CREASE_ERROR_MEMORY, "out of memory");
     }
     if (!v->dtype)
         return CREASE_OK;
@@ -92,12 +102,6 @@ static crease_status save_type(saver *s, const cr_value *v, CreaseOnnx__ValueInf
             dim->dim_param = text(s->model->symbols[CR_DIM_FIRST_SYMBOL - d]);
     }
     return CREASE_OK;
-}
-
-static void release_type(saver *s, const cr_value *v, CreaseOnnx__ValueInfoProto *p) {
-    ProtobufCAllocator allocator = cr_proto_allocator(s->model->heap);
-    if (v->raw_type && p && p->type)
-        crease_onnx__type_proto__free_unpacked(p->type, &allocator);
 }
 
 /* ---- nodes ---- */
@@ -212,6 +216,20 @@ static crease_status save_initializers(saver *s, const cr_graph *graph, CreaseOn
     return CREASE_OK;
 }
 
+/* Before IR version 4 every initializer is listed among the inputs as well. */
+static crease_status save_inputs(saver *s, const cr_graph *graph, CreaseOnnx__GraphProto *p) {
+    bool twins = s->model->ir_version < 4;
+    CR_TRY(CR_ARENA_NEW(&s->arena, &p->input, (size_t)graph->n_inputs + (twins ? p->n_initializer : 0)));
+    for (int i = 0; i < graph->n_inputs; i++)
+        CR_TRY(save_type(s, graph->inputs[i], &p->input[p->n_input++]));
+    for (int i = 0; twins && i < s->model->n_values; i++) {
+        const cr_value *v = s->model->values[i];
+        if (is_saved_initializer(graph, v) && !v->is_input)
+            CR_TRY(save_type(s, v, &p->input[p->n_input++]));
+    }
+    return CREASE_OK;
+}
+
 static crease_status save_value_infos(saver *s, const cr_graph *graph, CreaseOnnx__GraphProto *p) {
     size_t n = 0;
     for (int i = 0; i < s->model->n_values; i++)
@@ -219,7 +237,7 @@ static crease_status save_value_infos(saver *s, const cr_graph *graph, CreaseOnn
     CR_TRY(CR_ARENA_NEW(&s->arena, &p->value_info, n));
     for (int i = 0; i < s->model->n_values; i++) {
         const cr_value *v = s->model->values[i];
-        if (v->graph == graph && v->declared && v->producer && !v->n_outputs && !v->raw_type)
+        if (v->graph == graph && v->declared && v->producer && !v->n_outputs)
             CR_TRY(save_type(s, v, &p->value_info[p->n_value_info++]));
     }
     return CREASE_OK;
@@ -234,20 +252,11 @@ static crease_status save_graph(saver *s, const cr_graph *graph, CreaseOnnx__Gra
     CR_FOR_NODES(node, graph)
     CR_TRY(save_node(s, node, &p->node[p->n_node++]));
     CR_TRY(save_initializers(s, graph, p));
-    CR_TRY(CR_ARENA_NEW(&s->arena, &p->input, (size_t)graph->n_inputs));
-    for (int i = 0; i < graph->n_inputs; i++)
-        CR_TRY(save_type(s, graph->inputs[i], &p->input[p->n_input++]));
+    CR_TRY(save_inputs(s, graph, p));
     CR_TRY(CR_ARENA_NEW(&s->arena, &p->output, (size_t)graph->n_outputs));
     for (int i = 0; i < graph->n_outputs; i++)
         CR_TRY(save_type(s, graph->outputs[i], &p->output[p->n_output++]));
     return save_value_infos(s, graph, p);
-}
-
-static void release_types(saver *s, const CreaseOnnx__GraphProto *p, const cr_graph *graph) {
-    for (size_t i = 0; p && i < p->n_input; i++)
-        release_type(s, graph->inputs[i], p->input[i]);
-    for (size_t i = 0; p && i < p->n_output; i++)
-        release_type(s, graph->outputs[i], p->output[i]);
 }
 
 static crease_status save_model(saver *s, CreaseOnnx__ModelProto *p) {
@@ -286,21 +295,21 @@ crease_status cr_proto_save(const cr_model *model, cr_heap *heap, void **data, s
     crease_status status = save_model(&s, &proto);
     if (status == CREASE_OK) {
         *bytes = crease_onnx__model_proto__get_packed_size(&proto);
-        status = cr_alloc(heap, *bytes, data);
+        status = *bytes > MOST_BYTES
+                     ? cr_fail(CREASE_ERROR_MODEL, "the model has %zu bytes, an ONNX file at most %zu",
+                               *bytes, MOST_BYTES)
+                     : cr_alloc(heap, *bytes, data);
     }
     if (status == CREASE_OK)
         crease_onnx__model_proto__pack(&proto, *data);
-    release_types(&s, proto.graph, model->graph);
     cr_arena_clear(&s.arena);
     return status;
 }
 
 /* ---- files ---- */
 
-static crease_status write_whole(const char *path, const char *temporary, const char *data, size_t bytes) {
-    int file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (file < 0)
-        return cr_fail(CREASE_ERROR_FILE, "%s: %s", path, strerror(errno));
+static crease_status write_whole(const char *path, const char *temporary, int file, const char *data,
+                                 size_t bytes) {
     bool good = true;
     for (size_t at = 0; good && at < bytes;) {
         ssize_t n = write(file, data + at, bytes - at);
@@ -323,11 +332,19 @@ crease_status cr_proto_save_file(const cr_model *model, const char *path) {
     cr_arena names;
     CR_TRY(cr_proto_save(model, model->heap, &data, &bytes));
     cr_arena_init(&names, model->heap);
-    crease_status status = strlen(path) > 900
-                               ? cr_fail(CREASE_ERROR_FILE, "%.100s...: the path is too long", path)
-                               : cr_arena_format(&names, &temporary, "%s.%ld.tmp", path, (long)getpid());
+    crease_status status =
+        strlen(path) > 900 ? cr_fail(CREASE_ERROR_FILE, "%.100s...: the path is too long", path) : CREASE_OK;
+    int file = -1;
+    for (int i = 0; status == CREASE_OK && file < 0 && i < 100; i++) { /* one may be left from a crash */
+        status = cr_arena_format(&names, &temporary, "%s.%ld-%d.tmp", path, (long)getpid(), i);
+        if (status == CREASE_OK)
+            file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (file < 0 && errno != EEXIST)
+            break;
+    }
     if (status == CREASE_OK)
-        status = write_whole(path, temporary, data, bytes);
+        status = file < 0 ? cr_fail(CREASE_ERROR_FILE, "%s: %s", path, strerror(errno))
+                          : write_whole(path, temporary, file, data, bytes);
     cr_arena_clear(&names);
     cr_free(model->heap, data);
     return status;
