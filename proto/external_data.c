@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,10 +29,19 @@ static bool parse_size(const char *text, size_t otherwise, size_t *value) {
     return *text >= '0' && *text <= '9' && *end == 0 && errno == 0;
 }
 
+static bool climbs(const char *location) {
+    for (const char *at = location; at; at = strchr(at, '/')) {
+        at += *at == '/';
+        if (at[0] == '.' && at[1] == '.' && (at[2] == '/' || at[2] == 0))
+            return true;
+    }
+    return false;
+}
+
 /* The file must lie in the model's folder after every link is followed. */
 static bool is_confined(const char *folder, const char *location, char path[PATH_MAX]) {
     char joined[PATH_MAX], home[PATH_MAX];
-    if (location[0] == '/' ||
+    if (location[0] == '/' || climbs(location) ||
         snprintf(joined, sizeof joined, "%s/%s", folder, location) >= (int)sizeof joined)
         return false;
     if (!realpath(folder, home) || !realpath(joined, path))
@@ -40,25 +50,72 @@ static bool is_confined(const char *folder, const char *location, char path[PATH
     return strncmp(path, home, n) == 0 && (path[n] == '/' || home[n - 1] == '/');
 }
 
-static crease_status read_part(const char *path, const char *name, size_t offset, size_t bytes, void *to) {
-    struct stat info;
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (file < 0)
-        return cr_fail(CREASE_ERROR_FILE, "tensor '%s': %s: %s", name, path, strerror(errno));
-    size_t end;
-    bool inside = fstat(file, &info) == 0 && S_ISREG(info.st_mode) && cr_add_size(offset, bytes, &end) &&
-                  end <= (size_t)info.st_size;
-    for (size_t at = 0; inside && at < bytes;) {
-        ssize_t n = pread(file, (char *)to + at, bytes - at, (off_t)(offset + at));
-        if (n <= 0)
-            inside = false;
-        else
-            at += (size_t)n;
+/* ---- contents ---- */
+
+/* Below this a page of address space and a system call cost more than the copy. */
+enum { MAP_FROM_BYTES = 1 << 16 };
+
+typedef struct mapping {
+    cr_heap *heap; /* one reference */
+    void *start;
+    size_t bytes;
+} mapping;
+
+static void unmap(void *owner) {
+    mapping *m = owner;
+    cr_heap *heap = m->heap;
+    munmap(m->start, m->bytes);
+    cr_free(heap, m);
+    cr_heap_release(heap);
+}
+
+static crease_status map_part(cr_heap *heap, int file, const char *name, size_t offset, size_t bytes,
+                              cr_buffer **buffer) {
+    size_t ahead = offset % (size_t)sysconf(_SC_PAGESIZE);
+    void *block;
+    CR_TRY(cr_alloc(heap, sizeof(mapping), &block));
+    mapping *m = block;
+    *m = (mapping){heap, NULL, bytes + ahead};
+    m->start = mmap(NULL, m->bytes, PROT_READ, MAP_PRIVATE, file, (off_t)(offset - ahead));
+    if (m->start == MAP_FAILED) {
+        cr_free(heap, m);
+        return cr_fail(CREASE_ERROR_FILE, "tensor '%s': external data cannot be mapped: %s", name,
+                       strerror(errno));
     }
-    close(file);
-    return inside ? CREASE_OK
-                  : cr_fail(CREASE_ERROR_MODEL, "tensor '%s': external data end beyond the file '%s'", name,
-                            path);
+    cr_heap_retain(heap);
+    crease_status status = cr_buffer_wrap(heap, (char *)m->start + ahead, bytes, unmap, m, buffer);
+    if (status != CREASE_OK)
+        unmap(m);
+    return status;
+}
+
+static crease_status read_part(cr_heap *heap, int file, const char *name, size_t offset, size_t bytes,
+                               cr_buffer **buffer) {
+    CR_TRY(cr_buffer_create(heap, bytes, buffer));
+    for (size_t at = 0; at < bytes;) {
+        ssize_t n = pread(file, (char *)cr_buffer_data(*buffer) + at, bytes - at, (off_t)(offset + at));
+        if (n <= 0) {
+            cr_buffer_release(*buffer);
+            *buffer = NULL;
+            return cr_fail(CREASE_ERROR_FILE, "tensor '%s': external data cannot be read: %s", name,
+                           n < 0 ? strerror(errno) : "the file ends");
+        }
+        at += (size_t)n;
+    }
+    return CREASE_OK;
+}
+
+/* Sizes are held against the file before anything is allocated for them. */
+static crease_status take_part(cr_heap *heap, int file, const char *path, const char *name, size_t offset,
+                               size_t bytes, cr_buffer **buffer) {
+    struct stat info;
+    size_t end;
+    if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode) || !cr_add_size(offset, bytes, &end) ||
+        end > (size_t)info.st_size)
+        return cr_fail(CREASE_ERROR_MODEL, "tensor '%s': external data end beyond the file '%s'", name, path);
+    bool maps = bytes >= MAP_FROM_BYTES && offset % CR_ALIGNMENT == 0;
+    return maps ? map_part(heap, file, name, offset, bytes, buffer)
+                : read_part(heap, file, name, offset, bytes, buffer);
 }
 
 crease_status cr_import_external(cr_import *import, const CreaseOnnx__TensorProto *proto, size_t bytes,
@@ -66,6 +123,7 @@ crease_status cr_import_external(cr_import *import, const CreaseOnnx__TensorProt
     const char *name = proto->name ? proto->name : "", *location = entry(proto, "location");
     char path[PATH_MAX];
     size_t offset, length;
+    *buffer = NULL;
     if (!import->folder)
         return cr_fail(CREASE_ERROR_MODEL, "tensor '%s': external data need a model loaded from a file",
                        name);
@@ -77,15 +135,10 @@ crease_status cr_import_external(cr_import *import, const CreaseOnnx__TensorProt
         !parse_size(entry(proto, "length"), bytes, &length) || length != bytes)
         return cr_fail(CREASE_ERROR_MODEL,
                        "tensor '%s': offset or length of its external data do not fit its dims", name);
-    struct stat info;
-    if (stat(path, &info) != 0 ||
-        (size_t)info.st_size < bytes) /* before allocating what a small file only promises */
-        return cr_fail(CREASE_ERROR_MODEL, "tensor '%s': external data end beyond the file '%s'", name, path);
-    CR_TRY(cr_buffer_create(import->model->heap, bytes, buffer));
-    crease_status status = read_part(path, name, offset, bytes, cr_buffer_data(*buffer));
-    if (status != CREASE_OK) {
-        cr_buffer_release(*buffer);
-        *buffer = NULL;
-    }
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* a pipe must not block us */
+    if (file < 0)
+        return cr_fail(CREASE_ERROR_FILE, "tensor '%s': %s: %s", name, path, strerror(errno));
+    crease_status status = take_part(import->model->heap, file, path, name, offset, bytes, buffer);
+    close(file);
     return status;
 }
