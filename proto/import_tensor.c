@@ -34,6 +34,11 @@ static crease_status take_raw(cr_import *import, CreaseOnnx__TensorProto *proto,
         return wrong_count(proto, proto->raw_data.len, (int64_t)bytes, "bytes");
     if (bytes == 0)
         return cr_tensor_create(import->model->heap, tensor->dtype, &tensor->shape, tensor);
+    if (import->copies) {
+        CR_TRY(cr_tensor_create(import->model->heap, tensor->dtype, &tensor->shape, tensor));
+        memcpy(tensor->data, proto->raw_data.data, bytes);
+        return CREASE_OK;
+    }
     CR_TRY(cr_buffer_adopt(import->model->heap, proto->raw_data.data, bytes, &tensor->buffer));
     tensor->data = proto->raw_data.data;
     proto->raw_data.data = NULL; /* the tensor's from here on */
@@ -121,6 +126,8 @@ crease_status cr_import_tensor(cr_import *import, CreaseOnnx__TensorProto *proto
                        proto->data_type);
     tensor->dtype = (crease_dtype)proto->data_type;
     CR_TRY(import_shape(proto->dims, proto->n_dims, name_of(proto), &tensor->shape));
+    if (tensor->dtype == CREASE_STRING && proto->data_location == 1)
+        return cr_fail(CREASE_ERROR_MODEL, "tensor '%s': strings cannot be external data", name_of(proto));
     if (tensor->dtype == CREASE_STRING)
         return import_strings(import, proto, tensor);
     if (!cr_tensor_bytes(tensor->dtype, 0, &tensor->shape, &bytes))
@@ -145,6 +152,17 @@ crease_status cr_import_tensor(cr_import *import, CreaseOnnx__TensorProto *proto
 }
 
 /* ---- sparse ---- */
+
+/* A few bytes must not ask for any amount of memory: sparser than this no tensor is worth its indices. */
+static crease_status check_density(const CreaseOnnx__SparseTensorProto *proto, const cr_tensor *values,
+                                   const cr_shape *shape) {
+    const int64_t free = (int64_t)1 << 24, most = 1 << 16;
+    if (cr_shape_n(shape) > free && cr_shape_n(shape) / most > cr_shape_n(&values->shape))
+        return cr_fail(CREASE_ERROR_MODEL,
+                       "sparse tensor '%s' has %" PRId64 " values for %" PRId64 " elements",
+                       name_of(proto->values), cr_shape_n(&values->shape), cr_shape_n(shape));
+    return CREASE_OK;
+}
 
 static crease_status scatter(const CreaseOnnx__SparseTensorProto *proto, const cr_tensor *values,
                              const cr_tensor *indices, cr_tensor *dense) {
@@ -185,6 +203,8 @@ crease_status cr_import_sparse(cr_import *import, CreaseOnnx__SparseTensorProto 
     if (status == CREASE_OK && crease_dtype_bits(values.dtype) < 8)
         status = cr_fail(CREASE_ERROR_MODEL, "sparse tensor '%s': element type %s", name_of(proto->values),
                          crease_dtype_name(values.dtype));
+    if (status == CREASE_OK)
+        status = check_density(proto, &values, &shape);
     if (status == CREASE_OK)
         status = cr_tensor_create(import->model->heap, values.dtype, &shape, tensor);
     if (status == CREASE_OK)

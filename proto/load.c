@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,18 +30,15 @@ ProtobufCAllocator cr_proto_allocator(cr_heap *heap) {
  * ---- */
 
 enum { MAX_DEPTH = 100 };
-enum message { NONE, MODEL, GRAPH, NODE, ATTRIBUTE };
+enum message { NONE, MODEL, GRAPH, NODE, ATTRIBUTE, FUNCTION };
 
 static enum message child(enum message parent, unsigned field) {
     static const struct {
         enum message parent;
         unsigned field;
         enum message child;
-    } edges[] = {{MODEL, 7, GRAPH},
-                 {GRAPH, 1, NODE},
-                 {NODE, 5, ATTRIBUTE},
-                 {ATTRIBUTE, 6, GRAPH},
-                 {ATTRIBUTE, 11, GRAPH}};
+    } edges[] = {{MODEL, 7, GRAPH}, {MODEL, 25, FUNCTION}, {FUNCTION, 7, NODE},   {FUNCTION, 11, ATTRIBUTE},
+                 {GRAPH, 1, NODE},  {NODE, 5, ATTRIBUTE},  {ATTRIBUTE, 6, GRAPH}, {ATTRIBUTE, 11, GRAPH}};
     for (size_t i = 0; i < sizeof edges / sizeof *edges; i++)
         if (edges[i].parent == parent && edges[i].field == field)
             return edges[i].child;
@@ -101,13 +99,21 @@ static bool begins(const void *data, size_t bytes, const char *text) {
     return bytes >= strlen(text) && memcmp(data, text, strlen(text)) == 0;
 }
 
+/* A web page, whatever the case of its tags and the space before them. No model starts with '<' so. */
+static bool is_page(const char *at, size_t bytes) {
+    while (bytes && strchr(" \t\r\n\xef\xbb\xbf", *at) && *at)
+        at++, bytes--;
+    return (bytes >= 9 && strncasecmp(at, "<!doctype", 9) == 0) ||
+           (bytes >= 5 && strncasecmp(at, "<html", 5) == 0);
+}
+
 static crease_status sniff(const void *data, size_t bytes, const char *who) {
     if (bytes == 0)
         return cr_fail(CREASE_ERROR_MODEL, "%s: the file is empty", who);
     if (begins(data, bytes, "version https://git-lfs"))
         return cr_fail(CREASE_ERROR_MODEL,
                        "%s: a Git LFS pointer, not the model itself: fetch it with git lfs pull", who);
-    if (begins(data, bytes, "<!DOCTYPE") || begins(data, bytes, "<html") || begins(data, bytes, "<!doctype"))
+    if (is_page(data, bytes))
         return cr_fail(CREASE_ERROR_MODEL, "%s: an HTML page, not an ONNX model", who);
     if (!is_shallow(MODEL, data, (const unsigned char *)data + bytes, MAX_DEPTH))
         return cr_fail(CREASE_ERROR_MODEL, "%s: not an ONNX model, or truncated", who);
@@ -140,8 +146,10 @@ static crease_status import_model(CreaseOnnx__ModelProto *proto, const char *who
     if (!proto->graph)
         return cr_fail(CREASE_ERROR_MODEL, "%s: not an ONNX model: it has no graph", who);
     CR_TRY(cr_model_create(heap, model));
-    cr_import import = {*model, folder, assume_const};
+    cr_import import = {.model = *model, .folder = folder, .assume_const = assume_const};
     crease_status status = import_heads(*model, proto);
+    if (status == CREASE_OK)
+        status = cr_import_functions(&import, proto->functions, proto->n_functions);
     if (status == CREASE_OK)
         status = cr_import_graph(&import, proto->graph);
     if (status != CREASE_OK) {
@@ -156,12 +164,9 @@ static crease_status load(const void *data, size_t bytes, const char *who, const
     ProtobufCAllocator allocator = cr_proto_allocator(heap);
     *model = NULL;
     CR_TRY(sniff(data, bytes, who));
-    size_t used = cr_heap_used(heap);
     CreaseOnnx__ModelProto *proto = crease_onnx__model_proto__unpack(&allocator, bytes, data);
-    if (!proto) {
-        (void)used;
+    if (!proto)
         return cr_fail(CREASE_ERROR_MODEL, "%s: not an ONNX model, or more than memory allows", who);
-    }
     crease_status status = import_model(proto, who, folder, assume_const, heap, model);
     crease_onnx__model_proto__free_unpacked(proto, &allocator);
     return status;
@@ -188,7 +193,7 @@ static crease_status folder_of(const char *path, cr_heap *heap, char **folder) {
 crease_status cr_proto_load_file(const char *path, cr_heap *heap, bool assume_const, cr_model **model) {
     struct stat info;
     *model = NULL;
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not block us */
     if (file < 0)
         return cr_fail(CREASE_ERROR_FILE, "%s: %s", path, strerror(errno));
     if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode)) {
