@@ -1,274 +1,344 @@
 #include "passes/fold.h"
-#include "passes/affine.h"
-#include "runtime/graph/attr.h"
 #include "runtime/graph/edit.h"
 
 #include <fnmatch.h>
-#include <math.h>
 #include <string.h>
 
+/* before: an affine (BatchNormalization; Mul, Add, Sub, Div by constants) or a chain of them, near linear
+ * operators after:  the linear operators with new weights, without the affine; its output keeps its name,
+ * they keep theirs not:    see the families (fold_conv.c, fold_gemm.c, fold_affine.c, fold_forward.c,
+ * fold_through.c); where the value that would change is used elsewhere or is a graph output why:    each
+ * family says. A chain is composed in double first, so that weights are rounded once however long it is.
+ *
+ * Backwards is tried before ahead: behind a convolution the bias costs nothing and borders do not matter.
+ * Repeated until nothing changes, since one fold may make room for the next. */
+
+enum { MAX_CHAIN = 16, MAX_DEPTH = 64 };
+
+typedef struct chain {
+    cr_node *nodes[MAX_CHAIN];
+    cr_affine affines[MAX_CHAIN]; /* affines[i]: of nodes[0] to nodes[i] together */
+    int data;                     /* input of nodes[0] that is normalised */
+    int n;
+} chain;
+
 typedef struct folder {
-    const char *only, *keep;
-    bool only_matched, keep_matched;
-    crease_fold_report *report;
+    cr_model *model;
+    const cr_fold_settings *settings;
+    cr_report *report;
+    bool changed;
 } folder;
 
-typedef enum kind { CONV, CONV_TRANSPOSE, GEMM, NOT_LINEAR } kind;
-
-static kind kind_of(const cr_node *node) {
-    return cr_node_is(node, "Conv")            ? CONV
-           : cr_node_is(node, "ConvTranspose") ? CONV_TRANSPOSE
-           : cr_node_is(node, "Gemm")          ? GEMM
-                                               : NOT_LINEAR;
+bool cr_fold_chosen(const cr_fold_settings *settings, const cr_node *node) {
+    return (!settings->only || fnmatch(settings->only, node->name, 0) == 0) &&
+           (!settings->keep || fnmatch(settings->keep, node->name, 0) != 0);
 }
 
-/* ---- producer -> BN ---- */
-
-/* Output channel that weight element i belongs to. */
-typedef struct channel_map {
-    kind kind;
-    int64_t group, per_group_in, per_group_out, taps, columns, transposed;
-} channel_map;
-
-static int64_t channel_of(const channel_map *m, int64_t i) {
-    if (m->kind == CONV)
-        return i / m->taps; /* [Cout, Cin / g, k...]: taps counts Cin / g as well */
-    if (m->kind == GEMM)
-        return m->transposed ? i / m->columns : i % m->columns;
-    int64_t in = i / (m->per_group_out * m->taps),
-            out = i / m->taps % m->per_group_out; /* [Cin, Cout / g, k...] */
-    return in / m->per_group_in * m->per_group_out + out;
+static bool is_bn(const cr_node *node) {
+    return cr_node_is(node, "BatchNormalization");
 }
 
-static crease_status map_of(const cr_node *linear, const cr_tensor *w, channel_map *m, int64_t *channels) {
-    *m = (channel_map){.kind = kind_of(linear), .group = 1, .taps = 1};
-    if (m->kind == GEMM) {
-        CR_TRY(cr_attr_int(linear, "transB", 0, &m->transposed));
-        m->columns = w->shape.dims[1];
-        *channels = w->shape.dims[m->transposed ? 0 : 1];
+static bool may_be_affine(const cr_node *node) {
+    return is_bn(node) || cr_node_is(node, "Mul") || cr_node_is(node, "Add") || cr_node_is(node, "Sub") ||
+           cr_node_is(node, "Div");
+}
+
+static bool is_linear(const cr_node *node) {
+    return is_bn(node) || cr_node_is(node, "Conv") || cr_node_is(node, "ConvTranspose") ||
+           cr_node_is(node, "Gemm") || cr_node_is(node, "MatMul");
+}
+
+/* ---- where an affine may go ---- */
+
+/* The affine replaces what the value holds: nobody else may see it. */
+static bool is_private(cr_plan *plan, const cr_value *value) {
+    if (value->n_outputs)
+        cr_refuse(&plan->refusal, "graph-output",
+                  "'%s' is an output of the graph, where it must stay as it is", value->name);
+    else if (value->n_uses != 1)
+        cr_refuse(&plan->refusal, "several-consumers", "'%s' has %d consumers, which need it as it is",
+                  value->name, value->n_uses);
+    return value->n_outputs == 0 && value->n_uses == 1;
+}
+
+static void refuse_neighbour(cr_plan *plan, const cr_node *node, const char *side) {
+    if (cr_is_activation(node))
+        cr_refuse(&plan->refusal, "nonlinear-before", "'%s' (%s) stands %s and is not linear", node->name,
+                  node->op_type, side);
+    else
+        cr_refuse(&plan->refusal, "no-linear-neighbour", "'%s' (%s) stands %s and cannot take it in",
+                  node->name, node->op_type, side);
+}
+
+static crease_status into_node(cr_plan *plan, cr_node *node, const cr_affine *affine, int depth,
+                               bool *taken) {
+    CR_TRY(cr_fold_into_conv(plan, node, affine, taken));
+    if (!*taken)
+        CR_TRY(cr_fold_into_gemm(plan, node, affine, taken));
+    if (!*taken)
+        CR_TRY(cr_fold_into_bn(plan, node, affine, taken));
+    return *taken ? CREASE_OK : cr_fold_back_through(plan, node, affine, depth, taken);
+}
+
+crease_status cr_fold_back(cr_plan *plan, cr_value *value, const cr_affine *affine, int depth) {
+    cr_node *node = value->producer;
+    bool taken;
+    if (!node) {
+        cr_refuse(&plan->refusal, "no-linear-neighbour", "'%s' is an input or a constant of the graph",
+                  value->name);
         return CREASE_OK;
     }
-    CR_TRY(cr_attr_int(linear, "group", 1, &m->group));
-    for (int d = m->kind == CONV ? 1 : 2; d < w->shape.rank; d++)
-        m->taps *= w->shape.dims[d];
-    m->group = m->group < 1 ? 1 : m->group;
-    m->per_group_in = w->shape.dims[0] / m->group;
-    m->per_group_out = w->shape.dims[1];
-    *channels = m->kind == CONV ? w->shape.dims[0] : w->shape.dims[1] * m->group;
+    if (depth > MAX_DEPTH || value->producer_output != 0 || !(is_linear(node) || cr_is_passage(node))) {
+        refuse_neighbour(plan, node, "before it");
+        return CREASE_OK;
+    }
+    plan->reached |= is_linear(node);
+    if (!is_private(plan, value))
+        return CREASE_OK;
+    if (value->uses[0].node->graph != node->graph) {
+        cr_refuse(&plan->refusal, "no-linear-neighbour",
+                  "'%s' stands outside of the body that normalises its result", node->name);
+        return CREASE_OK;
+    }
+    CR_TRY(into_node(plan, node, affine, depth, &taken));
+    if (!taken)
+        refuse_neighbour(plan, node, "before it");
     return CREASE_OK;
 }
 
-/* Value of the old bias for channel o: beta C for Gemm, broadcast. */
-static double old_bias(const cr_node *linear, const cr_tensor *b, int64_t o) {
-    const cr_attr *beta = cr_attr_find(linear, "beta");
-    double scale =
-        kind_of(linear) == GEMM && beta && beta->type == CR_ATTR_FLOAT ? (double)beta->floats[0] : 1;
-    return b ? scale * cr_load_float(b->dtype, b->data, cr_shape_n(&b->shape) == 1 ? 0 : o) : 0;
+static crease_status ahead_node(cr_plan *plan, cr_use use, const cr_affine *affine, int depth, bool *taken) {
+    CR_TRY(cr_fold_ahead_conv(plan, use.node, use.input, affine, taken));
+    if (!*taken)
+        CR_TRY(cr_fold_ahead_gemm(plan, use.node, use.input, affine, taken));
+    if (!*taken)
+        CR_TRY(cr_fold_ahead_bn(plan, use.node, use.input, affine, taken));
+    return *taken ? CREASE_OK : cr_fold_ahead_through(plan, use.node, use.input, affine, depth, taken);
 }
 
-static const char *unfit_producer(const cr_node *bn, const cr_node *linear, int64_t n) {
-    const cr_value *x = bn->inputs[0];
-    if (x->n_outputs)
-        return "graph-output";
-    if (x->n_uses != 1)
-        return "several-consumers";
-    for (int i = 1; i < 3; i++) {
-        const cr_value *v = cr_node_input(linear, i);
-        if (v && !v->constant)
-            return v->initial ? "overridable-initializer" : "not-constant";
-        if (!v && i == 1)
-            return "not-constant";
-        if (v && !cr_dtype_is_float(v->constant->dtype))
-            return "axis-mismatch";
-    }
-    const cr_tensor *b = cr_node_constant(linear, 2), *w = cr_node_constant(linear, 1);
-    if (w->shape.rank < 2)
-        return "axis-mismatch";
-    if (b && kind_of(linear) == GEMM) { /* one value for each column, or one for all */
-        int64_t last = b->shape.rank ? b->shape.dims[b->shape.rank - 1] : 1, all = cr_shape_n(&b->shape);
-        return all == last && (last == n || last == 1) ? NULL : "axis-mismatch";
-    }
-    return b && cr_shape_n(&b->shape) != n ? "axis-mismatch" : NULL;
-}
-
-/* New constants; *reason "overflow" leaves the graph as it was. */
-static crease_status fold_producer(cr_node *bn, cr_node *linear, const cr_affine *a, const char **reason) {
-    const cr_tensor *w = cr_node_constant(linear, 1), *b = cr_node_constant(linear, 2);
-    cr_value *new_w, *new_b;
-    cr_tensor *tw, *tb;
-    channel_map map;
-    int64_t channels;
-    bool fits = true;
-    CR_TRY(map_of(linear, w, &map, &channels));
-    if (channels != a->n) {
-        *reason = "axis-mismatch";
-        return CREASE_OK;
-    }
-    cr_shape bias_shape = {.rank = 1, .dims = {channels}};
-    CR_TRY(cr_graph_new_constant(bn->graph, linear->inputs[1]->name, w->dtype, &w->shape, &new_w, &tw));
-    CR_TRY(cr_graph_new_constant(bn->graph, b ? linear->inputs[2]->name : bn->inputs[2]->name, w->dtype,
-                                 &bias_shape, &new_b, &tb));
-    for (int64_t i = 0, n = cr_shape_n(&w->shape); i < n; i++)
-        fits &= cr_store_rounded(
-            tw, i, cr_load_float(w->dtype, w->data, i) * a->gamma_over_sigma[channel_of(&map, i)]);
-    for (int64_t o = 0; o < channels;
-         o++) /* b - mean first: b s + (beta - mean s) cancels when b is near the mean */
-        fits &= cr_store_rounded(
-            tb, o, fma(old_bias(linear, b, o) - a->mean[o], a->gamma_over_sigma[o], a->beta[o]));
-    if (!fits) {
-        *reason = "overflow";
-        return CREASE_OK;
-    }
-    CR_TRY(cr_node_set_input(linear, 1, new_w));
-    CR_TRY(cr_node_set_input(linear, 2, new_b));
-    if (map.kind == GEMM)
-        CR_TRY(cr_node_set_float(linear, "beta", 1));
-    return cr_node_take_over(linear, 0, bn);
-}
-
-/* ---- BN -> Conv without padding ---- */
-
-static const char *unfit_consumer(const cr_node *bn, const cr_node **consumer) {
-    const cr_value *y = bn->outputs[0];
-    const int64_t *pads;
-    const char *auto_pad;
-    int n;
-    if (y->n_uses != 1 || y->n_outputs || !cr_node_is(y->uses[0].node, "Conv") || y->uses[0].input != 0 ||
-        y->uses[0].node->graph != bn->graph)
-        return "no-linear-neighbour";
-    *consumer = y->uses[0].node;
-    if (!cr_node_constant(*consumer, 1) || (cr_node_input(*consumer, 2) && !cr_node_constant(*consumer, 2)))
-        return "not-constant";
-    if (cr_attr_ints(*consumer, "pads", &pads, &n) ||
-        cr_attr_string(*consumer, "auto_pad", "NOTSET", &auto_pad))
-        return "bad-attribute";
-    for (int i = 0; i < n; i++)
-        if (pads[i])
-            return "padded-border";
-    return strncmp(auto_pad, "SAME", 4) == 0 ? "padded-border" : NULL;
-}
-
-static crease_status fold_consumer(cr_node *bn, cr_node *conv, const cr_affine *a, const char **reason) {
-    const cr_tensor *w = cr_node_constant(conv, 1), *b = cr_node_constant(conv, 2);
-    int64_t group, out = w->shape.dims[0], in = w->shape.dims[1], taps = 1;
-    cr_value *new_w, *new_b;
-    cr_tensor *tw, *tb;
-    bool fits = true;
-    CR_TRY(cr_attr_int(conv, "group", 1, &group));
-    for (int d = 2; d < w->shape.rank; d++)
-        taps *= w->shape.dims[d];
-    if (group < 1 || in * group != a->n || !cr_dtype_is_float(w->dtype) || out % group) {
-        *reason = "axis-mismatch";
-        return CREASE_OK;
-    }
-    cr_shape bias_shape = {.rank = 1, .dims = {out}};
-    CR_TRY(cr_graph_new_constant(bn->graph, conv->inputs[1]->name, w->dtype, &w->shape, &new_w, &tw));
-    CR_TRY(cr_graph_new_constant(bn->graph, b ? conv->inputs[2]->name : bn->inputs[2]->name, w->dtype,
-                                 &bias_shape, &new_b, &tb));
-    for (int64_t o = 0; o < out; o++) {
-        double sum = b ? cr_load_float(b->dtype, b->data, o) : 0;
-        for (int64_t i = 0; i < in * taps; i++) {
-            int64_t c = o / (out / group) * in + i / taps, at = o * in * taps + i;
-            double weight = cr_load_float(w->dtype, w->data, at), s = a->gamma_over_sigma[c];
-            fits &= cr_store_rounded(tw, at, weight * s);
-            sum += weight * (a->beta[c] - a->mean[c] * s);
+crease_status cr_fold_ahead(cr_plan *plan, cr_value *value, const cr_affine *affine, int depth) {
+    bool taken;
+    if (value->n_outputs)
+        cr_refuse(&plan->refusal, "graph-output", "'%s' is an output of the graph", value->name);
+    else if (value->n_uses == 0 || depth > MAX_DEPTH)
+        cr_refuse(&plan->refusal, "no-linear-neighbour", "'%s' leads to no linear operator", value->name);
+    for (int i = 0; i < value->n_uses && !plan->refusal.code; i++) {
+        cr_use use = value->uses[i];
+        if (use.node->graph != value->graph) {
+            cr_refuse(&plan->refusal, "no-linear-neighbour", "'%s' is used in a body", value->name);
+            break;
         }
-        fits &= cr_store_rounded(tb, o, sum);
+        CR_TRY(ahead_node(plan, use, affine, depth, &taken));
+        if (!taken)
+            refuse_neighbour(plan, use.node, "behind it");
     }
-    if (!fits) {
-        *reason = "overflow";
+    return CREASE_OK;
+}
+
+/* ---- chains ---- */
+
+/* The affine that alone uses the end of the chain, or NULL. */
+static cr_node *next_affine(const folder *f, const chain *c) {
+    const cr_value *y = c->nodes[c->n - 1]->outputs[0];
+    cr_node *next = cr_value_has_one_use(y) ? y->uses[0].node : NULL;
+    return next && c->n < MAX_CHAIN && next->graph == y->graph && cr_fold_chosen(f->settings, next) ? next
+                                                                                                    : NULL;
+}
+
+static crease_status read_chain(folder *f, cr_plan *plan, cr_node *first, chain *c) {
+    *c = (chain){.nodes = {first}, .n = 1};
+    CR_TRY(cr_affine_of(first, &plan->arena, &c->affines[0], &c->data, &plan->refusal));
+    for (cr_node *next; !plan->refusal.code && (next = next_affine(f, c));) {
+        cr_refusal no = {0};
+        cr_affine affine;
+        int data;
+        CR_TRY(cr_affine_of(next, &plan->arena, &affine, &data, &no));
+        if (no.code || next->inputs[data] != c->nodes[c->n - 1]->outputs[0] ||
+            !cr_affine_composable(&c->affines[c->n - 1], &affine))
+            break;
+        CR_TRY(cr_affine_compose(&plan->arena, &c->affines[c->n - 1], &affine, &c->affines[c->n]));
+        c->nodes[c->n++] = next;
+    }
+    return CREASE_OK;
+}
+
+/* ---- carrying a fold out ---- */
+
+static const char *code_of(const cr_node *node) {
+    return is_bn(node)               ? "bn"
+           : cr_node_is(node, "Mul") ? "mul"
+           : cr_node_is(node, "Add") ? "add"
+           : cr_node_is(node, "Sub") ? "sub"
+                                     : "div";
+}
+
+/* "conv-bn", "conv-concat-bn", "bn-flatten-gemm": operators in the order of the data. */
+static crease_status pattern_of(cr_plan *plan, const cr_node *node, bool back, const char **pattern) {
+    const char *first = back ? plan->leaf : code_of(node), *last = back ? code_of(node) : plan->leaf;
+    return cr_arena_format(&plan->arena, pattern, "%s%s%s-%s", first, plan->through ? "-" : "",
+                           plan->through ? plan->through : "", last);
+}
+
+/* The first n affines are folded, bound and nodes as the plan says; the nodes' doc strings say so as well. */
+static crease_status report_fold(folder *f, cr_plan *plan, const chain *c, int n, bool back) {
+    const char *into, *pattern, *note;
+    CR_TRY(cr_plan_into(plan, &into));
+    for (int i = 0; i < n; i++) {
+        CR_TRY(pattern_of(plan, c->nodes[i], back, &pattern));
+        CR_TRY(cr_arena_format(&plan->arena, &note, "crease folded '%.400s' (%s) into this node: %s",
+                               c->nodes[i]->name, c->nodes[i]->op_type, pattern));
+        CR_TRY(cr_plan_note(plan, note));
+        CR_TRY(cr_report_folded(f->report, c->nodes[i], into, pattern, cr_plan_bound(plan)));
+    }
+    return CREASE_OK;
+}
+
+/* The producer of the data gives the chain's last output, with its name. */
+static crease_status remove_behind(const chain *c, int n) {
+    cr_node *producer = c->nodes[0]->inputs[c->data]->producer;
+    for (int i = 0; i < n; i++)
+        CR_TRY(cr_node_take_over(producer, 0, c->nodes[i]));
+    return CREASE_OK;
+}
+
+static crease_status remove_ahead(const chain *c, int n) {
+    CR_TRY(cr_value_replace(c->nodes[n - 1]->outputs[0], c->nodes[0]->inputs[c->data]));
+    for (int i = n - 1; i >= 0; i--)
+        CR_TRY(cr_node_remove(c->nodes[i]));
+    return CREASE_OK;
+}
+
+static bool types_agree(const cr_value *a, const cr_value *b) {
+    return !a->dtype || !b->dtype || a->dtype == b->dtype;
+}
+
+static bool removable(cr_plan *plan, const chain *c, int n) {
+    const cr_value *x = c->nodes[0]->inputs[c->data], *y = c->nodes[n - 1]->outputs[0];
+    if (types_agree(x, y) && cr_shape_fits(&x->shape, &y->shape))
+        return true;
+    cr_refuse(&plan->refusal, "axis-mismatch", "'%s' and '%s' differ in type or shape", x->name, y->name);
+    return false;
+}
+
+/* Try the first n affines of the chain in one direction. */
+static crease_status attempt(folder *f, cr_plan *plan, const chain *c, int n, bool back) {
+    const cr_affine *affine = &c->affines[n - 1];
+    plan->refusal.code = NULL;
+    plan->leaf = plan->through = NULL;
+    plan->reached = plan->has_bn = false;
+    for (int i = 0; i < n; i++)
+        plan->has_bn |= is_bn(c->nodes[i]);
+    cr_plan_rewind(plan, NULL);
+    if (!removable(plan, c, n))
         return CREASE_OK;
-    }
-    CR_TRY(cr_node_set_input(conv, 1, new_w));
-    CR_TRY(cr_node_set_input(conv, 2, new_b));
-    CR_TRY(cr_node_set_input(conv, 0, bn->inputs[0]));
-    return cr_node_remove(bn);
-}
-
-/* ---- one BN ---- */
-
-static const char *detail_of(const char *reason) {
-    static const char *const details[][2] = {
-        {"several-consumers", "the producer's output is used elsewhere too, where it must stay unscaled"},
-        {"graph-output", "the producer's output is an output of the graph"},
-        {"training-mode", "the node computes batch statistics; export the model in inference mode"},
-        {"extra-outputs", "the node's running statistics are used"},
-        {"overridable-initializer",
-         "a parameter is a graph input that a caller may override; use --assume-const if none does"},
-        {"not-constant", "a parameter or weight is computed at run time"},
-        {"non-finite", "a parameter is NaN or infinite"},
-        {"variance-not-positive", "var + epsilon is not positive"},
-        {"overflow", "a folded weight does not fit the element type"},
-        {"axis-mismatch", "the channel axis of the node is not the one of its neighbour's weights"},
-        {"spatial-0", "spatial = 0 normalises every position on its own"},
-        {"padded-border",
-         "the convolution behind pads with zeros, which stand for other values before the normalisation"},
-        {"no-linear-neighbour",
-         "neither the producer nor the sole consumer is a Conv, ConvTranspose or Gemm"},
-        {"kept-by-name", "left as asked"},
-    };
-    for (size_t i = 0; i < sizeof details / sizeof *details; i++)
-        if (strcmp(details[i][0], reason) == 0)
-            return details[i][1];
-    return "an attribute has the wrong type";
-}
-
-/* Rounding that the fold adds, relative to sum |W'| |x|: one unit in the last place of the weights' type. */
-static double bound_of(const cr_tensor *w) {
-    return w->dtype == CREASE_DOUBLE     ? 0x1p-53
-           : w->dtype == CREASE_FLOAT16  ? 0x1p-11
-           : w->dtype == CREASE_BFLOAT16 ? 0x1p-8
-                                         : 0x1p-24;
-}
-
-static crease_status fold_one(cr_node *bn, const char **reason, cr_node **into, const char **pattern) {
-    static const char *const patterns[] = {"conv-bn", "conv-transpose-bn", "gemm-bn"};
-    cr_affine a;
-    CR_TRY(cr_affine_of(bn, &a, reason));
-    if (*reason || !bn->inputs[0] || !bn->outputs[0])
+    if (back)
+        CR_TRY(cr_fold_back(plan, c->nodes[0]->inputs[c->data], affine, 0));
+    else
+        CR_TRY(cr_fold_ahead(plan, c->nodes[n - 1]->outputs[0], affine, 0));
+    if (plan->refusal.code)
         return CREASE_OK;
-    cr_node *producer = bn->inputs[0]->producer;
-    if (producer && producer->graph == bn->graph && kind_of(producer) != NOT_LINEAR) {
-        *reason = unfit_producer(bn, producer, a.n);
-        *into = producer;
-        *pattern = patterns[kind_of(producer)];
-        return *reason ? CREASE_OK : fold_producer(bn, producer, &a, reason);
-    }
-    const cr_node *consumer = NULL;
-    *reason = unfit_consumer(bn, &consumer);
-    *into = (cr_node *)(uintptr_t)consumer;
-    *pattern = "bn-conv";
-    return *reason ? CREASE_OK : fold_consumer(bn, *into, &a, reason);
+    CR_TRY(cr_plan_commit(plan));
+    CR_TRY(report_fold(f, plan, c, n, back));
+    f->changed = true;
+    return back ? remove_behind(c, n) : remove_ahead(c, n);
 }
 
+/* How much a reason tells: that of a linear neighbour most, then an activation behind (pre-activation
+ * networks, where no change of the consumers would help). */
+static int weight_of(const cr_refusal *refusal, bool reached, bool back) {
+    bool nonlinear = strcmp(refusal->code, "nonlinear-before") == 0;
+    if (reached)
+        return 4;
+    if (nonlinear)
+        return back ? 1 : 3;
+    if (!back && strcmp(refusal->code, "graph-output") == 0)
+        return 0; /* nothing can follow it: true, but no obstacle */
+    return strcmp(refusal->code, "no-linear-neighbour") == 0 ? 0 : 2;
+}
+
+static crease_status try_chain(folder *f, cr_plan *plan, const chain *c) {
+    cr_refusal best = {0};
+    int weight = -1, directions = cr_is_product_bias(c->nodes[0]) ? 1 : 2;
+    for (int direction = 0; direction < directions; direction++)
+        for (int n = c->n; n >= 1; n--) {
+            CR_TRY(attempt(f, plan, c, n, direction == 0));
+            if (!plan->refusal.code)
+                return CREASE_OK;
+            int w = weight_of(&plan->refusal, plan->reached, direction == 0);
+            if (w > weight || (w == weight && n == 1 && direction == 0))
+                best = plan->refusal, weight = w;
+        }
+    plan->refusal = best;
+    return CREASE_OK;
+}
+
+static crease_status fold_node(folder *f, cr_plan *plan, cr_node *node) {
+    chain c;
+    if (!cr_fold_chosen(f->settings, node))
+        cr_refuse(&plan->refusal, "keep", "left as asked for by name");
+    else
+        CR_TRY(read_chain(f, plan, node, &c));
+    if (!plan->refusal.code)
+        CR_TRY(try_chain(f, plan, &c));
+    return plan->refusal.code && is_bn(node)
+               ? cr_report_kept(f->report, node, plan->refusal.code, plan->refusal.detail)
+               : CREASE_OK;
+}
+
+/* After a fold the list of nodes is another one: begin anew behind the nodes already looked at. */
 static crease_status fold_graph(cr_graph *graph, void *context) {
     folder *f = context;
-    CR_FOR_NODES_SAFE(node, graph) {
-        const char *reason = NULL, *pattern = NULL;
-        cr_node *into = NULL;
-        if (!cr_node_is(node, "BatchNormalization"))
+    for (cr_node *node = graph->first, *next; node; node = next) {
+        cr_plan plan;
+        bool before = f->changed;
+        if (!may_be_affine(node)) {
+            next = node->next;
             continue;
-        bool chosen = !f->only || fnmatch(f->only, node->name, 0) == 0,
-             kept = f->keep && fnmatch(f->keep, node->name, 0) == 0;
-        f->only_matched |= chosen;
-        f->keep_matched |= kept;
-        if (!chosen || kept)
-            reason = "kept-by-name";
-        else
-            CR_TRY(fold_one(node, &reason, &into, &pattern));
-        CR_TRY(reason
-                   ? cr_report_kept(f->report, node, reason, detail_of(reason))
-                   : cr_report_folded(f->report, node, into, pattern, bound_of(cr_node_constant(into, 1))));
+        }
+        cr_node *previous = node->previous;
+        f->changed = false;
+        cr_plan_begin(&plan, f->model, f->settings);
+        crease_status status = fold_node(f, &plan, node);
+        cr_plan_end(&plan);
+        CR_TRY(status);
+        next = !f->changed ? node->next : previous ? previous->next : graph->first; /* the chain is gone */
+        f->changed |= before;
     }
     return CREASE_OK;
 }
 
-crease_status cr_pass_fold(cr_model *model, const char *only, const char *keep, crease_fold_report *report) {
-    folder f = {.only = only, .keep = keep, .report = report};
-    CR_TRY(cr_model_each_graph(model, fold_graph, &f));
-    if (only && !f.only_matched)
-        return cr_fail(CREASE_ERROR_ARGUMENT, "no BatchNormalization node has a name like '%s'", only);
-    if (keep && !f.keep_matched)
-        return cr_fail(CREASE_ERROR_ARGUMENT, "no BatchNormalization node has a name like '%s'", keep);
+/* ---- the pass ---- */
+
+typedef struct match {
+    const char *glob;
+    bool found;
+} match;
+
+static crease_status match_graph(cr_graph *graph, void *context) {
+    match *m = context;
+    CR_FOR_NODES(node, graph)
+    m->found |= may_be_affine(node) && fnmatch(m->glob, node->name, 0) == 0;
+    return CREASE_OK;
+}
+
+static crease_status check_glob(cr_model *model, const char *glob) {
+    match m = {glob, glob == NULL};
+    if (glob)
+        CR_TRY(cr_model_each_graph(model, match_graph, &m));
+    return m.found ? CREASE_OK
+                   : cr_fail(CREASE_ERROR_ARGUMENT,
+                             "no BatchNormalization and no other affine node has a name like '%s'", glob);
+}
+
+crease_status cr_pass_check_globs(cr_model *model, const cr_fold_settings *settings) {
+    CR_TRY(check_glob(model, settings->only));
+    return check_glob(model, settings->keep);
+}
+
+crease_status cr_pass_fold(cr_model *model, const cr_fold_settings *settings, cr_report *report) {
+    folder f = {.model = model, .settings = settings, .report = report, .changed = true};
+    while (f.changed) {
+        f.changed = false;
+        CR_TRY(cr_model_each_graph(model, fold_graph, &f));
+    }
     return CREASE_OK;
 }

@@ -3,19 +3,30 @@
 
 #include "runtime/graph/graph.h"
 
-/* One entry for every BatchNormalization. Strings live in the report's own arena. */
+/* One entry for every BatchNormalization and one for every other affine that was folded, in the order of the
+ * file. Strings are copied into the report's own arena, so that it outlives the model. Not thread-safe while
+ * it is written. */
+typedef struct crease_fold_report cr_report;
+
 struct crease_fold_report {
-    cr_heap *heap;
+    cr_heap *heap; /* one reference */
     cr_arena arena;
-    crease_fold_entry *entries;
-    size_t n, capacity;
+    crease_fold_entry *entries; /* sorted by node id */
+    int *nodes;                 /* [n] id of the node that an entry speaks of */
+    size_t n, capacity, capacity_nodes;
 };
 
-crease_status cr_report_create(cr_heap *heap, crease_fold_report **report) CREASE_MUST_TEST;
-crease_status cr_report_folded(crease_fold_report *report, const cr_node *node, const cr_node *into,
-                               const char *pattern, double bound) CREASE_MUST_TEST;
-/* detail is copied; reason is a constant string. */
-crease_status cr_report_kept(crease_fold_report *report, const cr_node *node, const char *reason,
+crease_status cr_report_create(cr_heap *heap, cr_report **report) CREASE_MUST_TEST;
+
+/* What became of `node`; said again, the last word counts. into: names of the nodes that took it in,
+ * comma-separated. bound: relative rounding error that the fold adds. */
+crease_status cr_report_folded(cr_report *report, const cr_node *node, const char *into, const char *pattern,
+                               double bound) CREASE_MUST_TEST;
+/* reason must be a constant string; detail is a sentence. */
+crease_status cr_report_kept(cr_report *report, const cr_node *node, const char *reason,
                              const char *detail) CREASE_MUST_TEST;
+
+bool cr_report_has(const cr_report *report, const cr_node *node);
+size_t cr_report_n_folded(const cr_report *report);
 
 #endif

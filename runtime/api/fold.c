@@ -1,5 +1,4 @@
-#include "passes/fold.h"
-#include "passes/fold_constants.h"
+#include "passes/pass.h"
 #include "runtime/api/model.h"
 #include "runtime/graph/edit.h"
 
@@ -24,9 +23,8 @@ static crease_status assume_constant(cr_model *ir) {
 static crease_status optimize(cr_model *ir, const crease_fold_options *o, crease_fold_report *report) {
     if (o->assume_const)
         CR_TRY(assume_constant(ir));
-    CR_TRY(cr_pass_fold_constants(ir));
-    CR_TRY(cr_pass_fold(ir, o->only, o->keep, report));
-    return cr_model_drop_dead(ir);
+    cr_fold_settings settings = {.only = o->only, .keep = o->keep};
+    return cr_optimize_fold(ir, &settings, report);
 }
 
 crease_status crease_fold(const crease_model *model, const crease_fold_options *options,

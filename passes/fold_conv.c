@@ -1,0 +1,97 @@
+#include "passes/fold.h"
+#include "runtime/graph/attr.h"
+
+/* before: Conv or ConvTranspose, then an affine on its output channels
+ * after:  the same operator alone, W'[o] = W[o] s[o], b' = (b - mean) s + beta
+ * not:    weights or bias not constant, another channel axis or count, results that the weights' type cannot
+ * hold why:    a convolution is linear in the weights of each output channel, so that s (W x + b - mean) +
+ * beta is W' x + b'. Weights are [Cout, Cin / g, k...] for Conv and [Cin, Cout / g, k...] for ConvTranspose,
+ * where input channel i of group i / (Cin / g) feeds the Cout / g output channels of that group. Any rank,
+ * stride, dilation, padding and group. */
+
+typedef struct layout {
+    int64_t group, out, taps; /* out: all output channels */
+} layout;
+
+static crease_status layout_of(cr_plan *plan, const cr_node *node, layout *l) {
+    const cr_tensor *w = cr_node_constant(node, 1), *b = cr_node_constant(node, 2);
+    bool transposed = cr_node_is(node, "ConvTranspose");
+    CR_TRY(cr_attr_int(node, "group", 1, &l->group));
+    bool valid = w->shape.rank >= 3 && l->group >= 1 &&
+                 l->group <= (w->shape.dims[0] ? w->shape.dims[0] : 1) && w->shape.dims[0] % l->group == 0 &&
+                 cr_shape_product(&w->shape, 2, w->shape.rank, &l->taps);
+    if (valid) /* group <= dims[0]: their product is bounded by the number of elements, unless that is 0 */
+        valid = !transposed || cr_shape_n(&w->shape) > 0;
+    if (valid)
+        l->out = transposed ? w->shape.dims[1] * l->group : w->shape.dims[0];
+    if (!valid || (b && (b->shape.rank != 1 || b->shape.dims[0] != l->out)))
+        cr_refuse(&plan->refusal, "axis-mismatch",
+                  "the shapes of weight and bias of '%s' do not fit together", node->name);
+    return CREASE_OK;
+}
+
+static void scale_conv(cr_tensor *to, const cr_tensor *w, const layout *l, const cr_affine *a, cr_fit *fit) {
+    int64_t run = w->shape.dims[1] * l->taps;
+    for (int64_t o = 0; o < l->out; o++)
+        cr_put_scaled(to, w, o * run, run, cr_affine_scale(a, o), fit);
+}
+
+static void scale_conv_transpose(cr_tensor *to, const cr_tensor *w, const layout *l, const cr_affine *a,
+                                 cr_fit *fit) {
+    int64_t in = w->shape.dims[0], per_group = w->shape.dims[1];
+    for (int64_t i = 0; i < in; i++) {
+        int64_t first = i / (in / l->group) * per_group;
+        for (int64_t j = 0; j < per_group; j++)
+            cr_put_scaled(to, w, (i * per_group + j) * l->taps, l->taps, cr_affine_scale(a, first + j), fit);
+    }
+}
+
+static crease_status put_weight(cr_plan *plan, cr_node *node, const layout *l, const cr_affine *a,
+                                cr_fit *fit) {
+    const cr_tensor *w = cr_node_constant(node, 1);
+    cr_tensor *to;
+    if (!cr_affine_scales(a))
+        return CREASE_OK;
+    CR_TRY(cr_plan_constant(plan, node, 1, node->inputs[1]->name, w->dtype, &w->shape, &to));
+    if (cr_node_is(node, "Conv"))
+        scale_conv(to, w, l, a, fit);
+    else
+        scale_conv_transpose(to, w, l, a, fit);
+    return CREASE_OK;
+}
+
+static crease_status put_bias(cr_plan *plan, cr_node *node, const layout *l, const cr_affine *a,
+                              cr_fit *fit) {
+    const cr_tensor *w = cr_node_constant(node, 1), *b = cr_node_constant(node, 2);
+    cr_shape shape = cr_shape_of(1, &l->out);
+    const char *name = b ? node->inputs[2]->name : NULL;
+    cr_tensor *to;
+    if (!b && !cr_affine_shifts(a))
+        return CREASE_OK;
+    if (!b)
+        CR_TRY(cr_arena_format(&plan->model->arena, &name, "%.900s.bias", node->inputs[1]->name));
+    CR_TRY(cr_plan_constant(plan, node, 2, name, b ? b->dtype : w->dtype, &shape, &to));
+    for (int64_t o = 0; o < l->out; o++)
+        cr_put(to, o, cr_affine_at(a, o, cr_bias_at(b, o)), fit);
+    return CREASE_OK;
+}
+
+crease_status cr_fold_into_conv(cr_plan *plan, cr_node *node, const cr_affine *affine, bool *taken) {
+    layout l;
+    cr_fit fit = {0};
+    *taken = cr_node_is(node, "Conv") || cr_node_is(node, "ConvTranspose");
+    if (!*taken)
+        return CREASE_OK;
+    plan->reached = true;
+    if (!cr_linear_is_constant(plan, node))
+        return CREASE_OK;
+    CR_TRY(layout_of(plan, node, &l));
+    if (plan->refusal.code || !cr_channels_agree(plan, node, affine, 1, l.out))
+        return CREASE_OK;
+    if (!plan->leaf)
+        plan->leaf = cr_node_is(node, "Conv") ? "conv" : "conv-transpose";
+    CR_TRY(put_weight(plan, node, &l, affine, &fit));
+    CR_TRY(put_bias(plan, node, &l, affine, &fit));
+    cr_refuse_unfit(&plan->refusal, &fit, node->inputs[1]->name, node->inputs[1]->dtype);
+    return CREASE_OK;
+}

@@ -1,0 +1,33 @@
+#ifndef CREASE_PASSES_PASS_H
+#define CREASE_PASSES_PASS_H
+
+#include "passes/report.h"
+
+/* The rewrites of a model that keep it standard ONNX, so that the result can be saved. Each is one function
+ * in one file whose head says what it turns into what and when it must not. The graphs of control-flow bodies
+ * are treated like the main one. A model must be resolved and inferred (cr_model_resolve, cr_graph_infer) for
+ * the passes to see operators and shapes. */
+
+/* Which affines may be folded. */
+typedef struct cr_fold_settings {
+    const char *only, *keep; /* globs (fnmatch) on node names, or NULL: fold these alone; leave these */
+} cr_fold_settings;
+
+/* passes/fold_constants.c: nodes whose inputs are all constant become constants; a BatchNormalization is
+ * reported */
+crease_status cr_pass_fold_constants(cr_model *model, cr_report *report) CREASE_MUST_TEST;
+/* passes/drop_noops.c: Identity and inference-time Dropout disappear */
+crease_status cr_pass_drop_noops(cr_model *model, cr_report *report) CREASE_MUST_TEST;
+/* passes/fold.c: affines move into neighbouring linear operators */
+crease_status cr_pass_fold(cr_model *model, const cr_fold_settings *settings,
+                           cr_report *report) CREASE_MUST_TEST;
+/* A glob that matches no BatchNormalization, Mul, Add, Sub or Div is an ARGUMENT failure: a misspelled name
+ * would otherwise be ignored without a word. */
+crease_status cr_pass_check_globs(cr_model *model, const cr_fold_settings *settings) CREASE_MUST_TEST;
+
+/* passes/optimize.c: all of them in order, from a model as loaded to one to be run or saved. settings NULL:
+ * fold all. */
+crease_status cr_optimize_fold(cr_model *model, const cr_fold_settings *settings,
+                               cr_report *report) CREASE_MUST_TEST;
+
+#endif

@@ -1,0 +1,212 @@
+#include "passes/fold.h"
+#include "runtime/graph/edit.h"
+
+#include <string.h>
+
+typedef enum edit_kind { EDIT_CONSTANT, EDIT_FLOAT, EDIT_INT, EDIT_OP } edit_kind;
+
+struct cr_edit {
+    cr_edit *previous;
+    edit_kind kind;
+    cr_node *node;
+    const char *name; /* of the constant, attribute or operator; outlives the plan */
+    int input;
+    cr_tensor tensor; /* one reference to its buffer */
+    int64_t integer;
+    float number;
+};
+
+void cr_plan_begin(cr_plan *plan, cr_model *model, const cr_fold_settings *settings) {
+    *plan = (cr_plan){.model = model, .settings = settings};
+    cr_arena_init(&plan->arena, model->heap);
+}
+
+void cr_plan_end(cr_plan *plan) {
+    cr_plan_rewind(plan, NULL);
+    cr_arena_clear(&plan->arena);
+}
+
+cr_edit *cr_plan_mark(const cr_plan *plan) {
+    return plan->last;
+}
+
+void cr_plan_rewind(cr_plan *plan, cr_edit *mark) {
+    for (; plan->last != mark; plan->last = plan->last->previous)
+        cr_tensor_release(&plan->last->tensor);
+}
+
+static crease_status add(cr_plan *plan, edit_kind kind, cr_node *node, const char *name, cr_edit **edit) {
+    CR_TRY(CR_ARENA_NEW(&plan->arena, edit, 1));
+    **edit = (cr_edit){.previous = plan->last, .kind = kind, .node = node, .name = name};
+    plan->last = *edit;
+    return CREASE_OK;
+}
+
+crease_status cr_plan_constant(cr_plan *plan, cr_node *node, int input, const char *name, crease_dtype dtype,
+                               const cr_shape *shape, cr_tensor **tensor) {
+    cr_edit *edit;
+    CR_TRY(add(plan, EDIT_CONSTANT, node, name, &edit));
+    edit->input = input;
+    *tensor = &edit->tensor;
+    return cr_tensor_create(plan->model->heap, dtype, shape, &edit->tensor);
+}
+
+crease_status cr_plan_set_float(cr_plan *plan, cr_node *node, const char *attribute, float value) {
+    cr_edit *edit;
+    CR_TRY(add(plan, EDIT_FLOAT, node, attribute, &edit));
+    edit->number = value;
+    return CREASE_OK;
+}
+
+crease_status cr_plan_set_int(cr_plan *plan, cr_node *node, const char *attribute, int64_t value) {
+    cr_edit *edit;
+    CR_TRY(add(plan, EDIT_INT, node, attribute, &edit));
+    edit->integer = value;
+    return CREASE_OK;
+}
+
+crease_status cr_plan_set_op(cr_plan *plan, cr_node *node, const char *op_type) {
+    cr_edit *edit;
+    return add(plan, EDIT_OP, node, op_type, &edit);
+}
+
+static crease_status apply(const cr_edit *edit) {
+    cr_value *value;
+    switch (edit->kind) {
+    case EDIT_CONSTANT:
+        CR_TRY(cr_graph_add_constant(edit->node->graph, edit->name, &edit->tensor, &value));
+        return cr_node_set_input(edit->node, edit->input, value);
+    case EDIT_FLOAT:
+        return cr_node_set_float(edit->node, edit->name, edit->number);
+    case EDIT_INT:
+        return cr_node_set_int(edit->node, edit->name, edit->integer);
+    case EDIT_OP:
+        break;
+    }
+    return cr_node_set_op(edit->node, edit->name, "");
+}
+
+/* Oldest first, so that the names of new constants do not depend on how the plan is kept. */
+crease_status cr_plan_commit(cr_plan *plan) {
+    cr_edit *oldest = NULL;
+    for (cr_edit *edit = plan->last, *previous; edit; edit = previous) {
+        previous = edit->previous;
+        edit->previous = oldest;
+        oldest = edit;
+    }
+    plan->last = oldest; /* still every edit once: cr_plan_end releases them */
+    for (const cr_edit *edit = oldest; edit; edit = edit->previous)
+        CR_TRY(apply(edit));
+    return CREASE_OK;
+}
+
+static bool named_later(const cr_edit *edit) {
+    for (const cr_edit *later = edit->previous; later; later = later->previous)
+        if (later->node == edit->node)
+            return true;
+    return false;
+}
+
+crease_status cr_plan_into(cr_plan *plan, const char **names) {
+    *names = "";
+    for (const cr_edit *edit = plan->last; edit; edit = edit->previous)
+        if (!named_later(edit))
+            CR_TRY(
+                cr_arena_format(&plan->arena, names, "%s%s%s", *names, **names ? "," : "", edit->node->name));
+    return CREASE_OK;
+}
+
+crease_status cr_plan_note(cr_plan *plan, const char *note) {
+    for (const cr_edit *edit = plan->last; edit; edit = edit->previous) {
+        const char *doc = note;
+        if (named_later(edit))
+            continue;
+        if (edit->node->doc && edit->node->doc[0])
+            CR_TRY(cr_arena_format(&plan->arena, &doc, "%s\n%s", edit->node->doc, note));
+        CR_TRY(cr_node_set_doc(edit->node, doc));
+    }
+    return CREASE_OK;
+}
+
+/* One unit of rounding of the type, relative to sum |W'| |x|. */
+static double unit_of(crease_dtype dtype) {
+    return dtype == CREASE_DOUBLE     ? 0x1p-53
+           : dtype == CREASE_FLOAT16  ? 0x1p-11
+           : dtype == CREASE_BFLOAT16 ? 0x1p-8
+                                      : 0x1p-24;
+}
+
+double cr_plan_bound(const cr_plan *plan) {
+    double bound = 0;
+    for (const cr_edit *edit = plan->last; edit; edit = edit->previous)
+        if (edit->kind == EDIT_CONSTANT && unit_of(edit->tensor.dtype) > bound)
+            bound = unit_of(edit->tensor.dtype);
+    return bound;
+}
+
+bool cr_linear_is_constant(cr_plan *plan, const cr_node *node) {
+    for (int i = 1; i < 3; i++) {
+        const cr_value *v = cr_node_input(node, i);
+        if (!v && i == 2)
+            continue;
+        if (v && v->initial && !v->constant)
+            cr_refuse(&plan->refusal, "overridable-initializer",
+                      "'%s' of '%s' is an input that a caller may override; --assume-const takes its default "
+                      "as fixed",
+                      v->name, node->name);
+        else if (!v || !v->constant || !cr_dtype_is_float(v->constant->dtype))
+            cr_refuse(&plan->refusal, "not-constant",
+                      "'%s' of '%s' is computed at run time; store it as an initializer",
+                      v ? v->name : "the weight", node->name);
+        else
+            continue;
+        return false;
+    }
+    return true;
+}
+
+bool cr_channels_agree(cr_plan *plan, const cr_node *node, const cr_affine *affine, int axis, int64_t n) {
+    if (affine->axis == CR_AFFINE_ALL || (affine->axis == axis && affine->n == n))
+        return true;
+    cr_refuse(&plan->refusal, "axis-mismatch",
+              "its %lld channels lie on axis %d, those of '%s' (%lld) on axis %d; a Transpose between them "
+              "can match the two",
+              (long long)affine->n, affine->axis, node->name, (long long)n, axis);
+    return false;
+}
+
+double cr_bias_at(const cr_tensor *bias, int64_t c) {
+    return bias ? cr_load_float(bias->dtype, bias->data, cr_shape_n(&bias->shape) == 1 ? 0 : c) : 0;
+}
+
+bool cr_is_activation(const cr_node *node) {
+    static const char *const names[] = {"Relu",
+                                        "LeakyRelu",
+                                        "PRelu",
+                                        "Sigmoid",
+                                        "HardSigmoid",
+                                        "Tanh",
+                                        "Clip",
+                                        "Elu",
+                                        "Selu",
+                                        "Celu",
+                                        "Softmax",
+                                        "Softplus",
+                                        "Gelu",
+                                        "Softsign",
+                                        "HardSwish",
+                                        "Mish",
+                                        "ThresholdedRelu",
+                                        "Swish",
+                                        "Erf",
+                                        "Exp",
+                                        "Abs",
+                                        "LogSoftmax",
+                                        "Sqrt",
+                                        "Log",
+                                        "Pow"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (cr_node_is(node, names[i]))
+            return true;
+    return false;
+}
