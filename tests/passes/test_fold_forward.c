@@ -1,0 +1,124 @@
+#include "tests/passes/small.h"
+
+/* x [2, 4, 6, 7] -> BN -> op with weights w */
+static small bn_conv(const char *op, int64_t group, int rank, const int64_t *w_dims, bool bias) {
+    small s = small_begin(17, DIMS(2, 4, 6, 7));
+    cr_value *y = small_bn(&s, "bn", small_node(&s, "Relu", "relu", IN(s.x)), 4);
+    int64_t out = strcmp(op, "Conv") == 0 ? w_dims[0] : w_dims[1] * group;
+    cr_value *w = small_constant(&s, "w", -1, 1, rank, w_dims);
+    small_output(
+        &s, small_node(&s, op, "conv", IN(y, w, bias ? small_constant(&s, "b", -1, 1, DIMS(out)) : NULL)));
+    OK(cr_node_set_int(small_find(&s, "conv"), "group", group));
+    return s;
+}
+
+Test(fold_forward, conv_without_padding) {
+    for (int64_t group = 1; group <= 4; group *= 2) {
+        small s = bn_conv("Conv", group, DIMS(8, 4 / group, 3, 2), group > 1);
+        OK(cr_node_set_ints(small_find(&s, "conv"), "strides", (int64_t[]){2, 1}, 2));
+        small_expect(&s, "bn", "bn-conv");
+    }
+}
+
+Test(fold_forward, refuses_padding) {
+    small s = bn_conv("Conv", 1, DIMS(3, 4, 3, 3), true);
+    OK(cr_node_set_ints(small_find(&s, "conv"), "pads", (int64_t[]){0, 0, 0, 1}, 4));
+    small_expect(&s, "bn", "padded-border");
+    s = bn_conv("Conv", 1, DIMS(3, 4, 3, 3), true);
+    OK(cr_node_set_string(small_find(&s, "conv"), "auto_pad", "SAME_UPPER"));
+    small_expect(&s, "bn", "padded-border");
+}
+
+Test(fold_forward, padding_that_adds_nothing) {
+    small s = bn_conv("Conv", 1, DIMS(3, 4, 1, 1), true);
+    OK(cr_node_set_string(small_find(&s, "conv"), "auto_pad", "SAME_LOWER"));
+    small_expect(&s, "bn", "bn-conv");
+    s = bn_conv("Conv", 1, DIMS(3, 4, 3, 3), true);
+    OK(cr_node_set_string(small_find(&s, "conv"), "auto_pad", "VALID"));
+    small_expect(&s, "bn", "bn-conv");
+}
+
+Test(fold_forward, a_scale_alone_ignores_borders) {
+    small s = small_begin(17, DIMS(2, 4, 6, 7));
+    cr_value *y = small_node(&s, "Mul", "mul", IN(s.x, small_constant(&s, "c", -2, 2, DIMS(4, 1, 1))));
+    small_output(&s, small_node(&s, "Conv", "conv", IN(y, small_constant(&s, "w", -1, 1, DIMS(3, 4, 3, 3)))));
+    OK(cr_node_set_ints(small_find(&s, "conv"), "pads", (int64_t[]){1, 1, 1, 1}, 4));
+    small_expect(&s, "mul", "mul-conv");
+}
+
+Test(fold_forward, transposed) {
+    small s = bn_conv("ConvTranspose", 2, DIMS(4, 3, 1, 1), true);
+    small_expect(&s, "bn", "bn-conv-transpose");
+    s = bn_conv("ConvTranspose", 1, DIMS(4, 3, 3, 3), true);
+    small_expect(&s, "bn", "padded-border");
+    s = bn_conv("ConvTranspose", 1, DIMS(4, 3, 1, 1), true);
+    OK(cr_node_set_ints(small_find(&s, "conv"), "strides", (int64_t[]){2, 2}, 2));
+    small_expect(&s, "bn", "padded-border");
+}
+
+Test(fold_forward, all_consumers_or_none) {
+    for (int padded = 0; padded < 2; padded++) {
+        small s = bn_conv("Conv", 1, DIMS(3, 4, 3, 3), true);
+        cr_value *y = small_find(&s, "bn")->outputs[0];
+        small_output(
+            &s, small_node(&s, "Conv", "second", IN(y, small_constant(&s, "v", -1, 1, DIMS(2, 4, 1, 1)))));
+        if (padded)
+            OK(cr_node_set_ints(small_find(&s, "second"), "pads", (int64_t[]){1, 1, 1, 1}, 4));
+        if (!padded) {
+            small_fold_with(&s, NULL);
+            cr_assert_str_eq(small_entry(&s, "bn").into, "conv,second");
+            small_end(&s);
+        } else
+            small_expect(&s, "bn", "padded-border");
+    }
+}
+
+Test(fold_forward, refuses_a_graph_output) {
+    small s = bn_conv("Conv", 1, DIMS(3, 4, 3, 3), true);
+    small_output(&s, small_find(&s, "bn")->outputs[0]);
+    OK(cr_optimize_fold(s.model, NULL, s.report));
+    cr_assert_not(small_entry(&s, "bn").folded);
+    small_end(&s);
+}
+
+Test(fold_forward, gemm_and_flatten) {
+    small s = small_begin(13, DIMS(3, 5));
+    cr_value *y = small_bn(&s, "bn", small_node(&s, "Relu", "relu", IN(s.x)), 5);
+    small_output(&s, small_node(&s, "Gemm", "gemm",
+                                IN(y, small_constant(&s, "w", -1, 1, DIMS(4, 5)),
+                                   small_constant(&s, "c", -1, 1, DIMS(3, 1)))));
+    OK(cr_node_set_int(small_find(&s, "gemm"), "transB", 1));
+    OK(cr_node_set_float(small_find(&s, "gemm"), "alpha", 0.5F));
+    OK(cr_node_set_float(small_find(&s, "gemm"), "beta", 2));
+    small_expect(&s, "bn", "bn-gemm");
+    s = small_begin(13, DIMS(2, 3, 2, 4));
+    y = small_bn(&s, "bn", small_node(&s, "Relu", "relu", IN(s.x)), 3);
+    y = small_node(&s, "Flatten", "flat", IN(y));
+    small_output(&s, small_node(&s, "Gemm", "gemm", IN(y, small_constant(&s, "w", -1, 1, DIMS(24, 5)))));
+    small_expect(&s, "bn", "bn-flatten-gemm");
+}
+
+Test(fold_forward, refuses_a_gemm_that_transposes_its_input) {
+    small s = small_begin(13, DIMS(5, 5));
+    cr_value *y = small_bn(&s, "bn", small_node(&s, "Relu", "relu", IN(s.x)), 5);
+    small_output(&s, small_node(&s, "Gemm", "gemm", IN(y, small_constant(&s, "w", -1, 1, DIMS(5, 4)))));
+    OK(cr_node_set_int(small_find(&s, "gemm"), "transA", 1));
+    small_expect(&s, "bn", "axis-mismatch");
+}
+
+Test(fold_forward, matmul_of_any_rank) {
+    small s = small_begin(13, DIMS(2, 3, 5));
+    cr_value *y = small_node(&s, "Mul", "mul", IN(s.x, small_constant(&s, "g", -1, 1, DIMS(5))));
+    y = small_node(&s, "Add", "add", IN(y, small_constant(&s, "t", -1, 1, DIMS(5))));
+    y = small_node(&s, "MatMul", "mm", IN(y, small_constant(&s, "w", -1, 1, DIMS(5, 4))));
+    small_output(&s, small_node(&s, "Add", "bias", IN(y, small_constant(&s, "c", -1, 1, DIMS(4)))));
+    small_expect(&s, "mul", "mul-matmul-add");
+}
+
+Test(fold_forward, preactivation_stays) {
+    small s = small_begin(13, DIMS(1, 3, 4, 4));
+    cr_value *y = small_bn(&s, "bn", s.x, 3);
+    y = small_node(&s, "Relu", "relu", IN(y));
+    small_output(&s, small_node(&s, "Conv", "conv", IN(y, small_constant(&s, "w", -1, 1, DIMS(2, 3, 1, 1)))));
+    small_expect(&s, "bn", "nonlinear-before");
+}

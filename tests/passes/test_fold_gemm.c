@@ -1,0 +1,108 @@
+#include "tests/passes/small.h"
+
+/* x [3, 5] -> Gemm to 4 columns -> BN; C of any broadcast form */
+static small gemm_bn(bool trans_b, int c_rank, const int64_t *c_dims) {
+    small s = small_begin(17, DIMS(3, 5));
+    cr_value *w =
+        trans_b ? small_constant(&s, "w", -1, 1, DIMS(4, 5)) : small_constant(&s, "w", -1, 1, DIMS(5, 4));
+    cr_value *y = small_node(&s, "Gemm", "gemm",
+                             IN(s.x, w, c_rank < 0 ? NULL : small_constant(&s, "c", -1, 1, c_rank, c_dims)));
+    OK(cr_node_set_int(small_find(&s, "gemm"), "transB", trans_b));
+    OK(cr_node_set_float(small_find(&s, "gemm"), "alpha", 0.5F));
+    OK(cr_node_set_float(small_find(&s, "gemm"), "beta", 0.25F));
+    small_output(&s, small_bn(&s, "bn", y, 4));
+    return s;
+}
+
+Test(fold_gemm, every_form_of_c) {
+    static const struct {
+        int rank;
+        int64_t dims[2];
+    } forms[] = {{-1, {0}}, {0, {0}}, {1, {1}}, {1, {4}}, {2, {1, 4}}, {2, {3, 1}}, {2, {3, 4}}, {2, {1, 1}}};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+        for (int trans_b = 0; trans_b < 2; trans_b++) {
+            small s = gemm_bn(trans_b, forms[i].rank, forms[i].dims);
+            small_expect(&s, "bn", "gemm-bn");
+        }
+}
+
+Test(fold_gemm, transposed_input) {
+    small s = small_begin(13, DIMS(5, 3));
+    cr_value *y = small_node(&s, "Gemm", "gemm", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(5, 4))));
+    OK(cr_node_set_int(small_find(&s, "gemm"), "transA", 1));
+    small_output(&s, small_bn(&s, "bn", y, 4));
+    small_expect(&s, "bn", "gemm-bn");
+}
+
+Test(fold_gemm, a_computed_c_stays) {
+    small s = small_begin(13, DIMS(3, 4));
+    cr_value *c = small_node(&s, "Relu", "c", IN(s.x));
+    cr_value *y = small_node(&s, "Gemm", "gemm", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(4, 4)), c));
+    small_output(&s, small_bn(&s, "bn", y, 4));
+    small_expect(&s, "bn", "not-constant");
+}
+
+Test(fold_gemm, matmul_becomes_gemm_under_its_name) {
+    small s = small_begin(13, DIMS(3, 5));
+    small_output(
+        &s, small_bn(&s, "bn",
+                     small_node(&s, "MatMul", "mm", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(5, 4)))), 4));
+    small_fold_with(&s, NULL);
+    cr_assert(cr_node_is(small_find(&s, "mm"), "Gemm"));
+    cr_assert_str_eq(small_entry(&s, "bn").pattern, "matmul-bn");
+    small_end(&s);
+}
+
+Test(fold_gemm, matmul_add_bn) {
+    for (int side = 0; side < 2; side++) {
+        small s = small_begin(13, DIMS(3, 5));
+        cr_value *y = small_node(&s, "MatMul", "mm", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(5, 4))));
+        cr_value *c = small_constant(&s, "c", -1, 1, DIMS(4));
+        y = side ? small_node(&s, "Add", "add", IN(c, y)) : small_node(&s, "Add", "add", IN(y, c));
+        small_output(&s, small_bn(&s, "bn", y, 4));
+        small_expect(&s, "bn", "matmul-bn");
+    }
+}
+
+/* [N, L, K] MatMul -> [N, L, C]: BN's channels are axis 1, the product's axis 2, even where the sizes agree.
+ */
+Test(fold_gemm, refuses_another_axis) {
+    small s = small_begin(13, DIMS(2, 4, 5));
+    cr_value *y = small_node(&s, "MatMul", "mm", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(5, 4))));
+    small_output(&s, small_bn(&s, "bn", y, 4));
+    small_expect(&s, "bn", "axis-mismatch");
+}
+
+Test(fold_gemm, a_transpose_between_matches_the_axes) {
+    small s = small_begin(13, DIMS(2, 6, 5));
+    cr_value *y = small_node(&s, "MatMul", "mm", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(5, 4))));
+    y = small_node(&s, "Add", "add", IN(y, small_constant(&s, "c", -1, 1, DIMS(4))));
+    y = small_node(&s, "Transpose", "turn", IN(y));
+    OK(cr_node_set_ints(small_find(&s, "turn"), "perm", (int64_t[]){0, 2, 1}, 3));
+    small_output(&s, small_bn(&s, "bn", y, 4));
+    small_expect(&s, "bn", "matmul-add-permute-bn");
+}
+
+Test(fold_gemm, columns_of_a_higher_rank) {
+    small s = small_begin(13, DIMS(2, 6, 5));
+    cr_value *y = small_node(&s, "MatMul", "mm", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(5, 4))));
+    small_output(&s, small_node(&s, "Mul", "mul", IN(y, small_constant(&s, "c", -1, 1, DIMS(4)))));
+    small_expect(&s, "mul", "matmul-mul");
+    s = small_begin(13, DIMS(2, 6, 5)); /* no place for a shift: an Add alone stays */
+    y = small_node(&s, "MatMul", "mm", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(5, 4))));
+    small_output(&s, small_node(&s, "Add", "add", IN(y, small_constant(&s, "c", -1, 1, DIMS(4)))));
+    small_expect(&s, "add", "no entry");
+}
+
+/* Scaling the product would change what its other consumer sees, though the Add itself has only one. */
+Test(fold_gemm, refuses_a_product_that_others_use) {
+    small s = small_begin(13, DIMS(2, 6, 5));
+    cr_value *y = small_node(&s, "MatMul", "mm", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(5, 4)))),
+             *product = y;
+    y = small_node(&s, "Add", "add", IN(y, small_constant(&s, "c", -1, 1, DIMS(4))));
+    y = small_node(&s, "Transpose", "turn", IN(y));
+    OK(cr_node_set_ints(small_find(&s, "turn"), "perm", (int64_t[]){0, 2, 1}, 3));
+    small_output(&s, small_bn(&s, "bn", y, 4));
+    small_output(&s, small_node(&s, "Relu", "relu", IN(product)));
+    small_expect(&s, "bn", "several-consumers");
+}

@@ -1,0 +1,195 @@
+#include "tests/passes/small.h"
+
+/* x [2, 3, 4, 6] -> Conv 1x1 to 4 channels */
+static cr_value *conv(small *s, const char *name) {
+    return small_node(
+        s, "Conv", name,
+        IN(s->x, small_constant(s, "w", -1, 1, DIMS(4, 3, 1, 1)), small_constant(s, "b", -1, 1, DIMS(4))));
+}
+
+static small begin(void) {
+    return small_begin(13, DIMS(2, 3, 4, 6));
+}
+
+/* conv -> op -> BN over `channels`; positive: all scales >= 0 */
+static small between(const char *op, int n_more, cr_value **more, small s, int64_t channels, bool positive) {
+    cr_value *inputs[4] = {conv(&s, "conv")};
+    for (int i = 0; i < n_more; i++)
+        inputs[i + 1] = more[i];
+    small_output(&s, small_bn(&s, "bn", small_node(&s, op, "op", n_more + 1, inputs), channels));
+    double *gamma = small_find(&s, "bn")->inputs[1]->constant->data;
+    for (int64_t c = 0; c < channels; c++)
+        gamma[c] = positive ? fabs(gamma[c]) : -0.5 - fabs(gamma[c]);
+    return s;
+}
+
+Test(fold_through, identity_and_dropout) {
+    small s = between("Identity", 0, NULL, begin(), 4, false);
+    small_expect(&s, "bn", "conv-bn");
+    s = between("Dropout", 0, NULL, begin(), 4, false);
+    small_expect(&s, "bn", "conv-bn");
+}
+
+Test(fold_through, transpose) {
+    small s = between("Transpose", 0, NULL, begin(), 4, false); /* reversed: the channels are axis 2 then */
+    OK(cr_node_set_ints(small_find(&s, "op"), "perm", (int64_t[]){3, 1, 0, 2}, 4));
+    small_expect(&s, "bn", "conv-permute-bn");
+    s = between("Transpose", 0, NULL, begin(), 4, false); /* BN's axis 1 is the height, which has 4 as well */
+    OK(cr_node_set_ints(small_find(&s, "op"), "perm", (int64_t[]){0, 2, 1, 3}, 4));
+    small_expect(&s, "bn", "axis-mismatch");
+}
+
+Test(fold_through, flat_order) {
+    small s = begin();
+    s = between("Reshape", IN(small_ints(&s, "shape", 3, (int64_t[]){2, 4, 24})), s, 4, false);
+    small_expect(&s, "bn", "conv-reshape-bn");
+    s = begin(); /* a channel of the BN is two of the convolution's */
+    s = between("Reshape", IN(small_ints(&s, "shape", 3, (int64_t[]){2, 2, 48})), s, 2, false);
+    small_expect(&s, "bn", "conv-reshape-bn");
+    s = begin(); /* a channel of the BN is half of one of the convolution's */
+    s = between("Reshape", IN(small_ints(&s, "shape", 3, (int64_t[]){2, 8, 12})), s, 8, false);
+    small_expect(&s, "bn", "axis-mismatch");
+    s = begin(); /* the batch moves into the channels */
+    s = between("Reshape", IN(small_ints(&s, "shape", 3, (int64_t[]){1, 8, 24})), s, 8, false);
+    small_expect(&s, "bn", "axis-mismatch");
+}
+
+/* Gemm to [N, C HW], seen as [N, C, H, W] by the BN: every scale serves HW columns. */
+Test(fold_through, gemm_reshape) {
+    small s = small_begin(13, DIMS(2, 5));
+    cr_value *y = small_node(&s, "Gemm", "gemm", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(5, 12))));
+    y = small_node(&s, "Reshape", "shape", IN(y, small_ints(&s, "dims", 4, (int64_t[]){2, 3, 2, 2})));
+    small_output(&s, small_bn(&s, "bn", y, 3));
+    small_expect(&s, "bn", "gemm-reshape-bn");
+}
+
+Test(fold_through, max_pool_needs_scales_that_are_not_negative) {
+    for (int positive = 0; positive < 2; positive++) {
+        small s = between("MaxPool", 0, NULL, begin(), 4, positive);
+        OK(cr_node_set_ints(small_find(&s, "op"), "kernel_shape", (int64_t[]){2, 2}, 2));
+        OK(cr_node_set_ints(small_find(&s, "op"), "pads", (int64_t[]){1, 1, 0, 0}, 4));
+        small_expect(&s, "bn", positive ? "conv-max-pool-bn" : "nonlinear-before");
+    }
+}
+
+Test(fold_through, average_pool_and_its_padding) {
+    for (int include = 0; include < 2; include++) {
+        small s = between("AveragePool", 0, NULL, begin(), 4, false);
+        OK(cr_node_set_ints(small_find(&s, "op"), "kernel_shape", (int64_t[]){3, 3}, 2));
+        OK(cr_node_set_ints(small_find(&s, "op"), "pads", (int64_t[]){1, 1, 1, 1}, 4));
+        OK(cr_node_set_int(small_find(&s, "op"), "count_include_pad", include));
+        small_expect(&s, "bn", include ? "padded-border" : "conv-average-pool-bn");
+    }
+    small s = between("AveragePool", 0, NULL, begin(), 4, false);
+    OK(cr_node_set_ints(small_find(&s, "op"), "kernel_shape", (int64_t[]){2, 2}, 2));
+    OK(cr_node_set_int(small_find(&s, "op"), "count_include_pad", 1));
+    small_expect(&s, "bn", "conv-average-pool-bn");
+    s = between("GlobalAveragePool", 0, NULL, begin(), 4, false);
+    small_expect(&s, "bn", "conv-average-pool-bn");
+}
+
+Test(fold_through, reduce_mean) {
+    for (int keep = 0; keep < 2; keep++) {
+        small s = between("ReduceMean", 0, NULL, begin(), 4, false);
+        OK(cr_node_set_ints(small_find(&s, "op"), "axes", (int64_t[]){-1, 2}, 2));
+        OK(cr_node_set_int(small_find(&s, "op"), "keepdims", keep));
+        small_expect(&s, "bn", "conv-reduce-mean-bn");
+    }
+    small s =
+        between("ReduceMean", 0, NULL, begin(), 4, false); /* over the channels: the BN sees the height */
+    OK(cr_node_set_ints(small_find(&s, "op"), "axes", (int64_t[]){1}, 1));
+    OK(cr_node_set_int(small_find(&s, "op"), "keepdims", 0));
+    small_expect(&s, "bn", "axis-mismatch");
+}
+
+Test(fold_through, pads) {
+    small s = begin();
+    s = between("Pad", IN(small_ints(&s, "pads", 8, (int64_t[]){0, 0, 1, 1, 0, 0, 1, 0})), s, 4, false);
+    OK(cr_node_set_string(small_find(&s, "op"), "mode", "edge"));
+    small_expect(&s, "bn", "conv-pad-bn");
+    s = begin();
+    s = between("Pad", IN(small_ints(&s, "pads", 8, (int64_t[]){0, 0, 1, 1, 0, 0, 1, 0})), s, 4, false);
+    small_expect(&s, "bn", "padded-border");
+}
+
+Test(fold_through, depth_to_space) {
+    for (int crd = 0; crd < 2; crd++) {
+        small s = between("DepthToSpace", 0, NULL, begin(), 1, false);
+        OK(cr_node_set_int(small_find(&s, "op"), "blocksize", 2));
+        OK(cr_node_set_string(small_find(&s, "op"), "mode", crd ? "CRD" : "DCR"));
+        small_expect(&s, "bn", "conv-depth-to-space-bn");
+    }
+    for (int crd = 0; crd < 2; crd++) { /* two channels, so that the orders differ */
+        small s = small_begin(13, DIMS(1, 3, 2, 2));
+        cr_value *y =
+            small_node(&s, "Conv", "conv", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(8, 3, 1, 1))));
+        y = small_node(&s, "DepthToSpace", "op", IN(y));
+        OK(cr_node_set_int(small_find(&s, "op"), "blocksize", 2));
+        OK(cr_node_set_string(small_find(&s, "op"), "mode", crd ? "CRD" : "DCR"));
+        small_output(&s, small_bn(&s, "bn", y, 2));
+        small_expect(&s, "bn", "conv-depth-to-space-bn");
+    }
+}
+
+Test(fold_through, concat) {
+    small s = begin();
+    cr_value *y = small_node(&s, "Concat", "join", IN(conv(&s, "a"), conv(&s, "b")));
+    OK(cr_node_set_int(small_find(&s, "join"), "axis", 1));
+    small_output(&s, small_bn(&s, "bn", y, 8));
+    small_fold_with(&s, NULL);
+    cr_assert_str_eq(small_entry(&s, "bn").pattern, "conv-concat-bn");
+    cr_assert_str_eq(small_entry(&s, "bn").into, "a,b");
+    small_end(&s);
+    s = begin(); /* along the width every input takes the whole */
+    y = small_node(&s, "Concat", "join", IN(conv(&s, "a"), conv(&s, "b")));
+    OK(cr_node_set_int(small_find(&s, "join"), "axis", -1));
+    small_output(&s, small_bn(&s, "bn", y, 4));
+    small_expect(&s, "bn", "conv-concat-bn");
+}
+
+Test(fold_through, concat_whole_or_not_at_all) {
+    small s = begin();
+    cr_value *a = conv(&s, "a");
+    cr_value *y = small_node(&s, "Concat", "join", IN(a, small_node(&s, "Relu", "relu", IN(conv(&s, "b")))));
+    OK(cr_node_set_int(small_find(&s, "join"), "axis", 1));
+    cr_value *w = small_find(&s, "a")->inputs[1];
+    small_output(&s, small_bn(&s, "bn", y, 8));
+    small_fold_with(&s, NULL);
+    cr_assert_str_eq(small_entry(&s, "bn").reason, "nonlinear-before");
+    cr_assert_eq(small_find(&s, "a")->inputs[1], w);
+    small_end(&s);
+}
+
+Test(fold_through, sum_of_branches) {
+    const char *const ops[] = {"Add", "Sub", "Sum"};
+    for (size_t i = 0; i < 3; i++) {
+        small s = begin();
+        small_output(&s,
+                     small_bn(&s, "bn", small_node(&s, ops[i], "sum", IN(conv(&s, "a"), conv(&s, "b"))), 4));
+        small_expect(&s, "bn", "conv-add-bn");
+    }
+    small s = begin(); /* a branch that others need */
+    cr_value *a = conv(&s, "a");
+    small_output(&s, small_bn(&s, "bn", small_node(&s, "Add", "sum", IN(a, conv(&s, "b"))), 4));
+    small_output(&s, small_node(&s, "Relu", "relu", IN(a)));
+    small_expect(&s, "bn", "several-consumers");
+}
+
+Test(fold_through, a_branch_that_broadcasts_its_channels) {
+    small s = begin();
+    cr_value *one = small_node(&s, "Conv", "one", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(1, 3, 1, 1))));
+    small_output(&s, small_bn(&s, "bn", small_node(&s, "Add", "sum", IN(conv(&s, "a"), one)), 4));
+    small_expect(&s, "bn", "axis-mismatch");
+}
+
+/* A shift goes into the one branch that can take it, and only there. */
+Test(fold_through, shift_of_a_sum) {
+    small s = begin();
+    cr_value *relu = small_node(&s, "Relu", "relu", IN(conv(&s, "b")));
+    cr_value *y = small_node(&s, "Add", "sum", IN(relu, conv(&s, "a")));
+    small_output(&s, small_node(&s, "Add", "shift", IN(y, small_constant(&s, "t", -1, 1, DIMS(4, 1, 1)))));
+    small_fold_with(&s, NULL);
+    cr_assert_str_eq(small_entry(&s, "shift").pattern, "conv-add-add");
+    cr_assert_str_eq(small_entry(&s, "shift").into, "a");
+    small_end(&s);
+}

@@ -1,0 +1,82 @@
+#include "tests/passes/small.h"
+
+Test(optimize, constants_and_noops_are_seen_through) {
+    small s = small_begin(13, DIMS(1, 2, 3, 3));
+    cr_value *w = small_node(&s, "Identity", "weights", IN(small_constant(&s, "w", -1, 1, DIMS(2, 2, 1, 1))));
+    cr_value *y = small_node(&s, "Identity", "same", IN(small_node(&s, "Conv", "conv", IN(s.x, w))));
+    small_output(&s, small_bn(&s, "bn", y, 2));
+    small_expect(&s, "bn", "conv-bn");
+}
+
+Test(optimize, a_graph_output_keeps_its_name_behind_identity) {
+    small s = small_begin(13, DIMS(1, 2, 3, 3));
+    cr_value *y = small_node(&s, "Conv", "conv", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(2, 2, 1, 1))));
+    small_output(&s, small_node(&s, "Identity", "last", IN(y)));
+    small_fold_with(&s, NULL);
+    cr_assert_eq(s.model->graph->n_nodes, 1);
+    cr_assert_str_eq(s.model->graph->outputs[0]->name, "last_out");
+    small_end(&s);
+}
+
+Test(optimize, every_bn_has_an_entry_dead_ones_too) {
+    small s = small_begin(13, DIMS(1, 2, 3, 3));
+    cr_value *y = small_node(&s, "Conv", "conv", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(2, 2, 1, 1))));
+    small_bn(&s, "dead", s.x, 2);
+    small_bn(&s, "fixed", small_constant(&s, "c", -1, 1, DIMS(1, 2)), 2);
+    cr_value *fixed = small_find(&s, "fixed")->outputs[0];
+    small_output(&s, small_bn(&s, "live", y, 2));
+    small_output(&s, small_node(&s, "Relu", "relu", IN(fixed)));
+    OK(cr_optimize_fold(s.model, NULL, s.report));
+    cr_assert_eq(crease_fold_report_n_entries(s.report), 3);
+    cr_assert_str_eq(small_entry(&s, "dead").reason, "unused");
+    cr_assert_str_eq(small_entry(&s, "fixed").pattern, "constant");
+    cr_assert_str_eq(small_entry(&s, "live").pattern, "conv-bn");
+    small_end(&s);
+}
+
+Test(optimize, entries_follow_the_file) {
+    small s = small_begin(13, DIMS(1, 2, 3, 3));
+    cr_value *y = small_bn(&s, "first", small_node(&s, "Relu", "relu", IN(s.x)), 2);
+    y = small_node(&s, "Sigmoid", "sigmoid", IN(y));
+    y = small_node(&s, "Conv", "conv", IN(y, small_constant(&s, "w", -1, 1, DIMS(2, 2, 1, 1))));
+    small_output(&s, small_bn(&s, "second", y, 2));
+    OK(cr_optimize_fold(s.model, NULL, s.report));
+    crease_fold_entry e;
+    cr_assert(crease_fold_report_entry_at(s.report, 0, &e));
+    cr_assert_str_eq(e.name, "first");
+    cr_assert(crease_fold_report_entry_at(s.report, 1, &e));
+    cr_assert_str_eq(e.name, "second");
+    cr_assert_not(crease_fold_report_entry_at(s.report, 2, &e));
+    small_end(&s);
+}
+
+Test(optimize, bodies_are_folded) {
+    small s = small_begin(13, DIMS(1, 2, 3, 3));
+    cr_value *yes = small_node(&s, "Cast", "yes", IN(s.x));
+    cr_value *out = small_node(&s, "If", "if", IN(yes));
+    cr_graph *body, **bodies;
+    cr_node *owner = small_find(&s, "if"), *conv, *bn;
+    cr_value *y, *z;
+    OK(cr_node_set_int(small_find(&s, "yes"), "to", CREASE_BOOL));
+    OK(cr_graph_create(s.model, owner, &body));
+    OK(cr_graph_add_value(body, "y", true, &y));
+    OK(cr_graph_add_value(body, "z", true, &z));
+    OK(cr_graph_add_node(body, NULL, "Conv", "", "inner",
+                         (cr_value *[]){s.x, small_constant(&s, "w", -1, 1, DIMS(2, 2, 1, 1))}, 2, &y, 1,
+                         &conv));
+    cr_value *in[5] = {y};
+    for (int i = 1; i < 5; i++)
+        in[i] = small_constant(&s, "p", 0.5, 1, DIMS(2));
+    OK(cr_graph_add_node(body, NULL, "BatchNormalization", "", "bn", in, 5, &z, 1, &bn));
+    OK(cr_graph_add_output(body, z));
+    OK(CR_ARENA_NEW(&s.model->arena, &bodies, 1));
+    bodies[0] = body;
+    OK(cr_node_set_attr(owner,
+                        &(cr_attr){.name = "then_branch", .type = CR_ATTR_GRAPH, .n = 1, .graphs = bodies}));
+    small_output(&s, out);
+    OK(cr_optimize_fold(s.model, NULL, s.report));
+    cr_assert_str_eq(small_entry(&s, "bn").pattern, "conv-bn");
+    cr_assert_eq(body->n_nodes, 1);
+    cr_assert_eq(body->outputs[0], z);
+    small_end(&s);
+}
