@@ -1,5 +1,10 @@
 #include "runtime/kernels/gemm.h"
 
+#include "runtime/base/cpu.h"
+#include "runtime/kernels/gemm_kernels.h"
+
+#include <stddef.h>
+
 /* Rows of C one after another, the inner loop along n where B allows it. */
 #define DEFINE_GEMM(name, T)                                                                                 \
     void name(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, T alpha, const T *a, int64_t lda, \
@@ -28,3 +33,79 @@
 
 DEFINE_GEMM(cr_sgemm_reference, float)
 DEFINE_GEMM(cr_dgemm_reference, double)
+
+/* ---- the choice ---- */
+
+static cr_sgemm_kernel *own_sgemm(cr_isa isa) {
+#if defined __x86_64__ || defined __i386__
+    if (isa == CR_ISA_AVX512)
+        return cr_sgemm_avx512;
+    if (isa == CR_ISA_AVX2)
+        return cr_sgemm_avx2;
+#endif
+    return isa == CR_ISA_PLAIN ? cr_sgemm_reference : cr_sgemm_generic;
+}
+
+static cr_sgemv_kernel *own_sgemv(cr_isa isa) {
+#if defined __x86_64__ || defined __i386__
+    if (isa == CR_ISA_AVX512)
+        return cr_sgemv_avx512;
+    if (isa == CR_ISA_AVX2)
+        return cr_sgemv_avx2;
+#endif
+    return isa == CR_ISA_PLAIN ? NULL : cr_sgemv_generic;
+}
+
+/* A row times B, or by transposing the whole product, A times a column; where vectors are contiguous. */
+static bool by_vector(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha,
+                      const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
+                      int64_t ldc) {
+    cr_sgemv_kernel *multiply = own_sgemv(cr_cpu_isa());
+    if (!multiply)
+        return false;
+    if (m == 1 && (!trans_a || lda == 1))
+        multiply(trans_b, n, k, alpha, a, b, ldb, beta, c);
+    else if (n == 1 && ldc == 1 && (trans_b || ldb == 1))
+        multiply(!trans_a, m, k, alpha, b, a, lda, beta, c);
+    else
+        return false;
+    return true;
+}
+
+void cr_sgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
+              int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc) {
+    if (!by_vector(trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) &&
+        !cr_blas_sgemm(trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
+        own_sgemm(cr_cpu_isa())(trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+
+void cr_dgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a,
+              int64_t lda, const double *b, int64_t ldb, double beta, double *c, int64_t ldc) {
+    if (!cr_blas_dgemm(trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
+        cr_dgemm_reference(trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+
+/* ---- cutting ---- */
+
+static int64_t smaller(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+/* A piece is worth a quarter of a million multiply-adds, and enough of both extents that packing the other
+ * operand again for each piece is cheap. 24 pieces divide among 2, 3, 4, 6 and 8 threads. */
+void cr_gemm_grid(int64_t m, int64_t n, int64_t k, int64_t *row_pieces, int64_t *column_pieces) {
+    const double work = (double)m * (double)n * (double)k / (m == 1 ? 1 << 16 : 1 << 18);
+    const int64_t wanted = work < 1 ? 1 : work > 24 ? 24 : (int64_t)work;
+    const int64_t rows = m / 32 + 1, columns = n / 64 + 1;
+    if (m > n) {
+        *row_pieces = smaller(wanted, rows);
+        *column_pieces = smaller(wanted / *row_pieces, columns);
+    } else {
+        *column_pieces = smaller(wanted, columns);
+        *row_pieces = smaller(wanted / *column_pieces, rows);
+    }
+}
+
+int64_t cr_gemm_cut(int64_t extent, int64_t pieces, int64_t piece) {
+    return smaller(extent, (extent / pieces * piece + extent % pieces * piece / pieces + 15) / 16 * 16);
+}

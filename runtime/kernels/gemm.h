@@ -5,13 +5,20 @@
 #include <stdint.h>
 
 /* C = alpha op(A) op(B) + beta C, row-major; op(A) is m x k, op(B) k x n. beta 0: C is not read. C aliases
- * nothing. Single-threaded; safe to call from several threads. m, n or k may be 0. */
+ * nothing. Single-threaded; safe to call from several threads. m, n or k may be 0. OpenBLAS computes
+ * it where it is installed, own kernels where it is not; products with a vector are always our own. */
 void cr_sgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
               int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 void cr_dgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a,
               int64_t lda, const double *b, int64_t ldb, double beta, double *c, int64_t ldc);
 
-/* The same by plain loops: what the above are held against. */
+/* How to cut a product for threads, into row_pieces x column_pieces: by its sizes only, so that results do
+ * not depend on how many threads there are. Both at least 1. */
+void cr_gemm_grid(int64_t m, int64_t n, int64_t k, int64_t *row_pieces, int64_t *column_pieces);
+/* Where piece i of an extent begins, a multiple of 16 or the extent; piece i + 1 begins where it ends. */
+int64_t cr_gemm_cut(int64_t extent, int64_t pieces, int64_t piece);
+
+/* cr_sgemm and cr_dgemm by plain loops: what they are held against. */
 void cr_sgemm_reference(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha,
                         const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
                         int64_t ldc);
@@ -24,7 +31,8 @@ void cr_dgemm_reference(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_
 void cr_blas_enter(void);
 void cr_blas_leave(void);
 
-/* "OpenBLAS (Haswell)" or "none (own kernels)". Loads the library. Valid for the life of the process. */
+/* "OpenBLAS 0.3.21 (Haswell)" or "none (own kernels)". Loads the library. Valid for the life of the process.
+ */
 const char *cr_blas_description(void);
 
 #endif

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "runtime/base/cpu.h"
 #include "runtime/kernels/gemm.h"
+#include "runtime/kernels/gemm_kernels.h"
 
 #include <dlfcn.h>
 #include <limits.h>
@@ -50,31 +51,51 @@ static void *open_library(void) {
     return library;
 }
 
-/* Builds exist that compute wrong results on processors younger than they are: a few odd sizes decide. */
-static bool computes_right(void) {
-    enum { MAX = 67 };
-    static float a[MAX * MAX], b[MAX * MAX], got[MAX * MAX], want[MAX * MAX];
-    for (int i = 0; i < MAX * MAX; i++) {
-        a[i] = (float)(i * 7 % 23 - 11);
-        b[i] = (float)(i * 5 % 19 - 9);
+/* Builds exist that compute wrong results on processors younger than they are: a few odd sizes decide. Small
+ * integers are exact in any order of summation. */
+#define DEFINE_CHECK(name, T, multiply, reference)                                                           \
+    static bool name(int m, int n, int k, bool ta, bool tb) {                                                \
+        static T a[MAX_CHECKED * MAX_CHECKED], b[MAX_CHECKED * MAX_CHECKED];                                 \
+        static T got[MAX_CHECKED * MAX_CHECKED], want[MAX_CHECKED * MAX_CHECKED];                            \
+        const int lda = ta ? m : k, ldb = tb ? k : n;                                                        \
+        for (int i = 0; i < MAX_CHECKED * MAX_CHECKED; i++) {                                                \
+            a[i] = (T)(i * 7 % 23 - 11);                                                                     \
+            b[i] = (T)(i * 5 % 19 - 9);                                                                      \
+            got[i] = want[i] = (T)(i % 3);                                                                   \
+        }                                                                                                    \
+        multiply(ROW_MAJOR, ta ? TRANS : NO_TRANS, tb ? TRANS : NO_TRANS, m, n, k, 2, a, lda, b, ldb, 1,     \
+                 got, n);                                                                                    \
+        reference(ta, tb, m, n, k, 2, a, lda, b, ldb, 1, want, n);                                           \
+        for (int i = 0; i < m * n; i++)                                                                      \
+            if (got[i] != want[i])                                                                           \
+                return false;                                                                                \
+        return true;                                                                                         \
     }
+enum { MAX_CHECKED = 67 };
+DEFINE_CHECK(float_is_right, float, blas.sgemm, cr_sgemm_reference)
+DEFINE_CHECK(double_is_right, double, blas.dgemm, cr_dgemm_reference)
+
+static bool computes_right(void) {
     static const int sizes[][3] = {{1, 1, 1}, {3, 17, 5}, {16, 64, 33}, {67, 66, 65}, {31, 1, 67}};
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
-        for (int t = 0; t < 4; t++) {
-            int m = sizes[s][0], n = sizes[s][1], k = sizes[s][2], ta = t & 1, tb = t >> 1;
-            int lda = ta ? m : k, ldb = tb ? k : n;
-            blas.sgemm(ROW_MAJOR, ta ? TRANS : NO_TRANS, tb ? TRANS : NO_TRANS, m, n, k, 1, a, lda, b, ldb, 0,
-                       got, n);
-            cr_sgemm_reference(ta, tb, m, n, k, 1, a, lda, b, ldb, 0, want, n);
-            for (int i = 0; i < m * n; i++) /* small integers: exact in any order of summation */
-                if (got[i] != want[i])
-                    return false;
-        }
+        for (int t = 0; t < 4; t++)
+            if (!float_is_right(sizes[s][0], sizes[s][1], sizes[s][2], t & 1, t >> 1) ||
+                !double_is_right(sizes[s][0], sizes[s][1], sizes[s][2], t & 1, t >> 1))
+                return false;
     return true;
 }
 
+/* openblas_get_config begins with "OpenBLAS 0.3.21 ". */
+static void describe(const char *config, const char *core) {
+    int length = 0;
+    if (sscanf(config, "OpenBLAS %*s%n", &length) < 0 || length == 0 || length > 40)
+        snprintf(blas.description, sizeof blas.description, "OpenBLAS (%.40s)", core);
+    else
+        snprintf(blas.description, sizeof blas.description, "%.*s (%.40s)", length, config, core);
+}
+
 static void load(void) {
-    const char *(*core_name)(void);
+    const char *(*core_name)(void), *(*config)(void);
     void *library = cr_cpu_isa() == CR_ISA_PLAIN ? NULL : open_library();
     snprintf(blas.description, sizeof blas.description, "none (own kernels)");
     if (!library)
@@ -84,9 +105,10 @@ static void load(void) {
     find(library, "openblas_set_num_threads", &blas.set_threads);
     find(library, "openblas_get_num_threads", &blas.get_threads);
     find(library, "openblas_get_corename", &core_name);
-    bool whole = blas.sgemm && blas.dgemm && blas.set_threads && blas.get_threads && core_name;
+    find(library, "openblas_get_config", &config);
+    bool whole = blas.sgemm && blas.dgemm && blas.set_threads && blas.get_threads && core_name && config;
     if (whole && computes_right())
-        snprintf(blas.description, sizeof blas.description, "OpenBLAS (%s)", core_name());
+        describe(config(), core_name());
     else
         blas.sgemm = NULL;
 }
@@ -122,22 +144,22 @@ static bool fits(int64_t m, int64_t n, int64_t k, int64_t lda, int64_t ldb, int6
            ldc <= INT_MAX && m > 0 && n > 0 && k > 0;
 }
 
-void cr_sgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
-              int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc) {
+bool cr_blas_sgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
+                   int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc) {
     pthread_once(&once, load);
-    if (blas.sgemm && fits(m, n, k, lda, ldb, ldc))
-        blas.sgemm(ROW_MAJOR, trans_a ? TRANS : NO_TRANS, trans_b ? TRANS : NO_TRANS, (int)m, (int)n, (int)k,
-                   alpha, a, (int)lda, b, (int)ldb, beta, c, (int)ldc);
-    else
-        cr_sgemm_reference(trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    if (!blas.sgemm || !fits(m, n, k, lda, ldb, ldc))
+        return false;
+    blas.sgemm(ROW_MAJOR, trans_a ? TRANS : NO_TRANS, trans_b ? TRANS : NO_TRANS, (int)m, (int)n, (int)k,
+               alpha, a, (int)lda, b, (int)ldb, beta, c, (int)ldc);
+    return true;
 }
 
-void cr_dgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a,
-              int64_t lda, const double *b, int64_t ldb, double beta, double *c, int64_t ldc) {
+bool cr_blas_dgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a,
+                   int64_t lda, const double *b, int64_t ldb, double beta, double *c, int64_t ldc) {
     pthread_once(&once, load);
-    if (blas.sgemm && fits(m, n, k, lda, ldb, ldc))
-        blas.dgemm(ROW_MAJOR, trans_a ? TRANS : NO_TRANS, trans_b ? TRANS : NO_TRANS, (int)m, (int)n, (int)k,
-                   alpha, a, (int)lda, b, (int)ldb, beta, c, (int)ldc);
-    else
-        cr_dgemm_reference(trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    if (!blas.sgemm || !fits(m, n, k, lda, ldb, ldc))
+        return false;
+    blas.dgemm(ROW_MAJOR, trans_a ? TRANS : NO_TRANS, trans_b ? TRANS : NO_TRANS, (int)m, (int)n, (int)k,
+               alpha, a, (int)lda, b, (int)ldb, beta, c, (int)ldc);
+    return true;
 }

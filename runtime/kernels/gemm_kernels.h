@@ -1,0 +1,29 @@
+#ifndef CREASE_RUNTIME_KERNELS_GEMM_KERNELS_H
+#define CREASE_RUNTIME_KERNELS_GEMM_KERNELS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What gemm.c chooses from; everybody else calls runtime/kernels/gemm.h. */
+
+/* C = alpha op(A) op(B) + beta C as in gemm.h. Blocked for the caches, packed on the stack (some 120 KB).
+ * Each element of C is one chain of sums in increasing k, so it does not depend on how C is cut. */
+typedef void cr_sgemm_kernel(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha,
+                             const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
+                             int64_t ldc);
+
+/* y[j] = alpha sum over p of x[p] B(p, j) + beta y[j] for j < n, p < k. B(p, j) is b[j ldb + p] if `dots`,
+ * else b[p ldb + j]. Reads B once. beta 0: y is not read. */
+typedef void cr_sgemv_kernel(bool dots, int64_t n, int64_t k, float alpha, const float *x, const float *b,
+                             int64_t ldb, float beta, float *y);
+
+extern cr_sgemm_kernel cr_sgemm_generic, cr_sgemm_avx2, cr_sgemm_avx512;
+extern cr_sgemv_kernel cr_sgemv_generic, cr_sgemv_avx2, cr_sgemv_avx512;
+
+/* By OpenBLAS; false: there is none that computes right, or the sizes do not fit it, and nothing was done. */
+bool cr_blas_sgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
+                   int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
+bool cr_blas_dgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a,
+                   int64_t lda, const double *b, int64_t ldb, double beta, double *c, int64_t ldc);
+
+#endif

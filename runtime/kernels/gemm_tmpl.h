@@ -1,0 +1,173 @@
+/* The own float32 GEMM and matrix-vector product of one instruction set: the includer defines CR_LANES,
+ * CR_SUFFIX and CR_MICRO_ROWS. Blocking after Goto and van de Geijn, "Anatomy of High-Performance Matrix
+ * Multiplication" (2008): a block of A stays in the second-level cache, a strip of B in the first. */
+#include <string.h>
+
+#include "runtime/kernels/gemm_kernels.h"
+#include "runtime/kernels/gemm_micro_tmpl.h"
+
+enum {
+    DEPTH_BLOCK = 256, /* a multiple of every CR_LANES */
+    PANELS = 6,
+    ROW_BLOCK = PANELS * CR_MICRO_ROWS,
+    STRIP = MICRO_COLUMNS * CR_LANES
+};
+
+/* Columns of a panel in memory: whole groups of L. */
+static int64_t panel_depth(int64_t depth) {
+    return (depth + CR_LANES - 1) / CR_LANES * CR_LANES;
+}
+
+/* rows x depth of op(A), times alpha, as a panel of gemm_micro_tmpl.h; what a last group lacks is not read.
+ */
+static void pack_panel(bool trans, const float *a, int64_t lda, int64_t rows, int64_t depth, float alpha,
+                       float *to) {
+    const int64_t row_step = trans ? 1 : lda, depth_step = trans ? lda : 1;
+    for (int64_t k = 0; k < depth; k += CR_LANES) {
+        const int64_t n = depth - k < CR_LANES ? depth - k : CR_LANES;
+        for (int64_t r = 0; r < rows; r++, to += CR_LANES)
+            for (int64_t l = 0; l < n; l++)
+                to[l] = alpha * a[r * row_step + (k + l) * depth_step];
+    }
+}
+
+/* depth x n of op(B), n <= width, as a strip [depth][width]; columns past n are 0. */
+static void pack_strip(bool trans, const float *b, int64_t ldb, int64_t depth, int64_t n, int64_t width,
+                       float *to) {
+    if (n < width)
+        memset(to, 0, (size_t)(depth * width) * sizeof *to);
+    if (trans) {
+        for (int64_t j = 0; j < n; j++)
+            for (int64_t k = 0; k < depth; k++)
+                to[k * width + j] = b[j * ldb + k];
+        return;
+    }
+    for (int64_t k = 0; k < depth; k++)
+        memcpy(to + k * width, b + k * ldb, (size_t)n * sizeof *to);
+}
+
+/* A tile at the right edge of C, by way of a whole one. */
+static void edge_tile(micro_function *multiply, const float *panel, const float *strip, int64_t depth,
+                      int64_t rows, int64_t n, float *c, int64_t ldc, bool accumulate) {
+    float whole[CR_MICRO_ROWS * STRIP];
+    for (int64_t r = 0; accumulate && r < rows; r++) {
+        memset(whole + r * STRIP, 0, sizeof(float) * STRIP);
+        memcpy(whole + r * STRIP, c + r * ldc, (size_t)n * sizeof *c);
+    }
+    multiply(panel, strip, depth, whole, STRIP, accumulate);
+    for (int64_t r = 0; r < rows; r++)
+        memcpy(c + r * ldc, whole + r * STRIP, (size_t)n * sizeof *c);
+}
+
+/* Rows x n of C with packed rows of A and a packed strip of B. */
+static void multiply_strip(const float *panels, const float *strip, int64_t depth, int64_t rows, int64_t n,
+                           float *c, int64_t ldc, bool accumulate) {
+    const int64_t vectors = n > CR_LANES ? 2 : 1, panel = CR_MICRO_ROWS * panel_depth(depth);
+    for (int64_t r = 0; r < rows; r += CR_MICRO_ROWS, panels += panel, c += CR_MICRO_ROWS * ldc) {
+        const int64_t height = rows - r < CR_MICRO_ROWS ? rows - r : CR_MICRO_ROWS;
+        micro_function *multiply = micro_tiles[height - 1][vectors - 1];
+        if (n == vectors * CR_LANES)
+            multiply(panels, strip, depth, c, ldc, accumulate);
+        else
+            edge_tile(multiply, panels, strip, depth, height, n, c, ldc, accumulate);
+    }
+}
+
+static void scale(float beta, int64_t m, int64_t n, float *c, int64_t ldc) {
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < n; j++)
+            c[i * ldc + j] = beta == 0 ? 0 : beta * c[i * ldc + j];
+}
+
+/* One block of the sum: rows [0, rows) of C and all its columns. */
+static void multiply_block(bool trans_a, bool trans_b, int64_t rows, int64_t n, int64_t depth, float alpha,
+                           const float *a, int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc,
+                           bool accumulate) {
+    float panels[ROW_BLOCK * DEPTH_BLOCK] __attribute__((aligned(64)));
+    float strip[DEPTH_BLOCK * STRIP] __attribute__((aligned(64)));
+    for (int64_t r = 0; r < rows; r += CR_MICRO_ROWS)
+        pack_panel(trans_a, a + (trans_a ? r : r * lda), lda,
+                   rows - r < CR_MICRO_ROWS ? rows - r : CR_MICRO_ROWS, depth, alpha,
+                   panels + r * panel_depth(depth));
+    for (int64_t j = 0; j < n; j += STRIP) {
+        const int64_t width = n - j < STRIP ? n - j : STRIP;
+        pack_strip(trans_b, b + (trans_b ? j * ldb : j), ldb, depth, width,
+                   width > CR_LANES ? STRIP : CR_LANES, strip);
+        multiply_strip(panels, strip, depth, rows, width, c + j, ldc, accumulate);
+    }
+}
+
+void CR_NAME(cr_sgemm)(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha,
+                       const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
+                       int64_t ldc) {
+    if (k <= 0 || (beta != 0 && beta != 1))
+        scale(beta, m, n, c, ldc);
+    for (int64_t p = 0; p < k; p += DEPTH_BLOCK) {
+        const int64_t depth = k - p < DEPTH_BLOCK ? k - p : DEPTH_BLOCK;
+        for (int64_t i = 0; i < m; i += ROW_BLOCK)
+            multiply_block(trans_a, trans_b, m - i < ROW_BLOCK ? m - i : ROW_BLOCK, n, depth, alpha,
+                           a + (trans_a ? p * lda + i : i * lda + p), lda, b + (trans_b ? p : p * ldb), ldb,
+                           c + i * ldc, ldc, p > 0 || beta != 0);
+    }
+}
+
+/* ---- matrix times vector: bound by reading the matrix ---- */
+
+CR_INLINE float sum_lanes(cr_vec v) {
+    float lanes[CR_LANES], sum = 0;
+    cr_store(lanes, v);
+    for (int l = 0; l < CR_LANES; l++)
+        sum += lanes[l];
+    return sum;
+}
+
+/* y[0, rows) from as many rows of B; a row's order of summation does not depend on its neighbours. */
+CR_INLINE void dot_rows(int rows, int64_t k, float alpha, const float *x, const float *b, int64_t ldb,
+                        float beta, float *y) {
+    cr_vec even[4] = {{0}}, odd[4] = {{0}};
+    int64_t p = 0;
+    for (; p + 2 * CR_LANES <= k; p += 2 * CR_LANES) {
+        const cr_vec x0 = cr_load(x + p), x1 = cr_load(x + p + CR_LANES);
+        CR_UNROLL
+        for (int r = 0; r < rows; r++) {
+            even[r] = cr_fma(x0, cr_load(b + r * ldb + p), even[r]);
+            odd[r] = cr_fma(x1, cr_load(b + r * ldb + p + CR_LANES), odd[r]);
+        }
+    }
+    for (int r = 0; r < rows; r++) {
+        float sum = sum_lanes(even[r] + odd[r]);
+        for (int64_t q = p; q < k; q++)
+            sum += x[q] * b[r * ldb + q];
+        y[r] = alpha * sum + (beta == 0 ? 0 : beta * y[r]);
+    }
+}
+
+/* y += the rows [p, p + 4) of B times x, n columns that stay in the first-level cache. */
+static void add_rows(int64_t n, int64_t k, float alpha, const float *x, const float *b, int64_t ldb,
+                     float *y) {
+    int64_t p = 0;
+    for (; p + 4 <= k; p += 4, b += 4 * ldb) {
+        const float x0 = alpha * x[p], x1 = alpha * x[p + 1], x2 = alpha * x[p + 2], x3 = alpha * x[p + 3];
+        for (int64_t j = 0; j < n; j++)
+            y[j] = y[j] + x0 * b[j] + x1 * b[ldb + j] + x2 * b[2 * ldb + j] + x3 * b[3 * ldb + j];
+    }
+    for (; p < k; p++, b += ldb)
+        for (int64_t j = 0; j < n; j++)
+            y[j] += alpha * x[p] * b[j];
+}
+
+void CR_NAME(cr_sgemv)(bool dots, int64_t n, int64_t k, float alpha, const float *x, const float *b,
+                       int64_t ldb, float beta, float *y) {
+    enum { COLUMNS = 2048 };
+    if (dots) {
+        int64_t j = 0;
+        for (; j + 4 <= n; j += 4)
+            dot_rows(4, k, alpha, x, b + j * ldb, ldb, beta, y + j);
+        for (; j < n; j++)
+            dot_rows(1, k, alpha, x, b + j * ldb, ldb, beta, y + j);
+        return;
+    }
+    scale(beta, 1, n, y, n);
+    for (int64_t j = 0; j < n; j += COLUMNS)
+        add_rows(n - j < COLUMNS ? n - j : COLUMNS, k, alpha, x, b + j, ldb, y + j);
+}

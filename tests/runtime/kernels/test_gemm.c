@@ -1,0 +1,186 @@
+#include <criterion/criterion.h>
+
+#include "runtime/kernels/gemm.h"
+#include "runtime/kernels/gemm_kernels.h"
+
+#include "tests/runtime/kernels/guard.h"
+
+static const struct {
+    const char *name;
+    cr_isa isa;
+    cr_sgemm_kernel *gemm;
+    cr_sgemv_kernel *gemv;
+} variants[] = {
+#if defined __x86_64__
+    {"avx512", CR_ISA_AVX512, cr_sgemm_avx512, cr_sgemv_avx512},
+    {"avx2", CR_ISA_AVX2, cr_sgemm_avx2, cr_sgemv_avx2},
+#endif
+    {"generic", CR_ISA_VECTOR, cr_sgemm_generic, cr_sgemv_generic},
+    {"chosen", CR_ISA_PLAIN, cr_sgemm, NULL},
+};
+enum { N_VARIANTS = sizeof variants / sizeof *variants };
+
+typedef struct product {
+    bool trans_a, trans_b;
+    int64_t m, n, k, lda, ldb, ldc;
+    float alpha, beta;
+} product;
+
+static float some_factor(void) {
+    const int64_t which = random_int(0, 2);
+    return which < 2 ? (float)which : random_float();
+}
+
+static product random_product(void) {
+    product p = {.trans_a = random_chance(50), .trans_b = random_chance(50)};
+    const bool vector = random_chance(30);
+    p.m = vector ? random_int(0, 1) : random_int(0, 130);
+    p.n = random_chance(15) ? 1 : random_int(0, 150);
+    p.k = random_chance(30) ? random_int(250, 530) : random_int(0, 70);
+    p.lda = (p.trans_a ? p.m : p.k) + random_int(0, 3);
+    p.ldb = (p.trans_b ? p.k : p.n) + random_int(0, 3);
+    p.ldc = p.n + random_int(0, 3);
+    p.alpha = some_factor();
+    p.beta = some_factor();
+    return p;
+}
+
+/* rows x columns with NaN between the rows. */
+static guarded random_matrix(int64_t rows, int64_t columns, int64_t stride) {
+    guarded g = guarded_new((size_t)(rows * stride));
+    for (int64_t i = 0; i < rows * stride; i++)
+        if (i % stride < columns)
+            g.data[i] = random_float();
+    return g;
+}
+
+/* The definition, in double. */
+static double element(const product *p, const float *a, const float *b, double c, int64_t i, int64_t j) {
+    double sum = 0;
+    for (int64_t q = 0; q < p->k; q++)
+        sum += (double)a[p->trans_a ? q * p->lda + i : i * p->lda + q] *
+               (double)b[p->trans_b ? j * p->ldb + q : q * p->ldb + j];
+    return (double)p->alpha * sum + (p->beta == 0 ? 0 : (double)p->beta * c);
+}
+
+static bool near(double want, double got, int64_t k) {
+    return fabs(want - got) <= 2e-7 * (double)(k + 10);
+}
+
+static void check_gemm(const product *p, cr_sgemm_kernel *gemm, const char *name) {
+    guarded a = random_matrix(p->trans_a ? p->k : p->m, p->trans_a ? p->m : p->k, p->lda);
+    guarded b = random_matrix(p->trans_b ? p->n : p->k, p->trans_b ? p->k : p->n, p->ldb);
+    guarded c = random_matrix(p->m, p->n, p->ldc), before = guarded_new(c.n);
+    if (p->beta == 0) /* must not be read */
+        memset(c.data, 0xff, c.n * sizeof *c.data);
+    memcpy(before.data, c.data, c.n * sizeof *c.data);
+    gemm(p->trans_a, p->trans_b, p->m, p->n, p->k, p->alpha, a.data, p->lda, b.data, p->ldb, p->beta, c.data,
+         p->ldc);
+    for (int64_t i = 0; i < p->m; i++)
+        for (int64_t j = 0; j < p->ldc; j++) {
+            const float got = c.data[i * p->ldc + j];
+            const double want =
+                j < p->n ? element(p, a.data, b.data, (double)before.data[i * p->ldc + j], i, j) : NAN;
+            cr_assert(j < p->n ? near(want, (double)got, p->k) : isnan(got),
+                      "%s %c%c m %d n %d k %d alpha %g beta %g: [%d, %d] is %g, not %g (seed %llu)", name,
+                      p->trans_a ? 'T' : 'N', p->trans_b ? 'T' : 'N', (int)p->m, (int)p->n, (int)p->k,
+                      (double)p->alpha, (double)p->beta, (int)i, (int)j, (double)got, want,
+                      (unsigned long long)test_seed_value);
+        }
+    cr_assert(guarded_intact(&c), "%s writes outside C (seed %llu)", name,
+              (unsigned long long)test_seed_value);
+    guarded_free(&a);
+    guarded_free(&b);
+    guarded_free(&c);
+    guarded_free(&before);
+}
+
+Test(gemm, every_kernel_agrees_with_the_definition) {
+    test_seed();
+    for (int i = 0; i < 600; i++) {
+        const product p = random_product();
+        const size_t v = (size_t)i % N_VARIANTS;
+        if (isa_runs(variants[v].isa))
+            check_gemm(&p, variants[v].gemm, variants[v].name);
+    }
+}
+
+/* The same product as a matrix of one row, through the kernel for vectors. */
+static void check_gemv(product p, cr_sgemv_kernel *gemv, const char *name) {
+    p.m = 1;
+    p.trans_a = false;
+    guarded x = random_buffer((size_t)p.k), y = random_buffer((size_t)p.n), before = guarded_new(y.n);
+    guarded b = random_matrix(p.trans_b ? p.n : p.k, p.trans_b ? p.k : p.n, p.ldb);
+    memcpy(before.data, y.data, y.n * sizeof *y.data);
+    gemv(p.trans_b, p.n, p.k, p.alpha, x.data, b.data, p.ldb, p.beta, y.data);
+    for (int64_t j = 0; j < p.n; j++) {
+        const double want = element(&p, x.data, b.data, (double)before.data[j], 0, j);
+        cr_assert(near(want, (double)y.data[j], p.k), "%s n %d k %d: [%d] is %g, not %g (seed %llu)", name,
+                  (int)p.n, (int)p.k, (int)j, (double)y.data[j], want, (unsigned long long)test_seed_value);
+    }
+    cr_assert(guarded_intact(&y));
+    guarded_free(&x);
+    guarded_free(&y);
+    guarded_free(&b);
+    guarded_free(&before);
+}
+
+Test(gemm, vector_kernels_agree_with_the_definition) {
+    test_seed();
+    for (int i = 0; i < 300; i++) {
+        product p = random_product();
+        const size_t v = (size_t)i % (N_VARIANTS - 1);
+        if (random_chance(10)) /* more than one chunk of columns */
+            p.n += 2048;
+        p.ldb = (p.trans_b ? p.k : p.n) + random_int(0, 3);
+        if (isa_runs(variants[v].isa))
+            check_gemv(p, variants[v].gemv, variants[v].name);
+    }
+}
+
+Test(gemm, doubles_agree_with_the_reference) {
+    enum { M = 19, N = 23, K = 31 };
+    static double a[M * K], b[K * N], got[M * N], want[M * N];
+    for (int i = 0; i < M * K; i++)
+        a[i] = i % 7 - 3;
+    for (int i = 0; i < K * N; i++)
+        b[i] = i % 5 - 2;
+    cr_dgemm(false, false, M, N, K, 1, a, K, b, N, 0, got, N);
+    cr_dgemm_reference(false, false, M, N, K, 1, a, K, b, N, 0, want, N);
+    for (int i = 0; i < M * N; i++)
+        cr_assert(got[i] == want[i]);
+}
+
+/* Bits must not depend on the pieces that threads get. */
+Test(gemm, own_kernels_do_not_depend_on_the_cut) {
+    enum { M = 70, N = 133, K = 300 };
+    test_seed();
+    guarded a = random_buffer(M * K), b = random_buffer(K * N), whole = guarded_new(M * N),
+            cut = guarded_new(M * N);
+    for (size_t v = 0; v + 1 < N_VARIANTS; v++) {
+        if (!isa_runs(variants[v].isa))
+            continue;
+        variants[v].gemm(false, false, M, N, K, 1, a.data, K, b.data, N, 0, whole.data, N);
+        for (int64_t i = 0; i < 3; i++)
+            for (int64_t j = 0; j < 2; j++) {
+                const int64_t r = cr_gemm_cut(M, 3, i), c = cr_gemm_cut(N, 2, j);
+                variants[v].gemm(false, false, cr_gemm_cut(M, 3, i + 1) - r, cr_gemm_cut(N, 2, j + 1) - c, K,
+                                 1, a.data + r * K, K, b.data + c, N, 0, cut.data + r * N + c, N);
+            }
+        cr_assert(memcmp(whole.data, cut.data, M * N * sizeof(float)) == 0, "%s", variants[v].name);
+    }
+    guarded_free(&a);
+    guarded_free(&b);
+    guarded_free(&whole);
+    guarded_free(&cut);
+}
+
+Test(gemm, cuts_cover_an_extent_in_order) {
+    for (int64_t extent = 0; extent < 300; extent += 7)
+        for (int64_t pieces = 1; pieces < 30; pieces++) {
+            cr_assert(cr_gemm_cut(extent, pieces, 0) == 0);
+            cr_assert(cr_gemm_cut(extent, pieces, pieces) == extent);
+            for (int64_t i = 0; i < pieces; i++)
+                cr_assert(cr_gemm_cut(extent, pieces, i) <= cr_gemm_cut(extent, pieces, i + 1));
+        }
+}
