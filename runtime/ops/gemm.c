@@ -3,7 +3,48 @@
 
 #include <string.h>
 
-/* Gemm (ONNX 1, 6, 7, 9, 11, 13) and MatMul (1, 9, 13) in float32 and float64. */
+/* Gemm (ONNX 1, 6, 7, 9, 11, 13) and MatMul (1, 9, 13) in float32 and float64; since 9 also in 32- and 64-bit
+ * integers. Gemm's attribute `broadcast` (1, 6) only forbids what the newer versions allow: it is not read.
+ */
+
+/* ---- integers ---- */
+
+/* Wrapping products by plain loops; signed and unsigned have the same bits. Strides in elements. */
+typedef struct int_product {
+    const void *a, *b;
+    void *y;
+    int64_t m, n, k, a_row, a_column, b_row, b_column;
+} int_product;
+
+#define DEFINE_INT_PRODUCT(name, T)                                                                          \
+    static void name(const int_product *p) {                                                                 \
+        const T *a = p->a, *b = p->b;                                                                        \
+        T *y = p->y;                                                                                         \
+        for (int64_t i = 0; i < p->m; i++)                                                                   \
+            for (int64_t j = 0; j < p->n; j++) {                                                             \
+                T sum = 0;                                                                                   \
+                for (int64_t q = 0; q < p->k; q++)                                                           \
+                    sum += a[i * p->a_row + q * p->a_column] * b[q * p->b_row + j * p->b_column];            \
+                y[i * p->n + j] = sum;                                                                       \
+            }                                                                                                \
+    }
+DEFINE_INT_PRODUCT(product_32, uint32_t)
+DEFINE_INT_PRODUCT(product_64, uint64_t)
+
+static bool is_int(crease_dtype dtype) {
+    return (CR_T(dtype) & CR_T_INTS) != 0;
+}
+
+static size_t int_bytes(crease_dtype dtype) {
+    return dtype == CREASE_INT32 || dtype == CREASE_UINT32 ? 4 : 8;
+}
+
+static void multiply_ints(crease_dtype dtype, const int_product *p) {
+    if (int_bytes(dtype) == 4)
+        product_32(p);
+    else
+        product_64(p);
+}
 
 /* ---- Gemm ---- */
 
@@ -26,6 +67,7 @@ static crease_status gemm_infer(cr_infer *infer) {
                             (long long)k1, (long long)k2);
     cr_shape *y = &infer->out[0].shape, both;
     *y = (cr_shape){.rank = 2, .dims = {a->dims[ta ? 1 : 0], b->dims[tb ? 0 : 1]}};
+    CR_TRY(cr_infer_same_type(infer, 0, 2));
     if (infer->n_in > 2 && infer->in[2] && cr_shape_is_static(y) &&
         cr_shape_is_static(&infer->in[2]->shape)) {
         CR_TRY(cr_shape_broadcast(y, &infer->in[2]->shape, infer->node->name, &both));
@@ -54,53 +96,130 @@ typedef struct gemm_job {
     const gemm_state *s;
     const void *a, *b;
     void *y;
-    int64_t m, n, k;
+    int64_t m, n, k, row_pieces, column_pieces;
     bool is_double, added; /* C is in y already */
 } gemm_job;
 
-/* Columns [begin, end) of the result: with one row of A this is what streams the weights in parallel. */
-static void gemm_columns(void *context, int64_t begin, int64_t end, int thread) {
-    const gemm_job *j = context;
-    bool ta = j->s->ta != 0, tb = j->s->tb != 0;
-    int64_t lda = ta ? j->m : j->k, ldb = tb ? j->k : j->n, offset = tb ? begin * j->k : begin;
-    (void)thread;
+static void gemm_piece(const gemm_job *j, int64_t row, int64_t m, int64_t column, int64_t n) {
+    const bool ta = j->s->ta != 0, tb = j->s->tb != 0;
+    const int64_t lda = ta ? j->m : j->k, ldb = tb ? j->k : j->n, y = row * j->n + column;
+    const int64_t a = ta ? row : row * j->k, b = tb ? column * j->k : column;
     if (j->is_double)
-        cr_dgemm(ta, tb, j->m, end - begin, j->k, (double)j->s->alpha, j->a, lda,
-                 (const double *)j->b + offset, ldb, j->added, (double *)j->y + begin, j->n);
+        cr_dgemm(ta, tb, m, n, j->k, (double)j->s->alpha, (const double *)j->a + a, lda,
+                 (const double *)j->b + b, ldb, j->added, (double *)j->y + y, j->n);
     else
-        cr_sgemm(ta, tb, j->m, end - begin, j->k, j->s->alpha, j->a, lda, (const float *)j->b + offset, ldb,
-                 j->added, (float *)j->y + begin, j->n);
+        cr_sgemm(ta, tb, m, n, j->k, j->s->alpha, (const float *)j->a + a, lda, (const float *)j->b + b, ldb,
+                 j->added, (float *)j->y + y, j->n);
+}
+
+static void gemm_pieces(void *context, int64_t begin, int64_t end, int thread) {
+    const gemm_job *j = context;
+    (void)thread;
+    for (int64_t task = begin; task < end; task++) {
+        const int64_t i = task / j->column_pieces, c = task % j->column_pieces;
+        const int64_t row = cr_gemm_cut(j->m, j->row_pieces, i);
+        const int64_t column = cr_gemm_cut(j->n, j->column_pieces, c);
+        gemm_piece(j, row, cr_gemm_cut(j->m, j->row_pieces, i + 1) - row, column,
+                   cr_gemm_cut(j->n, j->column_pieces, c + 1) - column);
+    }
+}
+
+/* Strides, in elements, of C broadcast to the result. */
+static void bias_strides(const cr_shape *c, int64_t *row, int64_t *column) {
+    const int64_t rows = c->rank == 2 ? c->dims[0] : 1, columns = c->rank ? c->dims[c->rank - 1] : 1;
+    *row = rows == 1 ? 0 : columns;
+    *column = columns == 1 ? 0 : 1;
 }
 
 /* y = beta C, broadcast. */
-static void put_bias(const cr_tensor *c, float beta, cr_tensor *y) {
-    int64_t m = y->shape.dims[0], n = y->shape.dims[1], rank = c->shape.rank;
-    int64_t rows = rank == 2 ? c->shape.dims[0] : 1, columns = rank ? c->shape.dims[rank - 1] : 1;
-    for (int64_t i = 0; i < m; i++)
-        for (int64_t j = 0; j < n; j++) {
-            int64_t from = (rows == 1 ? 0 : i) * columns + (columns == 1 ? 0 : j);
-            cr_store_float(y->dtype, y->data, i * n + j,
-                           (double)beta * cr_load_float(c->dtype, c->data, from));
-        }
+#define DEFINE_PUT_BIAS(name, T)                                                                             \
+    static void name(const cr_tensor *c, float beta, cr_tensor *y) {                                         \
+        const int64_t m = y->shape.dims[0], n = y->shape.dims[1];                                            \
+        const T *from = c->data;                                                                             \
+        T *to = y->data;                                                                                     \
+        int64_t row, column;                                                                                 \
+        bias_strides(&c->shape, &row, &column);                                                              \
+        for (int64_t i = 0; i < m; i++)                                                                      \
+            for (int64_t j = 0; j < n; j++)                                                                  \
+                to[i * n + j] = (T)beta * from[i * row + j * column];                                        \
+    }
+DEFINE_PUT_BIAS(put_bias_f32, float)
+DEFINE_PUT_BIAS(put_bias_f64, double)
+
+/* y = alpha y + beta C in integers: wrapping where both factors are 1, else through a double, cut off. */
+#define DEFINE_SCALE(name, T, U)                                                                             \
+    static void name(const gemm_state *s, const cr_tensor *c, cr_tensor *y) {                                \
+        const int64_t m = y->shape.dims[0], n = y->shape.dims[1];                                            \
+        const double low = (T)-1 < 0 ? -0x1p0 * (double)((U)1 << (sizeof(T) * 8 - 1)) : 0;                   \
+        const double high = (T)-1 < 0 ? -low : 2 * (double)((U)1 << (sizeof(T) * 8 - 1));                    \
+        const T most = (T)-1 < 0 ? (T)((U)-1 >> 1) : (T)-1, least = (T)-1 < 0 ? (T)(-most - 1) : 0;          \
+        int64_t row = 0, column = 0;                                                                         \
+        T *to = y->data;                                                                                     \
+        if (c)                                                                                               \
+            bias_strides(&c->shape, &row, &column);                                                          \
+        for (int64_t i = 0; i < m; i++)                                                                      \
+            for (int64_t j = 0; j < n; j++) {                                                                \
+                T *x = &to[i * n + j], added = c ? ((const T *)c->data)[i * row + j * column] : 0;           \
+                if (s->alpha == 1 && (s->beta == 1 || !c)) {                                                 \
+                    *x = (T)((U)*x + (U)added);                                                              \
+                    continue;                                                                                \
+                }                                                                                            \
+                double value = (double)s->alpha * (double)*x + (double)s->beta * (double)added;              \
+                *x = value >= high ? most : value <= low ? least : value == value ? (T)value : 0;            \
+            }                                                                                                \
+    }
+DEFINE_SCALE(scale_i32, int32_t, uint32_t)
+DEFINE_SCALE(scale_u32, uint32_t, uint32_t)
+DEFINE_SCALE(scale_i64, int64_t, uint64_t)
+DEFINE_SCALE(scale_u64, uint64_t, uint64_t)
+
+static void gemm_ints(const gemm_state *s, const gemm_job *j, const cr_tensor *c, cr_tensor *y) {
+    const int_product product = {j->a,
+                                 j->b,
+                                 j->y,
+                                 j->m,
+                                 j->n,
+                                 j->k,
+                                 s->ta ? 1 : j->k,
+                                 s->ta ? j->m : 1,
+                                 s->tb ? 1 : j->n,
+                                 s->tb ? j->k : 1};
+    multiply_ints(y->dtype, &product);
+    if (y->dtype == CREASE_INT32)
+        scale_i32(s, c, y);
+    else if (y->dtype == CREASE_UINT32)
+        scale_u32(s, c, y);
+    else if (y->dtype == CREASE_INT64)
+        scale_i64(s, c, y);
+    else
+        scale_u64(s, c, y);
 }
 
 static crease_status gemm_run(cr_run *r) {
     const gemm_state *s = r->state;
-    const cr_shape *a = &r->in[0]->shape;
     cr_tensor *y = r->out[0];
+    const cr_tensor *c = r->n_in > 2 ? r->in[2] : NULL;
     gemm_job job = {.s = s,
                     .a = r->in[0]->data,
                     .b = r->in[1]->data,
                     .y = y->data,
                     .m = y->shape.dims[0],
                     .n = y->shape.dims[1],
-                    .k = a->dims[s->ta ? 0 : 1],
-                    .is_double = y->dtype == CREASE_DOUBLE};
-    const cr_tensor *c = r->n_in > 2 ? r->in[2] : NULL;
-    job.added = c != NULL;
-    if (c)
-        put_bias(c, s->beta, y);
-    cr_parallel_grain(r->pool, job.n, 64, gemm_columns, &job);
+                    .k = r->in[0]->shape.dims[s->ta ? 0 : 1],
+                    .is_double = y->dtype == CREASE_DOUBLE,
+                    .added = c != NULL};
+    if (job.m == 0 || job.n == 0)
+        return CREASE_OK;
+    if (is_int(y->dtype)) {
+        gemm_ints(s, &job, c, y);
+        return CREASE_OK;
+    }
+    if (c && job.is_double)
+        put_bias_f64(c, s->beta, y);
+    else if (c)
+        put_bias_f32(c, s->beta, y);
+    cr_gemm_grid(job.m, job.n, job.k, &job.row_pieces, &job.column_pieces);
+    cr_parallel(r->pool, job.row_pieces * job.column_pieces, gemm_pieces, &job);
     return CREASE_OK;
 }
 
@@ -141,7 +260,7 @@ static crease_status matmul_infer(cr_infer *infer) {
 typedef struct matmul_job {
     const cr_tensor *a, *b;
     cr_tensor *y;
-    int64_t m, n, k, pieces;
+    int64_t m, n, k, row_pieces, column_pieces;
     cr_shape batch_a, batch_b, batch;
 } matmul_job;
 
@@ -160,22 +279,63 @@ static int64_t batch_offset(const cr_shape *whole, const cr_shape *part, int64_t
     return offset;
 }
 
-static void matmul_piece(void *context, int64_t begin, int64_t end, int thread) {
+static const void *element(const cr_tensor *tensor, size_t bytes, int64_t i) {
+    return (const char *)tensor->data + (size_t)i * bytes;
+}
+
+/* Rows and columns of one product; the offsets are of whole matrices. */
+static void matmul_piece(const matmul_job *j, int64_t item, int64_t row, int64_t m, int64_t column,
+                         int64_t n) {
+    const int64_t a = batch_offset(&j->batch, &j->batch_a, item) * j->m * j->k + row * j->k;
+    const int64_t b = batch_offset(&j->batch, &j->batch_b, item) * j->k * j->n + column;
+    const int64_t y = item * j->m * j->n + row * j->n + column;
+    if (j->y->dtype == CREASE_DOUBLE)
+        cr_dgemm(false, false, m, n, j->k, 1, element(j->a, 8, a), j->k, element(j->b, 8, b), j->n, 0,
+                 (double *)j->y->data + y, j->n);
+    else
+        cr_sgemm(false, false, m, n, j->k, 1, element(j->a, 4, a), j->k, element(j->b, 4, b), j->n, 0,
+                 (float *)j->y->data + y, j->n);
+}
+
+static void matmul_pieces(void *context, int64_t begin, int64_t end, int thread) {
     const matmul_job *j = context;
     (void)thread;
     for (int64_t task = begin; task < end; task++) {
-        int64_t item = task / j->pieces, piece = task % j->pieces;
-        int64_t first = j->n * piece / j->pieces, last = j->n * (piece + 1) / j->pieces;
-        int64_t a = batch_offset(&j->batch, &j->batch_a, item) * j->m * j->k;
-        int64_t b = batch_offset(&j->batch, &j->batch_b, item) * j->k * j->n + first,
-                y = item * j->m * j->n + first;
-        if (j->y->dtype == CREASE_DOUBLE)
-            cr_dgemm(false, false, j->m, last - first, j->k, 1, (const double *)j->a->data + a, j->k,
-                     (const double *)j->b->data + b, j->n, 0, (double *)j->y->data + y, j->n);
-        else
-            cr_sgemm(false, false, j->m, last - first, j->k, 1, (const float *)j->a->data + a, j->k,
-                     (const float *)j->b->data + b, j->n, 0, (float *)j->y->data + y, j->n);
+        const int64_t c = task % j->column_pieces, i = task / j->column_pieces % j->row_pieces;
+        const int64_t row = cr_gemm_cut(j->m, j->row_pieces, i);
+        const int64_t column = cr_gemm_cut(j->n, j->column_pieces, c);
+        matmul_piece(j, task / j->column_pieces / j->row_pieces, row,
+                     cr_gemm_cut(j->m, j->row_pieces, i + 1) - row, column,
+                     cr_gemm_cut(j->n, j->column_pieces, c + 1) - column);
     }
+}
+
+static void matmul_ints(void *context, int64_t begin, int64_t end, int thread) {
+    const matmul_job *j = context;
+    const size_t bytes = int_bytes(j->y->dtype);
+    (void)thread;
+    for (int64_t item = begin; item < end; item++) {
+        const int_product product = {
+            element(j->a, bytes, batch_offset(&j->batch, &j->batch_a, item) * j->m * j->k),
+            element(j->b, bytes, batch_offset(&j->batch, &j->batch_b, item) * j->k * j->n),
+            (char *)j->y->data + (size_t)(item * j->m * j->n) * bytes,
+            j->m,
+            j->n,
+            j->k,
+            j->k,
+            1,
+            j->n,
+            1};
+        multiply_ints(j->y->dtype, &product);
+    }
+}
+
+/* One matrix on the right: the matrices on the left are the rows of one. */
+static void join_batch(matmul_job *job) {
+    if (cr_shape_n(&job->batch_b) != 1 || cr_shape_n(&job->batch_a) != cr_shape_n(&job->batch))
+        return;
+    job->m *= cr_shape_n(&job->batch);
+    job->batch.rank = job->batch_a.rank = job->batch_b.rank = 0;
 }
 
 static crease_status matmul_run(cr_run *r) {
@@ -197,13 +357,24 @@ static crease_status matmul_run(cr_run *r) {
     CR_TRY(cr_shape_broadcast(&job.batch_a, &job.batch_b, r->node->name, &job.batch));
     if (cr_shape_n(&r->out[0]->shape) == 0)
         return CREASE_OK;
-    job.pieces = job.n >= 256 ? (job.n + 255) / 256 : 1;
-    cr_parallel(r->pool, cr_shape_n(&job.batch) * job.pieces, matmul_piece, &job);
+    join_batch(&job);
+    const int64_t items = cr_shape_n(&job.batch);
+    if (is_int(job.y->dtype)) {
+        cr_parallel(r->pool, items, matmul_ints, &job);
+        return CREASE_OK;
+    }
+    cr_gemm_grid(job.m, job.n, job.k, &job.row_pieces, &job.column_pieces);
+    cr_parallel(r->pool, items * job.row_pieces * job.column_pieces, matmul_pieces, &job);
     return CREASE_OK;
 }
 
+#define WITH_INTS                                                                                            \
+    CR_T_FLOATS | CR_T(CREASE_INT32) | CR_T(CREASE_UINT32) | CR_T(CREASE_INT64) | CR_T(CREASE_UINT64)
+
 const cr_op cr_ops_gemm[] = {
-    {"Gemm", 1, 0, CR_T_FLOATS, gemm_infer, gemm_prepare, gemm_run, 0, 0, 0, NULL},
-    {"MatMul", 1, 0, CR_T_FLOATS, matmul_infer, NULL, matmul_run, 0, 0, 0, NULL},
+    {"Gemm", 1, 8, CR_T_FLOATS, gemm_infer, gemm_prepare, gemm_run, 0, 0, 0, NULL},
+    {"Gemm", 9, 0, WITH_INTS, gemm_infer, gemm_prepare, gemm_run, 0, 0, 0, NULL},
+    {"MatMul", 1, 8, CR_T_FLOATS, matmul_infer, NULL, matmul_run, 0, 0, 0, NULL},
+    {"MatMul", 9, 0, WITH_INTS, matmul_infer, NULL, matmul_run, 0, 0, 0, NULL},
     {0},
 };
