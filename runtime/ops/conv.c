@@ -1,23 +1,34 @@
+#include "runtime/ops/conv.h"
+
+#include "runtime/base/cpu.h"
 #include "runtime/kernels/gemm.h"
 #include "runtime/ops/infer.h"
 #include "runtime/ops/window.h"
 
 #include <string.h>
 
-/* Conv (ONNX 1, 11, 22) and ConvTranspose (1, 11, 22), float32 and float64, plain layout. Everything is 3-D
- * inside, with leading extents of 1. pointwise   1x1, stride 1, no padding: a GEMM on the input as it lies
+/* Conv and ConvTranspose (ONNX 1, 11, 22), float32 and float64, plain layout. Everything is 3-D inside, with
+ * leading extents of 1.
+ *   pointwise   1x1, stride 1, no padding: a GEMM on the input as it lies
  *   depthwise   one input channel a group: direct
- *   im2col      columns of a strip of output rows, then a GEMM (Chellapilla et al. 2006); the bias is written
- * first and the GEMM adds to it, so that it costs no pass of its own */
+ *   im2col      columns of a strip of output pixels, then a GEMM
+ *   reference   the definition
+ * GEMM finds the bias in the output and adds to it, so that the bias costs no pass of its own; what follows
+ * is applied to each strip while it is in the cache. */
 
-typedef struct conv_state {
-    bool is_double, depthwise, pointwise;
-    int64_t n, groups, ic, oc; /* channels of a group */
-    int64_t in[3], out[3], kernel[3], stride[3], dilation[3], pad[3];
-    int64_t in_area, out_area, taps;
-    int64_t strip;         /* output pixels of a strip */
-    size_t thread_scratch; /* bytes */
-} conv_state;
+typedef enum algorithm { POINTWISE, DEPTHWISE, IM2COL, REFERENCE } algorithm;
+
+struct cr_conv_state {
+    cr_conv_geometry g; /* of a ConvTranspose: of the Conv that it transposes */
+    int64_t ic, oc;     /* channels of a group; of a ConvTranspose: of its own input and output */
+    int64_t in_area, out_area, taps, depth; /* depth: ic taps */
+    int64_t pixel_pieces, channel_pieces;   /* of the output of one image and group */
+    size_t thread_scratch;                  /* bytes */
+    cr_plain_epilogue epilogue;
+    algorithm algorithm;
+    bool is_double, empty;
+};
+typedef cr_conv_state conv_state;
 
 /* ---- shapes ---- */
 
@@ -58,7 +69,17 @@ static crease_status conv_ready(cr_infer *infer, bool *known) {
     return CREASE_OK;
 }
 
-static crease_status conv_infer(cr_infer *infer) {
+/* Weights with an extent of 0 have no kernel. */
+static crease_status check_kernel(const cr_infer *infer) {
+    const cr_shape *w = &infer->in[1]->shape;
+    for (int d = 2; d < w->rank; d++)
+        if (w->dims[d] == 0 || w->dims[d] > (int64_t)1 << 30)
+            return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "the weights have a kernel extent of %lld",
+                                (long long)w->dims[d]);
+    return CREASE_OK;
+}
+
+crease_status cr_conv_infer(cr_infer *infer) {
     int64_t groups, oc;
     bool known;
     cr_window w;
@@ -66,6 +87,7 @@ static crease_status conv_infer(cr_infer *infer) {
     if (!known)
         return CREASE_OK;
     const cr_shape *x = &infer->in[0]->shape, *weights = &infer->in[1]->shape;
+    CR_TRY(check_kernel(infer));
     CR_TRY(conv_channels(infer, false, &groups, &oc));
     cr_shape *y = &infer->out[0].shape;
     *y = (cr_shape){.rank = x->rank, .dims = {x->dims[0], oc}};
@@ -83,6 +105,8 @@ static crease_status conv_infer(cr_infer *infer) {
     return CREASE_OK;
 }
 
+enum { VALID = 3, SAME_UPPER = 1, SAME_LOWER = 2 }; /* cr_window.auto_pad */
+
 /* ONNX ConvTranspose: out = stride (in - 1) + output_padding + reach - pads; output_shape and auto_pad decide
  * the pads. */
 static crease_status transpose_extent(const cr_node *node, cr_window *w, int d, int64_t in, int64_t *out) {
@@ -92,13 +116,19 @@ static crease_status transpose_extent(const cr_node *node, cr_window *w, int d, 
     CR_TRY(cr_attr_ints(node, "output_shape", &shape, &n_shape));
     if ((n_extra && n_extra != w->n) || (n_shape && n_shape != w->n && n_shape != w->n + 2))
         return cr_node_fail(node, CREASE_ERROR_MODEL, "output_padding or output_shape has the wrong length");
-    int64_t reach = (w->kernel[d] - 1) * w->dilation[d] + 1, adjust = n_extra ? extra[d] : 0;
-    int64_t full = w->stride[d] * (in - 1) + adjust + reach;
-    if (n_shape || w->auto_pad == 1 || w->auto_pad == 2) {
+    const int64_t adjust = n_extra ? extra[d] : 0;
+    int64_t reach, full;
+    if (adjust < 0 || __builtin_mul_overflow(w->kernel[d] - 1, w->dilation[d], &reach) ||
+        __builtin_mul_overflow(in - 1, w->stride[d], &full) ||
+        __builtin_add_overflow(full, reach + 1, &full) || __builtin_add_overflow(full, adjust, &full))
+        return cr_node_fail(node, CREASE_ERROR_MODEL, "output_padding %lld or the extents are not possible",
+                            (long long)adjust);
+    if (w->auto_pad == VALID)
+        w->pad_begin[d] = w->pad_end[d] = 0;
+    if (n_shape || w->auto_pad == SAME_UPPER || w->auto_pad == SAME_LOWER) {
         *out = n_shape ? shape[d + (n_shape - w->n)] : in * w->stride[d];
-        int64_t total = full - *out;
-        total = total < 0 ? 0 : total;
-        w->pad_begin[d] = w->auto_pad == 1 ? total / 2 : total - total / 2;
+        int64_t total = full > *out ? full - *out : 0;
+        w->pad_begin[d] = w->auto_pad == SAME_UPPER ? total / 2 : total - total / 2;
         w->pad_end[d] = total - w->pad_begin[d];
     } else {
         *out = full - w->pad_begin[d] - w->pad_end[d];
@@ -117,6 +147,7 @@ static crease_status transpose_infer(cr_infer *infer) {
     if (!known)
         return CREASE_OK;
     const cr_shape *x = &infer->in[0]->shape, *weights = &infer->in[1]->shape;
+    CR_TRY(check_kernel(infer));
     CR_TRY(conv_channels(infer, true, &groups, &oc));
     cr_shape *y = &infer->out[0].shape;
     if (!cr_shape_is_static(weights))
@@ -133,66 +164,125 @@ static crease_status transpose_infer(cr_infer *infer) {
 
 /* ---- preparing ---- */
 
+static bool product(int64_t *to, int64_t a, int64_t b, int64_t c) {
+    return !__builtin_mul_overflow(a, b, to) && !__builtin_mul_overflow(*to, c, to);
+}
+
+/* x and y: the sides of the Conv, so the output and the input of a ConvTranspose. */
+static void fill_geometry(const cr_window *w, const cr_shape *x, const cr_shape *y, int64_t groups,
+                          cr_conv_geometry *g) {
+    *g = (cr_conv_geometry){.n = x->dims[0], .groups = groups, .ic = x->dims[1], .oc = y->dims[1]};
+    for (int axis = 0; axis < CR_CONV_RANK; axis++) {
+        const int d = axis - (CR_CONV_RANK - w->n);
+        g->in[axis] = d < 0 ? 1 : x->dims[d + 2];
+        g->out[axis] = d < 0 ? 1 : y->dims[d + 2];
+        g->kernel[axis] = d < 0 ? 1 : w->kernel[d];
+        g->stride[axis] = d < 0 ? 1 : w->stride[d];
+        g->dilation[axis] = d < 0 ? 1 : w->dilation[d];
+        g->pad[axis] = d < 0 ? 0 : w->pad_begin[d];
+    }
+}
+
 static crease_status fill_state(cr_prepare *p, bool transposed, conv_state *s) {
     const cr_shape *x = &p->in[0]->shape, *weights = &p->in[1]->shape, *y = &p->out[0].shape;
+    const int64_t *in, *out, *kernel = s->g.kernel;
     cr_window w;
-    int64_t unused;
+    int64_t groups, unused;
     CR_TRY(cr_window_read(p->node, x->rank - 2, weights->dims + 2, &w));
-    CR_TRY(cr_attr_int(p->node, "group", 1, &s->groups));
-    s->is_double = p->in[0]->dtype == CREASE_DOUBLE;
-    s->n = x->dims[0];
-    s->ic = x->dims[1] / s->groups;
-    s->oc = y->dims[1] / s->groups;
-    for (int d = 0; d < 3; d++)
-        s->in[d] = s->out[d] = s->kernel[d] = s->stride[d] = s->dilation[d] = 1;
-    for (int d = 0; d < w.n; d++) {
-        int to = 3 - w.n + d;
+    CR_TRY(cr_attr_int(p->node, "group", 1, &groups));
+    for (int d = 0; d < w.n; d++)
         CR_TRY(transposed ? transpose_extent(p->node, &w, d, x->dims[d + 2], &unused)
                           : cr_window_extent(p->node, &w, d, x->dims[d + 2], false, &unused));
-        s->in[to] = x->dims[d + 2];
-        s->out[to] = y->dims[d + 2];
-        s->kernel[to] = w.kernel[d];
-        s->stride[to] = w.stride[d];
-        s->dilation[to] = w.dilation[d];
-        s->pad[to] = w.pad_begin[d];
-    }
-    s->in_area = s->in[0] * s->in[1] * s->in[2];
-    s->out_area = s->out[0] * s->out[1] * s->out[2];
-    s->taps = s->kernel[0] * s->kernel[1] * s->kernel[2];
+    fill_geometry(&w, transposed ? y : x, transposed ? x : y, groups, &s->g);
+    in = transposed ? s->g.out : s->g.in;
+    out = transposed ? s->g.in : s->g.out;
+    s->is_double = p->in[0]->dtype == CREASE_DOUBLE;
+    s->ic = x->dims[1] / groups;
+    s->oc = y->dims[1] / groups;
+    s->empty = cr_shape_n(y) == 0;
+    if (!s->empty &&
+        !(product(&s->in_area, in[0], in[1], in[2]) && product(&s->out_area, out[0], out[1], out[2]) &&
+          product(&s->taps, kernel[0], kernel[1], kernel[2]) && product(&s->depth, s->ic, s->taps, 1)))
+        return cr_node_fail(p->node, CREASE_ERROR_MODEL, "the extents are too large");
     return CREASE_OK;
 }
 
-static crease_status conv_prepare(cr_prepare *p) {
+/* `block` elements for each thread. */
+static crease_status reserve(cr_prepare *p, conv_state *s, int64_t rows, int64_t columns) {
+    size_t n, total;
+    if (!cr_mul_size((size_t)rows, (size_t)columns, &n) || !cr_mul_size(n, s->is_double ? 8 : 4, &n) ||
+        !cr_add_size(n, 63, &n) || !cr_mul_size(n, (size_t)cr_pool_threads(p->pool), &total))
+        return cr_node_fail(p->node, CREASE_ERROR_MODEL, "the extents are too large");
+    s->thread_scratch = n / 64 * 64;
+    p->scratch_bytes = s->thread_scratch * (size_t)cr_pool_threads(p->pool);
+    return CREASE_OK;
+}
+
+static bool accepts(const conv_state *s, algorithm which) {
+    bool unit = s->taps == 1;
+    for (int axis = 0; axis < CR_CONV_RANK; axis++)
+        unit &= s->g.stride[axis] == 1 && s->g.pad[axis] == 0 && s->g.in[axis] == s->g.out[axis];
+    return which == POINTWISE ? unit : which == DEPTHWISE ? s->ic == 1 && s->g.groups > 1 : true;
+}
+
+static const char *const algorithm_names[] = {"pointwise", "depthwise", "im2col", "reference"};
+
+static void choose(cr_prepare *p, conv_state *s) {
+    const algorithm best = accepts(s, POINTWISE) ? POINTWISE : accepts(s, DEPTHWISE) ? DEPTHWISE : IM2COL;
+    s->algorithm = best;
+    for (algorithm a = POINTWISE; p->convolution && a <= REFERENCE; a++)
+        if (strcmp(p->convolution, algorithm_names[a]) == 0 && accepts(s, a))
+            s->algorithm = a;
+    p->algorithm = algorithm_names[s->algorithm];
+    p->note = s->algorithm == best ? "" : "forced";
+}
+
+/* Pieces of pixels: strips whose columns take half the second-level cache, or for pointwise up to 16 of at
+ * least 64 pixels. Few pieces, as small maps have, are cut by channels too where that leaves enough of
+ * them to make up for collecting the columns again. Channels come last because the rows of a product that
+ * OpenBLAS computes can round differently with its height. The cuts do not depend on the number of threads,
+ * so neither does any sum. */
+static crease_status cut(cr_prepare *p, conv_state *s) {
+    enum { ENOUGH = 4, CHANNELS = 128, LEAST = 64 };
+    const int64_t images = s->g.n * s->g.groups;
+    int64_t strip = LEAST;
+    if (s->algorithm == POINTWISE)
+        strip = s->out_area > 16 * LEAST ? (s->out_area + 15) / 16 : LEAST;
+    else if (cr_cpu_l2_bytes() / 2 / (s->is_double ? 8 : 4) > LEAST * s->depth)
+        strip = cr_cpu_l2_bytes() / 2 / (s->is_double ? 8 : 4) / (s->depth ? s->depth : 1);
+    s->pixel_pieces = images >= 24 && s->algorithm == POINTWISE ? 1 : (s->out_area - 1) / strip + 1;
+    if (s->pixel_pieces < ENOUGH && images < ENOUGH && s->oc >= 2 * CHANNELS)
+        s->channel_pieces = ENOUGH < s->oc / CHANNELS ? ENOUGH : s->oc / CHANNELS;
+    return s->algorithm == POINTWISE ? CREASE_OK
+                                     : reserve(p, s, s->depth, s->out_area / s->pixel_pieces + 32);
+}
+
+crease_status cr_conv_prepare(cr_prepare *p, const cr_plain_epilogue *epilogue, cr_conv_state **state) {
     conv_state *s;
     CR_TRY(CR_PREPARE_STATE(p, &s));
     CR_TRY(fill_state(p, false, s));
-    bool unit = true;
-    for (int d = 0; d < 3; d++)
-        unit &= s->stride[d] == 1 && s->pad[d] == 0 && s->in[d] == s->out[d];
-    const char *forced = p->convolution;
-    s->pointwise = s->taps == 1 && unit && !(forced && strcmp(forced, "im2col") == 0);
-    s->depthwise = s->ic == 1 && s->groups > 1 && !s->pointwise && !(forced && strcmp(forced, "im2col") == 0);
-    p->algorithm = s->pointwise ? "pointwise" : s->depthwise ? "depthwise" : "im2col";
-    size_t element = s->is_double ? 8 : 4;
-    int64_t column =
-        s->ic * s->taps; /* a strip of columns of half a megabyte stays in the second-level cache */
-    s->strip = s->pointwise ? 0 : (512 * 1024 / (int64_t)element + column) / (column ? column : 1);
-    s->strip = s->strip < 64 ? 64 : s->strip;
-    s->strip = s->strip > s->out_area ? s->out_area : s->strip;
-    if (!s->pointwise && !s->depthwise)
-        s->thread_scratch = ((size_t)(s->strip * column) * element + 63) / 64 * 64;
-    p->scratch_bytes = s->thread_scratch * (size_t)cr_pool_threads(p->pool);
-    return CREASE_OK;
+    *state = s;
+    s->pixel_pieces = s->channel_pieces = 1;
+    if (epilogue)
+        s->epilogue = *epilogue;
+    if (s->empty)
+        return CREASE_OK;
+    choose(p, s);
+    return s->algorithm == POINTWISE || s->algorithm == IM2COL ? cut(p, s) : CREASE_OK;
+}
+
+static crease_status conv_prepare(cr_prepare *p) {
+    cr_conv_state *state;
+    return cr_conv_prepare(p, NULL, &state);
 }
 
 /* ---- running, written once for both types ---- */
 
 typedef struct conv_job {
     const conv_state *s;
-    const void *x, *w, *bias;
+    const void *x, *w, *bias, *residual;
     void *y;
     char *scratch;
-    int64_t pieces; /* of the output of one group */
 } conv_job;
 
 #define T       float
@@ -210,28 +300,31 @@ typedef struct conv_job {
 #undef NAME
 #undef GEMM
 
-static crease_status conv_run(cr_run *r) {
-    const conv_state *s = r->state;
-    conv_job job = {s,
-                    r->in[0]->data,
-                    r->in[1]->data,
-                    r->n_in > 2 && r->in[2] ? r->in[2]->data : NULL,
-                    r->out[0]->data,
-                    r->scratch,
-                    1};
-    if (s->n * s->groups * s->oc * s->out_area == 0)
+static conv_job job_of(const cr_run *r, const conv_state *s, const void *residual) {
+    return (conv_job){.s = s,
+                      .x = r->in[0]->data,
+                      .w = r->in[1]->data,
+                      .bias = r->n_in > 2 && r->in[2] ? r->in[2]->data : NULL,
+                      .residual = residual,
+                      .y = r->out[0]->data,
+                      .scratch = r->scratch};
+}
+
+crease_status cr_conv_run(cr_run *r, const cr_conv_state *s, const void *residual) {
+    conv_job job = job_of(r, s, residual);
+    const int64_t images = s->g.n * s->g.groups;
+    if (s->empty)
         return CREASE_OK;
-    if (s->depthwise) {
-        cr_parallel(r->pool, s->n * s->groups * s->oc, s->is_double ? depthwise_f64 : depthwise_f32, &job);
-        return CREASE_OK;
-    }
-    /* pieces do not depend on the number of threads, so neither does any sum */
-    if (s->pointwise)
-        job.pieces = s->out_area >= 256 ? (s->out_area + 1023) / 1024 : 1;
+    if (s->algorithm == POINTWISE || s->algorithm == IM2COL)
+        cr_parallel(r->pool, images * s->pixel_pieces * s->channel_pieces,
+                    s->is_double ? gemm_pieces_f64 : gemm_pieces_f32, &job);
     else
-        job.pieces = (s->out_area + s->strip - 1) / s->strip;
-    cr_parallel(r->pool, s->n * s->groups * job.pieces, s->is_double ? gemm_piece_f64 : gemm_piece_f32, &job);
+        cr_parallel(r->pool, images * s->oc, s->is_double ? planes_f64 : planes_f32, &job);
     return CREASE_OK;
+}
+
+static crease_status conv_run(cr_run *r) {
+    return cr_conv_run(r, r->state, NULL);
 }
 
 static crease_status transpose_prepare(cr_prepare *p) {
@@ -239,26 +332,20 @@ static crease_status transpose_prepare(cr_prepare *p) {
     CR_TRY(CR_PREPARE_STATE(p, &s));
     CR_TRY(fill_state(p, true, s));
     p->algorithm = "col2im";
-    s->thread_scratch = ((size_t)(s->taps * s->in_area) * (s->is_double ? 8 : 4) + 63) / 64 * 64;
-    p->scratch_bytes = s->thread_scratch * (size_t)cr_pool_threads(p->pool);
-    return CREASE_OK;
+    return s->empty ? CREASE_OK : reserve(p, s, s->taps, s->in_area);
 }
 
 static crease_status transpose_run(cr_run *r) {
     const conv_state *s = r->state;
-    conv_job job = {s,
-                    r->in[0]->data,
-                    r->in[1]->data,
-                    r->n_in > 2 && r->in[2] ? r->in[2]->data : NULL,
-                    r->out[0]->data,
-                    r->scratch,
-                    1};
-    cr_parallel(r->pool, s->n * s->groups * s->oc, s->is_double ? transposed_f64 : transposed_f32, &job);
+    conv_job job = job_of(r, s, NULL);
+    if (s->empty)
+        return CREASE_OK;
+    cr_parallel(r->pool, s->g.n * s->g.groups * s->oc, s->is_double ? transposed_f64 : transposed_f32, &job);
     return CREASE_OK;
 }
 
 const cr_op cr_ops_conv[] = {
-    {"Conv", 1, 0, CR_T_FLOATS, conv_infer, conv_prepare, conv_run, 0, 0, 0, NULL},
+    {"Conv", 1, 0, CR_T_FLOATS, cr_conv_infer, conv_prepare, conv_run, 0, 0, 0, NULL},
     {"ConvTranspose", 1, 0, CR_T_FLOATS, transpose_infer, transpose_prepare, transpose_run, 0, 0, 0, NULL},
     {0},
 };
