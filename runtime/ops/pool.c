@@ -1,18 +1,12 @@
 #include "runtime/ops/infer.h"
 #include "runtime/ops/window.h"
+#include "runtime/kernels/pool.h"
 
-#include <math.h>
+/* MaxPool (ONNX 1, 8: indices, 10: dilations and ceil_mode, 11, 12: int8, 22), AveragePool (1, 7:
+ * count_include_pad, 10, 11, 19: dilations, 22), LpPool (1: float p, 2, 11, 18, 22) and their global forms,
+ * on [N, C, spatial...] with 1 to 3 spatial dimensions; global pools take any number. */
 
-/* MaxPool (ONNX 1 to 22), AveragePool (1 to 22), GlobalAveragePool, GlobalMaxPool, on [N, C, spatial...]. */
-enum { MAX, AVERAGE };
-
-typedef struct pool_state {
-    cr_window w;
-    int64_t rows, in[3], out[3], kernel[3], stride[3], dilation[3], pad[3], pad_end[3];
-    int64_t include_pad, column_major;
-} pool_state;
-
-static crease_status read(const cr_node *node, const cr_shape *x, cr_window *w, int64_t *out) {
+static crease_status read_window(const cr_node *node, const cr_shape *x, cr_window *w, int64_t *out) {
     int64_t ceil_mode;
     CR_TRY(cr_attr_int(node, "ceil_mode", 0, &ceil_mode));
     CR_TRY(cr_window_read(node, x->rank - 2, NULL, w));
@@ -27,7 +21,7 @@ static crease_status read(const cr_node *node, const cr_shape *x, cr_window *w, 
 static crease_status pool_infer(cr_infer *infer) {
     cr_window w;
     CR_TRY(cr_infer_need(infer, 0));
-    CR_TRY(cr_infer_rank(infer, 0, 3, 5));
+    CR_TRY(cr_infer_rank(infer, 0, 3, 2 + CR_MAX_SPATIAL));
     const cr_shape *x = &infer->in[0]->shape;
     infer->out[0].dtype = infer->in[0]->dtype;
     if (infer->n_out > 1)
@@ -35,120 +29,91 @@ static crease_status pool_infer(cr_infer *infer) {
     if (x->rank < 0)
         return CREASE_OK;
     infer->out[0].shape = *x;
-    CR_TRY(read(infer->node, x, &w, infer->out[0].shape.dims + 2));
+    CR_TRY(read_window(infer->node, x, &w, infer->out[0].shape.dims + 2));
     if (infer->n_out > 1)
         infer->out[1].shape = infer->out[0].shape;
     return CREASE_OK;
 }
 
-static crease_status pool_prepare(cr_prepare *p) {
-    pool_state *s;
-    int64_t out[3];
-    const cr_shape *x = &p->in[0]->shape;
-    CR_TRY(CR_PREPARE_STATE(p, &s));
-    CR_TRY(read(p->node, x, &s->w, out));
-    CR_TRY(cr_attr_int(p->node, "count_include_pad", 0, &s->include_pad));
-    CR_TRY(cr_attr_int(p->node, "storage_order", 0, &s->column_major));
-    s->rows = x->dims[0] * x->dims[1];
-    for (int d = 0; d < 3; d++)
-        s->in[d] = s->out[d] = s->kernel[d] = s->stride[d] = s->dilation[d] = 1;
-    for (int d = 0; d < s->w.n; d++) {
-        int to = 3 - s->w.n + d;
-        s->in[to] = x->dims[d + 2];
-        s->out[to] = out[d];
-        s->kernel[to] = s->w.kernel[d];
-        s->stride[to] = s->w.stride[d];
-        s->dilation[to] = s->w.dilation[d];
-        s->pad[to] = s->w.pad_begin[d];
-        s->pad_end[to] = s->w.pad_end[d];
+/* The exponent: a float in version 1, an integer later; 2 by default. */
+static crease_status read_exponent(const cr_node *node, int64_t opset, int64_t *p) {
+    float value;
+    if (opset >= 2) {
+        CR_TRY(cr_attr_int(node, "p", 2, p));
+    } else {
+        CR_TRY(cr_attr_float(node, "p", 2, &value));
+        *p = value >= 1 && value < 1e6f ? (int64_t)value : 0;
+        if ((float)*p != value)
+            return cr_node_fail(node, CREASE_ERROR_UNSUPPORTED, "p is %g", (double)value);
     }
+    if (*p < 1)
+        return cr_node_fail(node, CREASE_ERROR_MODEL, "p is %lld, expected at least 1", (long long)*p);
     return CREASE_OK;
 }
 
-/* Taps of output position o that lie inside the input: [low, high). */
-static void inside(const pool_state *s, int d, int64_t o, int64_t *start, int64_t *low, int64_t *high) {
-    *start = o * s->stride[d] - s->pad[d];
-    *low = *start < 0 ? (-*start + s->dilation[d] - 1) / s->dilation[d] : 0;
-    *high = s->in[d] - *start <= 0 ? 0 : (s->in[d] - *start + s->dilation[d] - 1) / s->dilation[d];
-    *high = *high > s->kernel[d] ? s->kernel[d] : *high;
+typedef struct pool_state {
+    cr_pool_window w;
+    int64_t rows;
+} pool_state;
+
+/* The kernels see three spatial dimensions: missing ones lead and are 1. */
+static void widen(cr_pool_window *to, const cr_window *w, const int64_t *in, const int64_t *out) {
+    for (int d = 0; d < 3; d++) {
+        int from = d - (3 - w->n);
+        to->in[d] = from < 0 ? 1 : in[from];
+        to->out[d] = from < 0 ? 1 : out[from];
+        to->kernel[d] = from < 0 ? 1 : w->kernel[from];
+        to->stride[d] = from < 0 ? 1 : w->stride[from];
+        to->dilation[d] = from < 0 ? 1 : w->dilation[from];
+        to->pad[d] = from < 0 ? 0 : w->pad_begin[from];
+        to->pad_end[d] = from < 0 ? 0 : w->pad_end[from];
+    }
 }
 
-/* With count_include_pad, padding counts but what ceil_mode adds beyond it does not. */
-static int64_t counted(const pool_state *s, int d, int64_t start) {
-    int64_t n = 0;
-    for (int64_t k = 0; k < s->kernel[d]; k++)
-        n += start + k * s->dilation[d] < s->in[d] + s->pad_end[d];
-    return n;
+static crease_status pool_prepare(cr_prepare *p) {
+    pool_state *s;
+    cr_window w;
+    int64_t out[CR_MAX_SPATIAL], include_pad, storage_order;
+    const cr_shape *x = &p->in[0]->shape;
+    CR_TRY(CR_PREPARE_STATE(p, &s));
+    CR_TRY(read_window(p->node, x, &w, out));
+    CR_TRY(cr_attr_int(p->node, "count_include_pad", 0, &include_pad));
+    CR_TRY(cr_attr_int(p->node, "storage_order", 0, &storage_order));
+    widen(&s->w, &w, x->dims + 2, out);
+    s->w.kind = (cr_pool_kind)p->op->variant;
+    s->w.include_pad = include_pad != 0;
+    s->w.column_major = storage_order != 0;
+    s->rows = x->dims[0] * x->dims[1];
+    if (s->w.kind == CR_POOL_LP)
+        CR_TRY(read_exponent(p->node, p->opset, &s->w.p));
+    return CREASE_OK;
 }
 
 typedef struct pool_job {
-    const pool_state *s;
+    const cr_pool_window *w;
+    crease_dtype dtype;
     const void *x;
     void *y;
     int64_t *indices;
-    int variant;
-    crease_dtype dtype;
+    bool fast;
 } pool_job;
 
-#define DEFINE_POOL(T, name, LOWEST)                                                                         \
-    static void name(void *context, int64_t begin, int64_t end, int thread) {                                \
-        const pool_job *j = context;                                                                         \
-        const pool_state *s = j->s;                                                                          \
-        int64_t area = s->in[0] * s->in[1] * s->in[2], out = s->out[0] * s->out[1] * s->out[2], st[3],       \
-                lo[3], hi[3];                                                                                \
-        (void)thread;                                                                                        \
-        for (int64_t row = begin; row < end; row++)                                                          \
-            for (int64_t o = 0; o < out; o++) {                                                              \
-                const T *x = (const T *)j->x + row * area;                                                   \
-                int64_t at[3] = {o / (s->out[1] * s->out[2]), o / s->out[2] % s->out[1], o % s->out[2]},     \
-                        best = -1;                                                                           \
-                double sum = 0;                                                                              \
-                T top = LOWEST;                                                                              \
-                for (int d = 0; d < 3; d++)                                                                  \
-                    inside(s, d, at[d], &st[d], &lo[d], &hi[d]);                                             \
-                for (int64_t a = lo[0]; a < hi[0]; a++)                                                      \
-                    for (int64_t b = lo[1]; b < hi[1]; b++) {                                                \
-                        int64_t line =                                                                       \
-                            ((st[0] + a * s->dilation[0]) * s->in[1] + st[1] + b * s->dilation[1]) *         \
-                            s->in[2];                                                                        \
-                        for (int64_t c = lo[2]; c < hi[2]; c++) {                                            \
-                            int64_t i = line + st[2] + c * s->dilation[2];                                   \
-                            if (j->variant == AVERAGE)                                                       \
-                                sum += (double)x[i];                                                         \
-                            else if (best < 0 || x[i] > top) {                                               \
-                                top = x[i];                                                                  \
-                                best = i;                                                                    \
-                            }                                                                                \
-                        }                                                                                    \
-                    }                                                                                        \
-                if (j->variant == AVERAGE) {                                                                 \
-                    int64_t n = 1;                                                                           \
-                    for (int d = 0; d < 3; d++)                                                              \
-                        n *= s->include_pad ? counted(s, d, st[d]) : hi[d] - lo[d];                          \
-                    top = (T)(n > 0 ? sum / (double)n : 0);                                                  \
-                }                                                                                            \
-                ((T *)j->y)[row * out + o] = top;                                                            \
-                if (j->indices) {                                                                            \
-                    if (s->column_major && best >= 0)                                                        \
-                        best = best % s->in[2] * s->in[1] * s->in[0] + best / s->in[2];                      \
-                    j->indices[row * out + o] = row * area + best;                                           \
-                }                                                                                            \
-            }                                                                                                \
-    }
-DEFINE_POOL(float, pool_f32, -INFINITY)
-DEFINE_POOL(double, pool_f64, -INFINITY)
-DEFINE_POOL(uint8_t, pool_u8, 0)
-DEFINE_POOL(int8_t, pool_i8, INT8_MIN)
+static void pool_task(void *context, int64_t begin, int64_t end, int thread) {
+    const pool_job *j = context;
+    (void)thread;
+    if (j->fast)
+        cr_pool_fast(j->w, j->dtype, j->x, j->y, begin, end);
+    else
+        cr_pool_reference(j->w, j->dtype, j->x, j->y, j->indices, begin, end);
+}
 
 static crease_status pool_run(cr_run *r) {
-    pool_job job = {r->state,        r->in[0]->data,
-                    r->out[0]->data, r->n_out > 1 && r->out[1] ? r->out[1]->data : NULL,
-                    r->op->variant,  r->in[0]->dtype};
-    cr_task *task = job.dtype == CREASE_DOUBLE  ? pool_f64
-                    : job.dtype == CREASE_UINT8 ? pool_u8
-                    : job.dtype == CREASE_INT8  ? pool_i8
-                                                : pool_f32;
-    cr_parallel(r->pool, job.s->rows, task, &job);
+    const pool_state *s = r->state;
+    int64_t *indices = r->n_out > 1 && r->out[1] ? r->out[1]->data : NULL;
+    pool_job job = {&s->w, r->in[0]->dtype, r->in[0]->data, r->out[0]->data, indices, false};
+    job.fast = cr_pool_fast_accepts(&s->w, indices != NULL);
+    if (cr_shape_n(&r->out[0]->shape))
+        cr_parallel(r->pool, s->rows, pool_task, &job);
     return CREASE_OK;
 }
 
@@ -162,25 +127,57 @@ static crease_status global_infer(cr_infer *infer) {
     return CREASE_OK;
 }
 
-static crease_status global_run(cr_run *r) {
-    const cr_tensor *x = r->in[0];
-    int64_t rows = x->shape.dims[0] * x->shape.dims[1], area = rows ? cr_shape_n(&x->shape) / rows : 0;
-    for (int64_t row = 0; row < rows; row++) {
-        double value = r->op->variant == MAX ? -INFINITY : 0;
-        for (int64_t i = 0; i < area; i++) {
-            double v = cr_load_float(x->dtype, x->data, row * area + i);
-            value = r->op->variant == MAX ? (v > value ? v : value) : value + v;
-        }
-        cr_store_float(x->dtype, r->out[0]->data, row, r->op->variant == MAX ? value : value / (double)area);
-    }
+typedef struct global_state {
+    int64_t p, area, rows;
+} global_state;
+
+static crease_status global_prepare(cr_prepare *p) {
+    global_state *s;
+    const cr_shape *x = &p->in[0]->shape;
+    CR_TRY(CR_PREPARE_STATE(p, &s));
+    s->rows = x->dims[0] * x->dims[1];
+    if (p->op->variant == CR_POOL_LP)
+        CR_TRY(read_exponent(p->node, p->opset, &s->p));
+    s->area = 1;
+    for (int d = 2; d < x->rank; d++)
+        s->area *= x->dims[d];
     return CREASE_OK;
 }
 
+typedef struct global_job {
+    const global_state *s;
+    cr_pool_kind kind;
+    crease_dtype dtype;
+    const void *x;
+    void *y;
+} global_job;
+
+static void global_task(void *context, int64_t begin, int64_t end, int thread) {
+    const global_job *j = context;
+    (void)thread;
+    cr_pool_global(j->kind, j->s->p, j->dtype, j->x, j->y, j->s->area, begin, end);
+}
+
+enum { THREAD_ELEMENTS = 1 << 14 }; /* what is worth waking a thread for */
+
+static crease_status global_run(cr_run *r) {
+    const global_state *s = r->state;
+    global_job job = {s, (cr_pool_kind)r->op->variant, r->in[0]->dtype, r->in[0]->data, r->out[0]->data};
+    cr_parallel_grain(r->pool, s->rows, THREAD_ELEMENTS / (s->area + 1) + 1, global_task, &job);
+    return CREASE_OK;
+}
+
+#define POOL(name, types, variant)                                                                           \
+    { name, 1, 0, types, pool_infer, pool_prepare, pool_run, variant, 0, 0, NULL }
+#define GLOBAL(name, variant)                                                                                \
+    { name, 1, 0, CR_T_FLOATS, global_infer, global_prepare, global_run, variant, 0, 0, NULL }
+
 const cr_op cr_ops_pool[] = {
-    {"MaxPool", 1, 0, CR_T_FLOATS | CR_T(CREASE_UINT8) | CR_T(CREASE_INT8), pool_infer, pool_prepare,
-     pool_run, MAX, 0, 0, NULL},
-    {"AveragePool", 1, 0, CR_T_FLOATS, pool_infer, pool_prepare, pool_run, AVERAGE, 0, 0, NULL},
-    {"GlobalAveragePool", 1, 0, CR_T_FLOATS, global_infer, NULL, global_run, AVERAGE, 0, 0, NULL},
-    {"GlobalMaxPool", 1, 0, CR_T_FLOATS, global_infer, NULL, global_run, MAX, 0, 0, NULL},
+    POOL("MaxPool", CR_T_FLOATS | CR_T(CREASE_UINT8) | CR_T(CREASE_INT8), CR_POOL_MAX),
+    POOL("AveragePool", CR_T_FLOATS, CR_POOL_AVERAGE),
+    POOL("LpPool", CR_T_FLOATS, CR_POOL_LP),
+    GLOBAL("GlobalAveragePool", CR_POOL_AVERAGE),
+    GLOBAL("GlobalMaxPool", CR_POOL_MAX),
+    GLOBAL("GlobalLpPool", CR_POOL_LP),
     {0},
 };
