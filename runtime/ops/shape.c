@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-/* Operators that keep the bytes and change the shape (Reshape, Flatten, Squeeze, Unsqueeze, Identity,
- * Dropout), and Shape. */
+/* Operators that keep the bytes and change the shape (Reshape, Flatten, Squeeze, Unsqueeze, Identity, Dropout
+ * at inference), Shape and Size. */
 
 static crease_status view_run(cr_run *r) {
     size_t bytes;
@@ -13,54 +13,68 @@ static crease_status view_run(cr_run *r) {
     return CREASE_OK;
 }
 
-/* ---- Reshape: 1 has an attribute, 5 an input, 14 allowzero ---- */
+/* ---- Reshape (ONNX 1: an attribute, 5: an input, 14: allowzero) ---- */
 
-static crease_status reshape_infer(cr_infer *infer) {
-    int64_t target[CR_MAX_RANK], allow_zero = 0, known = 1, total;
-    int n, hole = -1;
-    bool have;
-    CR_TRY(cr_infer_need(infer, 0));
-    infer->out[0].dtype = infer->in[0]->dtype;
-    if (infer->opset < 5) {
-        const int64_t *attr;
-        CR_TRY(cr_attr_ints(infer->node, "shape", &attr, &n));
-        if (n > CR_MAX_RANK)
-            return cr_node_fail(infer->node, CREASE_ERROR_UNSUPPORTED, "rank %d", n);
-        memcpy(target, attr ? attr : target, (size_t)n * sizeof *target);
-    } else {
-        CR_TRY(cr_infer_need(infer, 1));
-        CR_TRY(cr_infer_ints(infer, 1, target, &n, &have));
-        if (!have)
-            return CREASE_OK;
-    }
-    CR_TRY(cr_attr_int(infer->node, "allowzero", 0, &allow_zero));
+/* The target: 0 copies the input's dimension unless allow_zero, one -1 takes what is left. */
+static crease_status reshape(cr_infer *infer, const int64_t *target, int n, bool allow_zero) {
     const cr_shape *x = &infer->in[0]->shape;
+    int64_t known = 1, total;
+    int hole = -1;
+    bool all = true; /* whether `known` is the product of every dimension but the hole */
     cr_shape y = {.rank = n};
     for (int i = 0; i < n; i++) {
-        y.dims[i] = target[i];
-        if (target[i] == 0 && !allow_zero)
-            y.dims[i] = x->rank > i ? x->dims[i] : CR_DIM_UNKNOWN;
-        if (target[i] < -1 || (target[i] == -1 && hole >= 0))
-            return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "the target shape is not possible");
+        y.dims[i] = target[i] == 0 && !allow_zero ? (x->rank > i ? x->dims[i] : CR_DIM_UNKNOWN) : target[i];
+        if (target[i] < -1 || (target[i] == -1 && hole >= 0) ||
+            (target[i] == 0 && !allow_zero && x->rank >= 0 && i >= x->rank))
+            return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "entry %d of the target shape is %lld", i,
+                                (long long)target[i]);
         if (target[i] == -1)
             hole = i;
         else if (y.dims[i] < 0)
-            known = -1;
-        else if (known >= 0 && __builtin_mul_overflow(known, y.dims[i], &known))
+            all = false;
+        else if (__builtin_mul_overflow(known, y.dims[i], &known))
             return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "the target shape overflows");
     }
-    if (x->rank >= 0 && cr_shape_product(x, 0, x->rank, &total) && known >= 0) {
-        if (hole >= 0 && known > 0 && total % known == 0)
-            y.dims[hole] = total / known;
-        else if (hole >= 0 && known == 0 && total == 0)
-            y.dims[hole] = 0;
-        else if (hole >= 0 || total != known)
+    if (all && x->rank >= 0 && cr_shape_product(x, 0, x->rank, &total)) {
+        bool fits = hole < 0 ? total == known : known ? total % known == 0 : total == 0;
+        if (!fits)
             return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "%lld elements do not fit the target shape",
                                 (long long)total);
+        if (hole >= 0)
+            y.dims[hole] = known ? total / known : 0;
     }
     infer->out[0].shape = y;
     return CREASE_OK;
 }
+
+static crease_status reshape_infer(cr_infer *infer) {
+    int64_t target[CR_MAX_RANK], allow_zero = 0;
+    const int64_t *attr;
+    int n;
+    bool known;
+    CR_TRY(cr_infer_need(infer, 0));
+    infer->out[0].dtype = infer->in[0]->dtype;
+    if (infer->opset < 5) {
+        CR_TRY(cr_attr_ints(infer->node, "shape", &attr, &n));
+        if (n > CR_MAX_RANK)
+            return cr_node_fail(infer->node, CREASE_ERROR_UNSUPPORTED, "a shape of rank %d", n);
+        return reshape(infer, attr, n, false);
+    }
+    CR_TRY(cr_infer_need(infer, 1));
+    CR_TRY(cr_attr_int(infer->node, "allowzero", 0, &allow_zero));
+    CR_TRY(cr_infer_ints(infer, 1, target, &n, &known));
+    if (known)
+        return reshape(infer, target, n, allow_zero != 0);
+    const cr_shape *list = &infer->in[1]->shape;
+    if (list->rank == 1 && list->dims[0] >= 0 && list->dims[0] <= CR_MAX_RANK) { /* only the rank */
+        infer->out[0].shape.rank = (int)list->dims[0];
+        for (int d = 0; d < infer->out[0].shape.rank; d++)
+            infer->out[0].shape.dims[d] = CR_DIM_UNKNOWN;
+    }
+    return CREASE_OK;
+}
+
+/* ---- Flatten (ONNX 1, 9, 11: negative axes, 13) ---- */
 
 static crease_status flatten_infer(cr_infer *infer) {
     int64_t axis, rows = 1, columns = 1;
@@ -78,6 +92,8 @@ static crease_status flatten_infer(cr_infer *infer) {
     infer->out[0].shape = (cr_shape){.rank = 2, .dims = {rows, columns}};
     return CREASE_OK;
 }
+
+/* ---- Squeeze, Unsqueeze ---- */
 
 /* axes: attribute until 12, input from 13 on. *n is -1 when there are none. */
 static crease_status read_axes(cr_infer *infer, int64_t axes[CR_MAX_RANK], int *n, bool *known) {
@@ -158,46 +174,54 @@ static crease_status dropout_infer(cr_infer *infer) {
     return CREASE_OK;
 }
 
+static bool is_one(const cr_run *r, int i, cr_types types) {
+    return i < r->n_in && r->in[i] && (types & CR_T(r->in[i]->dtype)) && cr_shape_n(&r->in[i]->shape) == 1;
+}
+
 static crease_status dropout_run(cr_run *r) {
-    bool training = r->n_in > 2 && r->in[2] && *(const unsigned char *)r->in[2]->data;
-    if (training && !(r->n_in > 1 && r->in[1] && cr_load_float(r->in[1]->dtype, r->in[1]->data, 0) == 0))
+    bool training = is_one(r, 2, CR_T_BOOL) && *(const unsigned char *)r->in[2]->data;
+    bool keeps_all = is_one(r, 1, CR_T_FLOATS) && cr_load_float(r->in[1]->dtype, r->in[1]->data, 0) == 0;
+    if (training && !keeps_all)
         return cr_node_fail(r->node, CREASE_ERROR_UNSUPPORTED, "training mode is not supported");
-    if (r->n_out > 1 && r->out[1]) {
-        if (r->out[1]->dtype == CREASE_BOOL)
-            memset(r->out[1]->data, 1, (size_t)cr_shape_n(&r->out[1]->shape));
+    cr_tensor *mask = r->n_out > 1 ? r->out[1] : NULL;
+    for (int64_t i = 0, n = mask ? cr_shape_n(&mask->shape) : 0; i < n; i++)
+        if (mask->dtype == CREASE_BOOL)
+            ((unsigned char *)mask->data)[i] = 1;
         else
-            for (int64_t i = 0, n = cr_shape_n(&r->out[1]->shape); i < n; i++)
-                cr_store_float(r->out[1]->dtype, r->out[1]->data, i, 1);
-    }
+            cr_store_float(mask->dtype, mask->data, i, 1);
     return view_run(r);
 }
 
 /* ---- Shape, Size ---- */
 
-static void shape_range(const cr_node *node, int rank, int64_t *start, int64_t *end) {
-    const cr_attr *a = cr_attr_find(node, "start"), *b = cr_attr_find(node, "end");
-    *start = a && a->type == CR_ATTR_INT ? a->ints[0] : 0;
-    *end = b && b->type == CR_ATTR_INT ? b->ints[0] : rank;
-    *start += *start < 0 ? rank : 0;
-    *end += *end < 0 ? rank : 0;
-    *start = *start < 0 ? 0 : *start > rank ? rank : *start;
-    *end = *end < *start ? *start : *end > rank ? rank : *end;
+static int64_t clamp(int64_t value, int64_t low, int64_t high) {
+    return value < low ? low : value > high ? high : value;
+}
+
+/* Axes [start, end) that Shape tells (attributes from version 15 on), negative ones counted from the end. */
+static crease_status shape_range(const cr_node *node, int rank, int64_t *start, int64_t *end) {
+    CR_TRY(cr_attr_int(node, "start", 0, start));
+    CR_TRY(cr_attr_int(node, "end", rank, end));
+    *start = clamp(*start < 0 ? *start + rank : *start, 0, rank);
+    *end = clamp(*end < 0 ? *end + rank : *end, *start, rank);
+    return CREASE_OK;
 }
 
 static crease_status shape_infer(cr_infer *infer) {
     int64_t start, end;
     CR_TRY(cr_infer_need(infer, 0));
     infer->out[0].dtype = CREASE_INT64;
+    infer->out[0].shape = (cr_shape){.rank = 1, .dims = {CR_DIM_UNKNOWN}};
     if (infer->in[0]->shape.rank < 0)
         return CREASE_OK;
-    shape_range(infer->node, infer->in[0]->shape.rank, &start, &end);
-    infer->out[0].shape = (cr_shape){.rank = 1, .dims = {end - start}};
+    CR_TRY(shape_range(infer->node, infer->in[0]->shape.rank, &start, &end));
+    infer->out[0].shape.dims[0] = end - start;
     return CREASE_OK;
 }
 
 static crease_status shape_run(cr_run *r) {
     int64_t start, end;
-    shape_range(r->node, r->in[0]->shape.rank, &start, &end);
+    CR_TRY(shape_range(r->node, r->in[0]->shape.rank, &start, &end));
     memcpy(r->out[0]->data, r->in[0]->shape.dims + start, (size_t)(end - start) * sizeof(int64_t));
     return CREASE_OK;
 }
@@ -213,17 +237,17 @@ static crease_status size_run(cr_run *r) {
     return CREASE_OK;
 }
 
-#define VIEW(name, infer, run)                                                                               \
-    { name, 1, 0, CR_T_BYTES, infer, NULL, run, 0, CR_OP_VIEW | CR_OP_HALF, 0, NULL }
+#define VIEW(name, types, infer, run)                                                                        \
+    { name, 1, 0, types, infer, NULL, run, 0, CR_OP_VIEW | CR_OP_HALF, 0, NULL }
 
 const cr_op cr_ops_shape[] = {
-    VIEW("Reshape", reshape_infer, view_run),
-    VIEW("Flatten", flatten_infer, view_run),
-    VIEW("Squeeze", squeeze_infer, view_run),
-    VIEW("Unsqueeze", unsqueeze_infer, view_run),
-    VIEW("Identity", cr_infer_same, view_run),
-    VIEW("Dropout", dropout_infer, dropout_run),
-    {"Shape", 1, 0, CR_T_BYTES, shape_infer, NULL, shape_run, 0, CR_OP_HALF, 0, NULL},
-    {"Size", 1, 0, CR_T_BYTES, size_infer, NULL, size_run, 0, CR_OP_HALF, 0, NULL},
+    VIEW("Reshape", CR_T_BYTES, reshape_infer, view_run),
+    VIEW("Flatten", CR_T_BYTES, flatten_infer, view_run),
+    VIEW("Squeeze", CR_T_BYTES, squeeze_infer, view_run),
+    VIEW("Unsqueeze", CR_T_BYTES, unsqueeze_infer, view_run),
+    VIEW("Identity", CR_T_BYTES, cr_infer_same, view_run),
+    VIEW("Dropout", CR_T_FLOATS, dropout_infer, dropout_run),
+    {"Shape", 1, 0, 0, shape_infer, NULL, shape_run, 0, CR_OP_HALF, 0, NULL},
+    {"Size", 1, 0, 0, size_infer, NULL, size_run, 0, CR_OP_HALF, 0, NULL},
     {0},
 };
