@@ -1,5 +1,5 @@
 #include "runtime/ops/move.h"
-#include "runtime/kernels/pad.h"
+#include "runtime/kernels/remap.h"
 
 #include <string.h>
 
@@ -103,7 +103,7 @@ static int64_t source(int mode, int64_t i, int64_t extent) {
 }
 
 typedef struct pad_state {
-    cr_padding padding;
+    cr_remap remap;
     int64_t rows;
     char fill[16];
 } pad_state;
@@ -111,25 +111,25 @@ typedef struct pad_state {
 static crease_status make_maps(cr_prepare *prepare, const pads *p, int mode, pad_state *s) {
     const cr_shape *x = &prepare->in[0]->shape, *y = &prepare->out[0].shape;
     int last = x->rank - 1;
-    s->padding.rank = x->rank;
+    s->remap.rank = x->rank;
     if (cr_shape_n(y) == 0)
         return CREASE_OK;
-    s->padding.element_bytes = cr_element_bytes(prepare->in[0]->dtype);
+    s->remap.element_bytes = cr_element_bytes(prepare->in[0]->dtype);
     for (int d = 0; d < x->rank; d++) {
         int64_t *map;
         CR_TRY(CR_ARENA_NEW(prepare->arena, &map, (size_t)y->dims[d]));
         for (int64_t i = 0; i < y->dims[d]; i++)
             map[i] = source(mode, i - p->begin[d], x->dims[d]);
-        s->padding.source[d] = map;
-        s->padding.in[d] = x->dims[d];
-        s->padding.out[d] = y->dims[d];
+        s->remap.source[d] = map;
+        s->remap.in[d] = x->dims[d];
+        s->remap.out[d] = y->dims[d];
     }
     if (last < 0)
         return CREASE_OK;
     s->rows = cr_shape_extent(y, 0, last);
     int64_t begin = p->begin[last], end = begin + x->dims[last], n = y->dims[last];
-    s->padding.inner_begin = begin < 0 ? 0 : begin > n ? n : begin;
-    s->padding.inner_end = end < s->padding.inner_begin ? s->padding.inner_begin : end > n ? n : end;
+    s->remap.inner_begin = begin < 0 ? 0 : begin > n ? n : begin;
+    s->remap.inner_end = end < s->remap.inner_begin ? s->remap.inner_begin : end > n ? n : end;
     return CREASE_OK;
 }
 
@@ -152,7 +152,7 @@ static crease_status pad_prepare(cr_prepare *prepare) {
 }
 
 typedef struct pad_job {
-    const cr_padding *padding;
+    const cr_remap *remap;
     const void *x, *fill;
     void *y;
 } pad_job;
@@ -160,19 +160,19 @@ typedef struct pad_job {
 static void pad_task(void *context, int64_t begin, int64_t end, int thread) {
     const pad_job *j = context;
     (void)thread;
-    cr_pad_rows(j->padding, j->x, j->fill, j->y, begin, end);
+    cr_remap_rows(j->remap, j->x, j->fill, j->y, begin, end);
 }
 
 static crease_status pad_run(cr_run *r) {
     const pad_state *s = r->state;
     const cr_tensor *value = r->op->variant == BY_PADS && r->n_in > 2 ? r->in[2] : NULL;
     bool given = value && cr_shape_n(&value->shape) > 0;
-    pad_job job = {&s->padding, r->in[0]->data, given ? value->data : s->fill, r->out[0]->data};
-    size_t element = s->padding.element_bytes;
-    if (s->padding.rank == 0)
+    pad_job job = {&s->remap, r->in[0]->data, given ? value->data : s->fill, r->out[0]->data};
+    size_t element = s->remap.element_bytes;
+    if (s->remap.rank == 0)
         memcpy(r->out[0]->data, r->in[0]->data, element);
     else
-        cr_parallel_grain(r->pool, s->rows, 4096 / (r->out[0]->shape.dims[s->padding.rank - 1] + 1) + 1,
+        cr_parallel_grain(r->pool, s->rows, 4096 / (r->out[0]->shape.dims[s->remap.rank - 1] + 1) + 1,
                           pad_task, &job);
     return CREASE_OK;
 }
