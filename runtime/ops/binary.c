@@ -4,11 +4,41 @@
 #include <string.h>
 
 /* Element-wise operators of two or more inputs with ONNX broadcasting (Add, Sub, Mul, Div, Pow, Max, Min,
- * Sum, Mean, PRelu). */
-enum { ADD, SUB, MUL, DIV, POW, MAX, MIN, SUM, MEAN, PRELU };
+ * Sum, Mean, PRelu, Mod, the bitwise ones, comparisons and logic), and Where. */
+enum {
+    ADD,
+    SUB,
+    MUL,
+    DIV,
+    POW,
+    MAX,
+    MIN,
+    SUM,
+    MEAN,
+    PRELU,
+    MOD,  /* sign of the divisor, as Python's % */
+    FMOD, /* sign of the dividend, as C's fmod */
+    BIT_AND,
+    BIT_OR,
+    BIT_XOR,
+    SHIFT_LEFT,
+    SHIFT_RIGHT,
+    FIRST_LOGIC, /* from here on the result is bool */
+    EQUAL = FIRST_LOGIC,
+    GREATER,
+    LESS,
+    GREATER_EQUAL,
+    LESS_EQUAL,
+    AND,
+    OR,
+    XOR
+};
+
+typedef void row_function(int op, const void *a, int64_t sa, const void *b, int64_t sb, void *y, int64_t n);
 
 typedef struct pair_job {
     int op;
+    row_function *row;
     const cr_tensor *a, *b;
     cr_tensor *y;
     int64_t stride_a[CR_MAX_RANK], stride_b[CR_MAX_RANK]; /* elements; 0 where an extent of 1 repeats */
@@ -32,8 +62,11 @@ static crease_status align(const cr_node *node, int64_t opset, const cr_shape *a
 static crease_status binary_infer(cr_infer *infer) {
     char who[256];
     CR_TRY(cr_infer_same(infer));
-    if (infer->op->variant <= POW || infer->op->variant == PRELU)
+    if (infer->op->variant <= POW || infer->op->variant >= PRELU) {
+        if (infer->n_in > 2)
+            return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "%d inputs, expected 2", infer->n_in);
         CR_TRY(cr_infer_need(infer, 1));
+    }
     if (infer->op->variant != POW)
         for (int i = 1; i < infer->n_in; i++)
             CR_TRY(cr_infer_same_type(infer, 0, i));
@@ -46,6 +79,8 @@ static crease_status binary_infer(cr_infer *infer) {
         CR_TRY(cr_shape_broadcast(&infer->out[0].shape, &b, cr_node_print(infer->node, who, sizeof who),
                                   &infer->out[0].shape));
     }
+    if (infer->op->variant >= FIRST_LOGIC)
+        infer->out[0].dtype = CREASE_BOOL;
     return CREASE_OK;
 }
 
@@ -67,7 +102,7 @@ static void strides_of(const cr_shape *part, const cr_shape *whole, int64_t *str
 
 /* Three strides cover what networks do (both run, one repeats); naming them lets the compiler vectorise each.
  */
-#define DEFINE_ROW(T, W, name, div, power, max_of, min_of)                                                   \
+#define DEFINE_ROW(T, W, name, div, power, max_of, min_of, ...)                                              \
     static inline __attribute__((always_inline)) void name##_strided(                                        \
         int op, const T *a, int64_t sa, const T *b, int64_t sb, T *y, int64_t n) {                           \
         switch (op) {                                                                                        \
@@ -89,6 +124,7 @@ static void strides_of(const cr_shape *part, const cr_shape *whole, int64_t *str
             POSITION(min_of);                                                                                \
         default:                                                                                             \
             POSITION(u < 0 ? (T)((W)u * (W)v) : u);                                                          \
+            __VA_ARGS__                                                                                      \
         }                                                                                                    \
     }                                                                                                        \
     static void name(int op, const void *a, int64_t sa, const void *b, int64_t sb, void *y, int64_t n) {     \
@@ -100,6 +136,36 @@ static void strides_of(const cr_shape *part, const cr_shape *whole, int64_t *str
             name##_strided(op, a, sa, b, sb, y, n);                                                          \
     }
 
+static double modulo(double u, double v) {
+    double rest = fmod(u, v);
+    return rest != 0 && (rest < 0) != (v < 0) ? rest + v : rest;
+}
+
+#define FLOAT_MORE                                                                                           \
+    case MOD:                                                                                                \
+        POSITION((__typeof__(*y))modulo((double)u, (double)v));                                              \
+    case FMOD:                                                                                               \
+        POSITION((__typeof__(*y))fmod((double)u, (double)v));
+
+/* The remainder by 0 and by -1 (which may overflow) is 0. Shifts by the width or more give 0. */
+#define INT_MORE(T)                                                                                          \
+    case MOD:                                                                                                \
+        POSITION(v == 0 || ((T)-1 < 0 && v == (T)-1)      ? 0                                                \
+                 : u % v != 0 && ((u % v < 0) != (v < 0)) ? (T)(u % v + v)                                   \
+                                                          : (T)(u % v));                                     \
+    case FMOD:                                                                                               \
+        POSITION(v == 0 || ((T)-1 < 0 && v == (T)-1) ? 0 : (T)(u % v));                                      \
+    case BIT_AND:                                                                                            \
+        POSITION((T)(u & v));                                                                                \
+    case BIT_OR:                                                                                             \
+        POSITION((T)(u | v));                                                                                \
+    case BIT_XOR:                                                                                            \
+        POSITION((T)(u ^ v));                                                                                \
+    case SHIFT_LEFT:                                                                                         \
+        POSITION((uint64_t)v < 8 * sizeof u ? (T)((uint64_t)u << v) : 0);                                    \
+    case SHIFT_RIGHT:                                                                                        \
+        POSITION((uint64_t)v < 8 * sizeof u ? (T)(u >> v) : 0);
+
 /* max and min hand NaN on, as numpy's do */
 #define FLOAT_ROW(T, name)                                                                                   \
     DEFINE_ROW(T, T, name, u / v, (T)pow((double)u, (double)v),                                              \
@@ -108,7 +174,8 @@ static void strides_of(const cr_shape *part, const cr_shape *whole, int64_t *str
                                  : u,                                                                        \
                u != u            ? u                                                                         \
                : v < u || v != v ? v                                                                         \
-                                 : u)
+                                 : u,                                                                        \
+               FLOAT_MORE)
 /* base^exponent modulo 2^64, by squaring; a fraction (exponent < 0) is cut toward zero. */
 static uint64_t power_of_int(uint64_t base, int64_t exponent) {
     if (exponent < 0)
@@ -125,7 +192,7 @@ static uint64_t power_of_int(uint64_t base, int64_t exponent) {
                v == 0                    ? (T)0                                                              \
                : (T)-1 < 0 && v == (T)-1 ? (T)(0 - (uint64_t)u)                                              \
                                          : (T)(u / v),                                                       \
-               (T)power_of_int((uint64_t)u, (int64_t)v), v > u ? v : u, v < u ? v : u)
+               (T)power_of_int((uint64_t)u, (int64_t)v), v > u ? v : u, v < u ? v : u, INT_MORE(T))
 FLOAT_ROW(float, row_f32)
 FLOAT_ROW(double, row_f64)
 INT_ROW(int8_t, row_i8)
@@ -137,26 +204,69 @@ INT_ROW(uint16_t, row_u16)
 INT_ROW(uint32_t, row_u32)
 INT_ROW(uint64_t, row_u64)
 
-typedef void row_function(int op, const void *a, int64_t sa, const void *b, int64_t sb, void *y, int64_t n);
+/* ---- results of type bool ---- */
 
-static row_function *row_for(crease_dtype dtype) {
-    static row_function *const rows[] = {
-        [CREASE_FLOAT] = row_f32,  [CREASE_DOUBLE] = row_f64, [CREASE_INT8] = row_i8,
-        [CREASE_INT16] = row_i16,  [CREASE_INT32] = row_i32,  [CREASE_INT64] = row_i64,
-        [CREASE_UINT8] = row_u8,   [CREASE_UINT16] = row_u16, [CREASE_UINT32] = row_u32,
-        [CREASE_UINT64] = row_u64,
+#define DECIDE(expression)                                                                                   \
+    for (int64_t i = 0; i < n; i++) {                                                                        \
+        const __typeof__(*a) u = a[i * sa], v = b[i * sb];                                                   \
+        y[i] = (expression);                                                                                 \
+    }                                                                                                        \
+    break
+
+#define LOGIC_ROW(T, name)                                                                                   \
+    static void name(int op, const void *left, int64_t sa, const void *right, int64_t sb, void *out,         \
+                     int64_t n) {                                                                            \
+        const T *a = left, *b = right;                                                                       \
+        uint8_t *y = out;                                                                                    \
+        switch (op) {                                                                                        \
+        case EQUAL:                                                                                          \
+            DECIDE(u == v);                                                                                  \
+        case GREATER:                                                                                        \
+            DECIDE(u > v);                                                                                   \
+        case LESS:                                                                                           \
+            DECIDE(u < v);                                                                                   \
+        case GREATER_EQUAL:                                                                                  \
+            DECIDE(u >= v);                                                                                  \
+        case LESS_EQUAL:                                                                                     \
+            DECIDE(u <= v);                                                                                  \
+        case AND:                                                                                            \
+            DECIDE(u &&v);                                                                                   \
+        case OR:                                                                                             \
+            DECIDE(u || v);                                                                                  \
+        default:                                                                                             \
+            DECIDE(!u != !v);                                                                                \
+        }                                                                                                    \
+    }
+LOGIC_ROW(float, logic_f32)
+LOGIC_ROW(double, logic_f64)
+LOGIC_ROW(int8_t, logic_i8)
+LOGIC_ROW(int16_t, logic_i16)
+LOGIC_ROW(int32_t, logic_i32)
+LOGIC_ROW(int64_t, logic_i64)
+LOGIC_ROW(uint8_t, logic_u8)
+LOGIC_ROW(uint16_t, logic_u16)
+LOGIC_ROW(uint32_t, logic_u32)
+LOGIC_ROW(uint64_t, logic_u64)
+
+static row_function *row_for(int op, crease_dtype dtype) {
+    static row_function *const rows[][2] = {
+        [CREASE_FLOAT] = {row_f32, logic_f32},  [CREASE_DOUBLE] = {row_f64, logic_f64},
+        [CREASE_INT8] = {row_i8, logic_i8},     [CREASE_INT16] = {row_i16, logic_i16},
+        [CREASE_INT32] = {row_i32, logic_i32},  [CREASE_INT64] = {row_i64, logic_i64},
+        [CREASE_UINT8] = {row_u8, logic_u8},    [CREASE_UINT16] = {row_u16, logic_u16},
+        [CREASE_UINT32] = {row_u32, logic_u32}, [CREASE_UINT64] = {row_u64, logic_u64},
+        [CREASE_BOOL] = {NULL, logic_u8},
     };
-    return (size_t)dtype < sizeof rows / sizeof *rows ? rows[dtype] : NULL;
+    return (size_t)dtype < sizeof rows / sizeof *rows ? rows[dtype][op >= FIRST_LOGIC] : NULL;
 }
 
-/* Rows of the last dimension; with equal shapes one row is everything. */
+/* Rows of the last dimension; with equal shapes everything is one row. */
 static void pair_rows(void *context, int64_t begin, int64_t end, int thread) {
     const pair_job *j = context;
     const cr_shape *y = &j->y->shape;
-    size_t element = crease_dtype_bits(j->y->dtype) / 8;
+    size_t in = crease_dtype_bits(j->a->dtype) / 8, out = crease_dtype_bits(j->y->dtype) / 8;
     int64_t n = y->rank ? y->dims[y->rank - 1] : 1, sa = y->rank ? j->stride_a[y->rank - 1] : 0,
             sb = y->rank ? j->stride_b[y->rank - 1] : 0;
-    row_function *row = row_for(j->y->dtype);
     (void)thread;
     for (int64_t r = begin; r < end; r++) {
         int64_t oa = 0, ob = 0, rest = r;
@@ -166,33 +276,27 @@ static void pair_rows(void *context, int64_t begin, int64_t end, int thread) {
             oa += index * j->stride_a[d];
             ob += index * j->stride_b[d];
         }
-        row(j->op, (const char *)j->a->data + (size_t)oa * element, sa,
-            (const char *)j->b->data + (size_t)ob * element, sb,
-            (char *)j->y->data + (size_t)(r * n) * element, n);
+        j->row(j->op, (const char *)j->a->data + (size_t)oa * in, sa,
+               (const char *)j->b->data + (size_t)ob * in, sb, (char *)j->y->data + (size_t)(r * n) * out, n);
     }
 }
 
-typedef struct flat_job {
-    pair_job *pair;
-    size_t element;
-} flat_job;
-
 static void flat_range(void *context, int64_t begin, int64_t end, int thread) {
-    const flat_job *f = context;
-    const pair_job *j = f->pair;
-    size_t offset = (size_t)begin * f->element;
+    const pair_job *j = context;
+    size_t in = crease_dtype_bits(j->a->dtype) / 8 * (size_t)begin,
+           out = crease_dtype_bits(j->y->dtype) / 8 * (size_t)begin;
     (void)thread;
-    row_for(j->y->dtype)(j->op, (const char *)j->a->data + offset, 1, (const char *)j->b->data + offset, 1,
-                         (char *)j->y->data + offset, end - begin);
+    j->row(j->op, (const char *)j->a->data + in, 1, (const char *)j->b->data + in, 1,
+           (char *)j->y->data + out, end - begin);
 }
 
 static void apply(cr_run *r, pair_job *j, const cr_shape *a, const cr_shape *b) {
     int64_t n = cr_shape_n(&j->y->shape);
+    j->row = row_for(j->op, j->a->dtype);
     if (n == 0)
         return;
     if (cr_shape_equal(a, &j->y->shape) && cr_shape_equal(b, &j->y->shape)) {
-        flat_job f = {j, crease_dtype_bits(j->y->dtype) / 8};
-        cr_parallel_grain(r->pool, n, 16384, flat_range, &f);
+        cr_parallel_grain(r->pool, n, 16384, flat_range, j);
         return;
     }
     strides_of(a, &j->y->shape, j->stride_a);
@@ -233,7 +337,10 @@ static crease_status convert_exponent(cr_run *r, cr_tensor *converted) {
 }
 
 static crease_status binary_run(cr_run *r) {
-    pair_job j = {.op = r->op->variant, .a = r->in[0], .b = r->in[1], .y = r->out[0]};
+    pair_job j = {.op = r->state ? *(const int *)r->state : r->op->variant,
+                  .a = r->in[0],
+                  .b = r->in[1],
+                  .y = r->out[0]};
     cr_shape b = slope_shape(r, &r->in[1]->shape);
     CR_TRY(align(r->node, r->op->until ? 6 : 7, &r->in[0]->shape, &b));
     if (r->in[0]->dtype == r->in[1]->dtype) {
@@ -272,10 +379,81 @@ static crease_status variadic_run(cr_run *r) {
     return CREASE_OK;
 }
 
+/* ---- operators whose attributes choose among the above ---- */
+
+static crease_status mod_prepare(cr_prepare *p) {
+    int *op;
+    int64_t like_c;
+    CR_TRY(CR_PREPARE_STATE(p, &op));
+    CR_TRY(cr_attr_int(p->node, "fmod", 0, &like_c));
+    *op = like_c ? FMOD : MOD;
+    return CREASE_OK;
+}
+
+static crease_status shift_prepare(cr_prepare *p) {
+    int *op;
+    const char *direction;
+    CR_TRY(CR_PREPARE_STATE(p, &op));
+    CR_TRY(cr_attr_string(p->node, "direction", "", &direction));
+    *op = strcmp(direction, "LEFT") == 0 ? SHIFT_LEFT : SHIFT_RIGHT;
+    if (*op == SHIFT_RIGHT && strcmp(direction, "RIGHT") != 0)
+        return cr_node_fail(p->node, CREASE_ERROR_MODEL, "direction is '%s', expected LEFT or RIGHT",
+                            direction);
+    return CREASE_OK;
+}
+
+/* ---- Where: elements of any type ---- */
+
+static crease_status where_infer(cr_infer *infer) {
+    CR_TRY(cr_infer_need(infer, 2));
+    if (infer->n_in > 3)
+        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "%d inputs, expected 3", infer->n_in);
+    CR_TRY(cr_infer_same_type(infer, 1, 2));
+    CR_TRY(cr_infer_broadcast(infer));
+    infer->out[0].dtype = infer->in[1]->dtype ? infer->in[1]->dtype : infer->in[2]->dtype;
+    if (infer->out[0].dtype && !((cr_types)CR_T_BYTES & CR_T(infer->out[0].dtype)))
+        return cr_node_fail(infer->node, CREASE_ERROR_UNSUPPORTED, "element type %s is not supported",
+                            crease_dtype_name(infer->out[0].dtype));
+    return CREASE_OK;
+}
+
+static void where_range(void *context, int64_t begin, int64_t end, int thread) {
+    const cr_run *r = context;
+    const cr_shape *y = &r->out[0]->shape;
+    size_t element = crease_dtype_bits(r->out[0]->dtype) / 8;
+    int64_t strides[3][CR_MAX_RANK];
+    (void)thread;
+    for (int k = 0; k < 3; k++)
+        strides_of(&r->in[k]->shape, y, strides[k]);
+    for (int64_t i = begin; i < end; i++) {
+        int64_t at[3] = {0}, rest = i;
+        for (int d = y->rank - 1; d >= 0; d--) {
+            for (int k = 0; k < 3; k++)
+                at[k] += rest % y->dims[d] * strides[k][d];
+            rest /= y->dims[d];
+        }
+        int from = ((const uint8_t *)r->in[0]->data)[at[0]] ? 1 : 2;
+        memcpy((char *)r->out[0]->data + (size_t)i * element,
+               (const char *)r->in[from]->data + (size_t)at[from] * element, element);
+    }
+}
+
+static crease_status where_run(cr_run *r) {
+    cr_parallel_grain(r->pool, cr_shape_n(&r->out[0]->shape), 4096, where_range, r);
+    return CREASE_OK;
+}
+
 #define TWO(name, variant)                                                                                   \
     {name, 1, 6, CR_T_NUMBERS, binary_infer, NULL, binary_run, variant, CR_OP_INPLACE, 0, NULL}, {           \
         name, 7, 0, CR_T_NUMBERS, binary_infer, NULL, binary_run, variant, CR_OP_INPLACE, 0, NULL            \
     }
+
+#define DECISION(name, since, types, variant)                                                                \
+    {name, since, 6, types, binary_infer, NULL, binary_run, variant, 0, 0, NULL}, {                          \
+        name, 7, 0, types, binary_infer, NULL, binary_run, variant, 0, 0, NULL                               \
+    }
+#define LATER(name, since, types, prepare, variant)                                                          \
+    { name, since, 0, types, binary_infer, prepare, binary_run, variant, 0, 0, NULL }
 
 const cr_op cr_ops_binary[] = {
     TWO("Add", ADD),
@@ -288,5 +466,19 @@ const cr_op cr_ops_binary[] = {
     {"Min", 1, 0, CR_T_NUMBERS, binary_infer, NULL, variadic_run, MIN, 0, 0, NULL},
     {"Sum", 1, 0, CR_T_FLOATS, binary_infer, NULL, variadic_run, SUM, 0, 0, NULL},
     {"Mean", 1, 0, CR_T_FLOATS, binary_infer, NULL, variadic_run, MEAN, 0, 0, NULL},
+    LATER("Mod", 10, CR_T_NUMBERS, mod_prepare, MOD),
+    LATER("BitShift", 11, CR_T_UNSIGNED, shift_prepare, SHIFT_LEFT),
+    LATER("BitwiseAnd", 18, CR_T_INTS, NULL, BIT_AND),
+    LATER("BitwiseOr", 18, CR_T_INTS, NULL, BIT_OR),
+    LATER("BitwiseXor", 18, CR_T_INTS, NULL, BIT_XOR),
+    DECISION("Equal", 1, CR_T_NUMBERS | CR_T_BOOL, EQUAL),
+    DECISION("Greater", 1, CR_T_NUMBERS, GREATER),
+    DECISION("Less", 1, CR_T_NUMBERS, LESS),
+    LATER("GreaterOrEqual", 12, CR_T_NUMBERS, NULL, GREATER_EQUAL),
+    LATER("LessOrEqual", 12, CR_T_NUMBERS, NULL, LESS_EQUAL),
+    DECISION("And", 1, CR_T_BOOL, AND),
+    DECISION("Or", 1, CR_T_BOOL, OR),
+    DECISION("Xor", 1, CR_T_BOOL, XOR),
+    {"Where", 9, 0, CR_T_BOOL, where_infer, NULL, where_run, 0, CR_OP_HALF, 0, NULL},
     {0},
 };

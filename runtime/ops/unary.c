@@ -6,6 +6,20 @@
 /* Element-wise operators of one input, in float32 and float64; Abs, Neg, Sign and Clip on integers too. */
 enum {
     ABS,
+    ACOS,
+    ACOSH,
+    ASIN,
+    ASINH,
+    ATAN,
+    ATANH,
+    COS,
+    COSH,
+    SIN,
+    SINH,
+    TAN,
+    GELU,
+    GELU_TANH,
+    ROUND,
     CEIL,
     CELU,
     CLIP,
@@ -34,11 +48,13 @@ enum {
 
 typedef struct unary_state {
     float a, b;
+    int op; /* the variant, or what an attribute makes of it */
 } unary_state;
 
 static crease_status unary_prepare(cr_prepare *p) {
     unary_state *s;
     CR_TRY(CR_PREPARE_STATE(p, &s));
+    s->op = p->op->variant;
     switch (p->op->variant) {
     case CELU:
     case ELU:
@@ -83,6 +99,34 @@ typedef struct unary_job {
     switch (j->op) {                                                                                         \
     case ABS:                                                                                                \
         EACH(f(fabs)(u));                                                                                    \
+    case ACOS:                                                                                               \
+        EACH(f(acos)(u));                                                                                    \
+    case ACOSH:                                                                                              \
+        EACH(f(acosh)(u));                                                                                   \
+    case ASIN:                                                                                               \
+        EACH(f(asin)(u));                                                                                    \
+    case ASINH:                                                                                              \
+        EACH(f(asinh)(u));                                                                                   \
+    case ATAN:                                                                                               \
+        EACH(f(atan)(u));                                                                                    \
+    case ATANH:                                                                                              \
+        EACH(f(atanh)(u));                                                                                   \
+    case COS:                                                                                                \
+        EACH(f(cos)(u));                                                                                     \
+    case COSH:                                                                                               \
+        EACH(f(cosh)(u));                                                                                    \
+    case SIN:                                                                                                \
+        EACH(f(sin)(u));                                                                                     \
+    case SINH:                                                                                               \
+        EACH(f(sinh)(u));                                                                                    \
+    case TAN:                                                                                                \
+        EACH(f(tan)(u));                                                                                     \
+    case GELU:                                                                                               \
+        EACH(u / 2 * (1 + f(erf)(u * (T)0.70710678118654752)));                                              \
+    case GELU_TANH: /* sqrt(2 / pi) */                                                                       \
+        EACH(u / 2 * (1 + f(tanh)((T)0.79788456080286536 * (u + (T)0.044715 * u * u * u))));                 \
+    case ROUND: /* halves to even */                                                                         \
+        EACH(f(rint)(u));                                                                                    \
     case CEIL:                                                                                               \
         EACH(f(ceil)(u));                                                                                    \
     case CELU:                                                                                               \
@@ -202,7 +246,8 @@ static crease_status unary_run(cr_run *r) {
     const cr_tensor *x = r->in[0];
     if (!cr_dtype_is_float(x->dtype))
         return integers_run(r);
-    unary_job job = {r->op->variant, *(const unary_state *)r->state, x->data, r->out[0]->data};
+    unary_job job = {((const unary_state *)r->state)->op, *(const unary_state *)r->state, x->data,
+                     r->out[0]->data};
     if (job.op == CLIP) {
         if (r->n_in > 1 && r->in[1])
             job.s.a = (float)cr_load_float(x->dtype, r->in[1]->data, 0);
@@ -224,6 +269,63 @@ static crease_status clip_infer(cr_infer *infer) {
             return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "input %d has %lld values, expected one", i,
                                 (long long)cr_shape_n(limit));
     }
+    return CREASE_OK;
+}
+
+/* ---- Gelu ---- */
+
+static crease_status gelu_prepare(cr_prepare *p) {
+    unary_state *s;
+    const char *approximate;
+    CR_TRY(CR_PREPARE_STATE(p, &s));
+    CR_TRY(cr_attr_string(p->node, "approximate", "none", &approximate));
+    s->op = strcmp(approximate, "tanh") == 0 ? GELU_TANH : GELU;
+    if (s->op == GELU && strcmp(approximate, "none") != 0)
+        return cr_node_fail(p->node, CREASE_ERROR_MODEL, "approximate is '%s', expected none or tanh",
+                            approximate);
+    return CREASE_OK;
+}
+
+/* ---- IsNaN, IsInf, Not, BitwiseNot ---- */
+
+enum { IS_NAN, IS_INF, NOT, BIT_NOT };
+
+typedef struct test_state {
+    bool negative, positive; /* which infinities count */
+} test_state;
+
+static crease_status test_infer(cr_infer *infer) {
+    CR_TRY(cr_infer_same(infer));
+    infer->out[0].dtype = CREASE_BOOL;
+    return CREASE_OK;
+}
+
+static crease_status test_prepare(cr_prepare *p) {
+    test_state *s;
+    int64_t negative, positive;
+    CR_TRY(CR_PREPARE_STATE(p, &s));
+    CR_TRY(cr_attr_int(p->node, "detect_negative", 1, &negative));
+    CR_TRY(cr_attr_int(p->node, "detect_positive", 1, &positive));
+    *s = (test_state){negative != 0, positive != 0};
+    return CREASE_OK;
+}
+
+static crease_status test_run(cr_run *r) {
+    const test_state *s = r->state;
+    uint8_t *y = r->out[0]->data;
+    for (int64_t i = 0, n = cr_shape_n(&r->in[0]->shape); i < n; i++) {
+        double u = cr_load_float(r->in[0]->dtype, r->in[0]->data, i);
+        y[i] = r->op->variant == IS_NAN ? isnan(u) != 0 : isinf(u) && (u < 0 ? s->negative : s->positive);
+    }
+    return CREASE_OK;
+}
+
+static crease_status not_run(cr_run *r) {
+    const uint8_t *x = r->in[0]->data;
+    uint8_t *y = r->out[0]->data;
+    int64_t n = cr_shape_n(&r->in[0]->shape) * (int64_t)(crease_dtype_bits(r->in[0]->dtype) / 8);
+    for (int64_t i = 0; i < n; i++)
+        y[i] = r->op->variant == NOT ? !x[i] : (uint8_t)~x[i];
     return CREASE_OK;
 }
 
@@ -256,5 +358,22 @@ const cr_op cr_ops_unary[] = {
     ROW("Swish", 24, CR_T_FLOATS, SWISH),
     ROW("Tanh", 1, CR_T_FLOATS, TANH),
     ROW("ThresholdedRelu", 10, CR_T_FLOATS, THRESHOLDED),
+    ROW("Acos", 7, CR_T_FLOATS, ACOS),
+    ROW("Acosh", 9, CR_T_FLOATS, ACOSH),
+    ROW("Asin", 7, CR_T_FLOATS, ASIN),
+    ROW("Asinh", 9, CR_T_FLOATS, ASINH),
+    ROW("Atan", 7, CR_T_FLOATS, ATAN),
+    ROW("Atanh", 9, CR_T_FLOATS, ATANH),
+    ROW("Cos", 7, CR_T_FLOATS, COS),
+    ROW("Cosh", 9, CR_T_FLOATS, COSH),
+    ROW("Sin", 7, CR_T_FLOATS, SIN),
+    ROW("Sinh", 9, CR_T_FLOATS, SINH),
+    ROW("Tan", 7, CR_T_FLOATS, TAN),
+    ROW("Round", 11, CR_T_FLOATS, ROUND),
+    {"Gelu", 20, 0, CR_T_FLOATS, cr_infer_same, gelu_prepare, unary_run, GELU, CR_OP_INPLACE, 0, NULL},
+    {"IsNaN", 9, 0, CR_T_FLOATS, test_infer, NULL, test_run, IS_NAN, CR_OP_HALF, 0, NULL},
+    {"IsInf", 10, 0, CR_T_FLOATS, test_infer, test_prepare, test_run, IS_INF, CR_OP_HALF, 0, NULL},
+    {"Not", 1, 0, CR_T_BOOL, cr_infer_same, NULL, not_run, NOT, CR_OP_INPLACE, 0, NULL},
+    {"BitwiseNot", 18, 0, CR_T_INTS, cr_infer_same, NULL, not_run, BIT_NOT, CR_OP_INPLACE, 0, NULL},
     {0},
 };
