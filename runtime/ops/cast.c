@@ -1,13 +1,24 @@
 #include "runtime/ops/infer.h"
 
-/* Cast (ONNX 6 to 24) among floats, integers and bool. Floats are rounded to nearest even, cut toward zero to
- * integers. */
+/* Cast (ONNX 6 to 24) and CastLike (15 to 24) among floats, integers and bool. Floats are rounded to nearest
+ * even, cut toward zero to integers. */
 enum { TYPES = CR_T_NUMBERS | CR_T_BOOL };
+
+enum { CAST, CAST_LIKE };
 
 static crease_status cast_infer(cr_infer *infer) {
     int64_t to;
     CR_TRY(cr_infer_same(infer));
-    CR_TRY(cr_attr_int(infer->node, "to", 0, &to));
+    if (infer->op->variant == CAST_LIKE) {
+        CR_TRY(cr_infer_need(infer, 1));
+        to = infer->in[1]->dtype;
+        if (to == CREASE_UNDEFINED) { /* not known yet */
+            infer->out[0].dtype = CREASE_UNDEFINED;
+            return CREASE_OK;
+        }
+    } else {
+        CR_TRY(cr_attr_int(infer->node, "to", 0, &to));
+    }
     if (!cr_dtype_valid(to) || !((cr_types)TYPES & CR_T(to)))
         return cr_node_fail(infer->node, CREASE_ERROR_UNSUPPORTED, "a cast to type %lld is not supported",
                             (long long)to);
@@ -83,6 +94,7 @@ static crease_status cast_run(cr_run *r) {
 }
 
 const cr_op cr_ops_cast[] = {
-    {"Cast", 6, 0, TYPES, cast_infer, NULL, cast_run, 0, CR_OP_HALF, 0, NULL},
+    {"Cast", 6, 0, TYPES, cast_infer, NULL, cast_run, CAST, CR_OP_HALF, 0, NULL},
+    {"CastLike", 15, 0, TYPES, cast_infer, NULL, cast_run, CAST_LIKE, CR_OP_HALF, 0, NULL},
     {0},
 };

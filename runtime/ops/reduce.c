@@ -3,9 +3,10 @@
 #include <math.h>
 #include <string.h>
 
-/* ReduceMean, ReduceSum, ReduceMax, ReduceMin, ReduceProd, ReduceL1, ReduceL2, ReduceSumSquare on floats,
- * int32 and int64. axes is an attribute until opset 17 (ReduceSum: 12) and an input later. */
-enum { MEAN, SUM, MAX, MIN, PROD, L1, L2, SQUARES };
+/* ReduceMean, ReduceSum, ReduceMax, ReduceMin, ReduceProd, ReduceL1, ReduceL2, ReduceSumSquare, ReduceLogSum,
+ * ReduceLogSumExp on floats, int32 and int64. axes is an attribute until opset 17 (ReduceSum: 12) and an
+ * input later. */
+enum { MEAN, SUM, MAX, MIN, PROD, L1, L2, SQUARES, LOG_SUM, LOG_SUM_EXP };
 
 static crease_status axes_of(const cr_node *node, const cr_tensor *given, int rank, bool *reduced,
                              bool *any) {
@@ -93,6 +94,54 @@ static double accumulate(int op, double sum, double v) {
     }
 }
 
+/* Which output element i of x is reduced into. */
+static int64_t output_of(const cr_shape *x, const bool *reduced, int64_t i) {
+    int64_t at = 0, stride = 1;
+    for (int d = x->rank - 1; d >= 0; d--) {
+        if (!reduced[d]) {
+            at += i % x->dims[d] * stride;
+            stride *= x->dims[d];
+        }
+        i /= x->dims[d];
+    }
+    return at;
+}
+
+static void reduce_into(int op, const cr_tensor *x, const bool *reduced, double *sums, int64_t n_out) {
+    for (int64_t i = 0; i < n_out; i++)
+        sums[i] = op == MAX ? -INFINITY : op == MIN ? INFINITY : op == PROD;
+    for (int64_t i = 0, n = cr_shape_n(&x->shape); i < n; i++) {
+        int64_t at = output_of(&x->shape, reduced, i);
+        sums[at] = accumulate(op, sums[at], load(x, i));
+    }
+}
+
+/* log(sum exp(x)) as top + log(sum exp(x - top)), which does not overflow; tops [n_out] is scratch. */
+static void log_sum_exp(const cr_tensor *x, const bool *reduced, double *sums, double *tops, int64_t n_out) {
+    reduce_into(MAX, x, reduced, tops, n_out);
+    for (int64_t i = 0; i < n_out; i++)
+        sums[i] = 0;
+    for (int64_t i = 0, n = cr_shape_n(&x->shape); i < n; i++) {
+        int64_t at = output_of(&x->shape, reduced, i);
+        sums[at] += isinf(tops[at]) ? load(x, i) == tops[at] : exp(load(x, i) - tops[at]);
+    }
+    for (int64_t i = 0; i < n_out; i++)
+        sums[i] = isinf(tops[i]) ? tops[i] : tops[i] + log(sums[i]);
+}
+
+static double finish(int op, double sum, double count) {
+    switch (op) {
+    case MEAN:
+        return sum / count;
+    case L2:
+        return sqrt(sum);
+    case LOG_SUM:
+        return log(sum);
+    default:
+        return sum;
+    }
+}
+
 static crease_status reduce_run(cr_run *r) {
     const cr_tensor *x = r->in[0];
     bool reduced[CR_MAX_RANK], any;
@@ -100,28 +149,16 @@ static crease_status reduce_run(cr_run *r) {
     int op = r->op->variant;
     int64_t n_out = cr_shape_n(&r->out[0]->shape), n = cr_shape_n(&x->shape);
     CR_TRY(axes_of(r->node, r->n_in > 1 ? r->in[1] : NULL, x->shape.rank, reduced, &any));
-    CR_TRY(cr_alloc(r->heap, (size_t)(n_out + 1) * sizeof(double), &block));
+    CR_TRY(cr_alloc(r->heap, 2 * (size_t)(n_out + 1) * sizeof(double), &block));
     double *sums = block;
+    if (!any) /* noop_with_empty_axes: nothing is reduced, a copy */
+        reduce_into(SUM, x, reduced, sums, n_out);
+    else if (op == LOG_SUM_EXP)
+        log_sum_exp(x, reduced, sums, sums + n_out, n_out);
+    else
+        reduce_into(op, x, reduced, sums, n_out);
     for (int64_t i = 0; i < n_out; i++)
-        sums[i] = op == MAX ? -INFINITY : op == MIN ? INFINITY : op == PROD;
-    for (int64_t i = 0; i < n; i++) {
-        int64_t rest = i, at = 0, stride = 1;
-        for (int d = x->shape.rank - 1; d >= 0; d--) {
-            int64_t extent = x->shape.dims[d];
-            if (!reduced[d]) {
-                at += rest % extent * stride;
-                stride *= extent;
-            }
-            rest /= extent;
-        }
-        sums[at] = any ? accumulate(op, sums[at], load(x, i)) : load(x, i);
-    }
-    for (int64_t i = 0; i < n_out; i++) {
-        double v = op == MEAN && any ? sums[i] / ((double)n / (double)n_out)
-                   : op == L2 && any ? sqrt(sums[i])
-                                     : sums[i];
-        store(r->out[0], i, v);
-    }
+        store(r->out[0], i, any ? finish(op, sums[i], (double)n / (double)n_out) : sums[i]);
     cr_free(r->heap, block);
     return CREASE_OK;
 }
@@ -188,6 +225,8 @@ const cr_op cr_ops_reduce[] = {
     REDUCE("ReduceL1", L1),
     REDUCE("ReduceL2", L2),
     REDUCE("ReduceSumSquare", SQUARES),
+    REDUCE("ReduceLogSum", LOG_SUM),
+    REDUCE("ReduceLogSumExp", LOG_SUM_EXP),
     {"ArgMax", 1, 0, TYPES, arg_infer, NULL, arg_run, MAX, CR_OP_HALF, 0, NULL},
     {"ArgMin", 1, 0, TYPES, arg_infer, NULL, arg_run, MIN, CR_OP_HALF, 0, NULL},
     {0},

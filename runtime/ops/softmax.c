@@ -2,8 +2,9 @@
 
 #include <math.h>
 
-/* Softmax and LogSoftmax: until opset 12 over everything from `axis` on, from 13 on along one axis. */
-enum { NORMAL, LOG };
+/* Softmax, LogSoftmax and Hardmax (1 at the first largest element, 0 elsewhere): until opset 12 over
+ * everything from `axis` on, from 13 on along one axis. */
+enum { NORMAL, LOG, HARD };
 
 static crease_status softmax_run(cr_run *r) {
     const cr_tensor *x = r->in[0];
@@ -25,10 +26,15 @@ static crease_status softmax_run(cr_run *r) {
                 high = fmax(high, cr_load_float(x->dtype, x->data, base + k * inner));
             for (int64_t k = 0; k < extent; k++)
                 sum += exp(cr_load_float(x->dtype, x->data, base + k * inner) - high);
+            bool found = false;
             for (int64_t k = 0; k < extent; k++) {
                 double u = cr_load_float(x->dtype, x->data, base + k * inner) - high;
+                bool first = !found && u == 0;
+                found |= first;
                 cr_store_float(x->dtype, r->out[0]->data, base + k * inner,
-                               r->op->variant == LOG ? u - log(sum) : exp(u) / sum);
+                               r->op->variant == LOG    ? u - log(sum)
+                               : r->op->variant == HARD ? first
+                                                        : exp(u) / sum);
             }
         }
     return CREASE_OK;
@@ -39,5 +45,7 @@ const cr_op cr_ops_softmax[] = {
     {"Softmax", 13, 0, CR_T_FLOATS, cr_infer_same, NULL, softmax_run, NORMAL, CR_OP_HALF, 0, NULL},
     {"LogSoftmax", 1, 12, CR_T_FLOATS, cr_infer_same, NULL, softmax_run, LOG, CR_OP_HALF, 0, NULL},
     {"LogSoftmax", 13, 0, CR_T_FLOATS, cr_infer_same, NULL, softmax_run, LOG, CR_OP_HALF, 0, NULL},
+    {"Hardmax", 1, 12, CR_T_FLOATS, cr_infer_same, NULL, softmax_run, HARD, CR_OP_HALF, 0, NULL},
+    {"Hardmax", 13, 0, CR_T_FLOATS, cr_infer_same, NULL, softmax_run, HARD, CR_OP_HALF, 0, NULL},
     {0},
 };
