@@ -16,7 +16,7 @@ typedef enum arg_kind {
 } arg_kind;
 
 typedef struct arg_list {
-    const char **items; /* borrowed from argv */
+    const char **items; /* free() it; the texts are borrowed from argv */
     size_t n, capacity;
 } arg_list;
 

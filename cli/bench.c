@@ -256,5 +256,6 @@ int bench_command(int argc, char **argv) {
     inputs_free(&b.inputs);
     crease_model_free(b.models[0]);
     crease_model_free(b.models[1]);
+    inputs_options_free(&o.input);
     return code;
 }

@@ -154,8 +154,10 @@ int fold_command(int argc, char **argv) {
     int code = parse(argc, argv, &o);
     if (!code)
         code = engine_load(o.model, &o.engine, &model);
-    if (code)
+    if (code) {
+        inputs_options_free(&o.input);
         return code;
+    }
     crease_fold_options options;
     crease_fold_options_init(&options);
     options.only = o.only;
@@ -167,5 +169,6 @@ int fold_command(int argc, char **argv) {
     crease_fold_report_free(report);
     crease_model_free(folded);
     crease_model_free(model);
+    inputs_options_free(&o.input);
     return code;
 }

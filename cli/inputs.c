@@ -411,6 +411,11 @@ crease_tensor *inputs_views(const input_set *set) {
     return views;
 }
 
+void inputs_options_free(input_options *options) {
+    free(options->inputs.items);
+    free(options->shapes.items);
+}
+
 const char *inputs_folder(const input_options *options) {
     for (size_t i = 0; i < options->inputs.n; i++)
         if (!strchr(options->inputs.items[i], '=') && file_is_folder(options->inputs.items[i]))

@@ -25,6 +25,8 @@ typedef struct input_options {
     "test_data_set folder; or random[:SEED], zeros, ones, raw:FILE. A dynamic batch is 1 unless --shape "    \
     "says else.\n"
 
+void inputs_options_free(input_options *options);
+
 /* The tensors for a run, in no particular order; each has its name. */
 typedef struct input_set {
     tensor *list;

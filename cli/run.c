@@ -129,9 +129,10 @@ int run_command(int argc, char **argv) {
     int code = parse(argc, argv, &o);
     if (!code)
         code = engine_load(o.model, &o.engine, &model);
-    if (code)
-        return code;
-    code = run_model(&o, model);
-    crease_model_free(model);
+    if (!code) {
+        code = run_model(&o, model);
+        crease_model_free(model);
+    }
+    inputs_options_free(&o.input);
     return code;
 }

@@ -349,5 +349,6 @@ int verify_command(int argc, char **argv) {
     free_findings(&v.expected);
     crease_model_free(v.models[0]);
     crease_model_free(v.models[1]);
+    inputs_options_free(&o.input);
     return code;
 }
