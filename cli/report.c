@@ -25,9 +25,8 @@ static const char *or_empty(const char *text) {
     return text ? text : "";
 }
 
-void report_print(const crease_fold_report *report) {
+static void print_entries(const crease_fold_report *report) {
     static const char *const headers[] = {"name", "status", "into", "pattern or reason", "detail", NULL};
-    fold_counts counts = report_count(report);
     crease_fold_entry e = {.struct_size = sizeof e};
     table out;
     table_begin(&out, headers);
@@ -38,8 +37,13 @@ void report_print(const crease_fold_report *report) {
         table_cell(&out, "%s", or_empty(e.folded ? e.pattern : e.reason));
         table_cell(&out, "%s", or_empty(e.detail));
     }
+    table_print(&out, 0);
+}
+
+void report_print(const crease_fold_report *report) {
+    fold_counts counts = report_count(report);
     if (crease_fold_report_n_entries(report))
-        table_print(&out, 0);
+        print_entries(report);
     if (counts.folded + counts.kept == 0)
         fputs(how_to_keep, stdout);
     else
