@@ -95,7 +95,8 @@ static void describe(const char *config, const char *core) {
 }
 
 static void load(void) {
-    const char *(*core_name)(void), *(*config)(void);
+    const char *(*core_name)(void);
+    const char *(*config)(void);
     void *library = cr_cpu_isa() == CR_ISA_PLAIN ? NULL : open_library();
     snprintf(blas.description, sizeof blas.description, "none (own kernels)");
     if (!library)

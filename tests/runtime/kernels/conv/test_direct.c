@@ -41,12 +41,14 @@ static void random_options(cr_conv *conv) {
 }
 
 /* Inputs and weights are in [-1, 1), so a sum of K products is about sqrt(K) / 3 large, and after K roundings
- * of it (each 2^-24 relative) off by 2^-24 K / 3; a prologue may double the inputs. The factor 4 covers the
- * tail of many outputs and the activations. */
+ * of it (each 2^-24 relative) off by 2^-24 K / 3; a prologue may double the inputs. The factor 8 covers the
+ * activations and the tail: of the millions of outputs of a run the largest are five times the typical one,
+ * and their roundings as much larger. Plain float32 sums of 156 products reach a factor of 3.2 in four
+ * million. A wrong tap is off by 0.3. */
 static double tolerance(const cr_conv *conv) {
     const cr_conv_geometry *g = &conv->geometry;
     const double terms = (double)(g->ic / g->groups * conv_volume(g->kernel));
-    return 0x1p-24 * 4 * (conv->has_prologue ? 2 : 1) * (terms / 3 + 10);
+    return 0x1p-24 * 8 * (conv->has_prologue ? 2 : 1) * (terms / 3 + 10);
 }
 
 static void check(const cr_conv_algorithm *algorithm, const cr_conv *conv) {
