@@ -19,7 +19,7 @@ typedef struct fold_command_options {
     input_options input; /* for --measure */
     const char *model, *output, *report, *only, *keep;
     int expect_folded; /* -1: not asked */
-    bool json, dry_run, measure, keep_originals;
+    bool json, dry_run, measure;
 } fold_command_options;
 
 static int parse(int argc, char **argv, fold_command_options *o) {
@@ -34,8 +34,6 @@ static int parse(int argc, char **argv, fold_command_options *o) {
          "exit 1 and write nothing if it is another number", 0, 1 << 30},
         {"measure", 0, ARG_FLAG, &o->measure, NULL, "run once and report each fold's relative difference", 0,
          0},
-        {"keep-originals", 0, ARG_FLAG, &o->keep_originals, NULL,
-         "store what was folded in the model's metadata", 0, 0},
         ASSUME_CONST_ARG(o->engine.assume_const),
         INPUT_ARGS(o->input),
         {0},
@@ -163,7 +161,6 @@ int fold_command(int argc, char **argv) {
     options.only = o.only;
     options.keep = o.keep;
     options.assume_const = o.engine.assume_const;
-    options.keep_originals = o.keep_originals;
     crease_status status = crease_fold(model, &options, &folded, &report);
     code = status ? fail_file(o.model, status) : finish(&o, model, folded, report);
     crease_fold_report_free(report);

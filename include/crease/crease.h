@@ -262,7 +262,6 @@ typedef struct crease_fold_options {
     const char *only; /* glob on node names: fold these alone; NULL: all. No match is CREASE_ERROR_ARGUMENT */
     const char *keep; /* glob on node names: leave these; NULL: none. No match is CREASE_ERROR_ARGUMENT */
     bool assume_const;   /* treat overridable initializers (IR >= 4) as constants */
-    bool keep_originals; /* store what crease_unfold() needs in the model's metadata */
 } crease_fold_options;
 CREASE_API void crease_fold_options_init(crease_fold_options *options);
 

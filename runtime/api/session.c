@@ -1,13 +1,11 @@
 #include "runtime/api/session.h"
-#include "passes/lower.h"
 #include "runtime/graph/edit.h"
 
 #include <string.h>
 
 /* ---- making ---- */
 
-/* What the session runs: the model folded when asked for, then lowered (never visible outside, so that it may
- * hold operators of crease's own). */
+/* What the session runs: the model folded when asked for, without dead nodes. */
 static crease_status optimize(crease_session *s, const crease_options *o) {
     crease_model *folded = NULL;
     if (o->fold) {
@@ -20,8 +18,7 @@ static crease_status optimize(crease_session *s, const crease_options *o) {
     crease_status status = cr_model_clone(folded ? folded->ir : s->model->ir, s->heap, &ir);
     crease_model_free(folded);
     CR_TRY(status);
-    cr_lower_settings settings = {.keep_all = o->keep_all, .plain_layout = o->plain_layout};
-    status = cr_lower(ir, &settings);
+    status = cr_model_drop_dead(ir);
     if (status != CREASE_OK) {
         cr_model_destroy(ir);
         return status;

@@ -7,7 +7,7 @@
 /* The public session: an optimised model of its own and an executor on it. */
 struct crease_session {
     crease_model *model;     /* what the caller gave, retained */
-    crease_model *optimized; /* what runs: folded, lowered */
+    crease_model *optimized; /* what runs: folded, without dead nodes */
     cr_heap *heap;
     cr_session *exec;
     crease_fold_report *report; /* NULL: not folded */

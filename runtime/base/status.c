@@ -35,18 +35,6 @@ crease_status cr_fail(crease_status status, const char *format, ...) {
     return status;
 }
 
-crease_status cr_fail_in(crease_status status, const char *format, ...) {
-    char text[2 * MESSAGE_BYTES];
-    va_list arguments;
-    va_start(arguments, format);
-    int n = vsnprintf(text, MESSAGE_BYTES, format, arguments);
-    va_end(arguments);
-    size_t at = n < 0 ? 0 : (size_t)n < MESSAGE_BYTES ? (size_t)n : MESSAGE_BYTES - 1;
-    snprintf(text + at, sizeof text - at, ": %s", message);
-    put_escaped(text);
-    return status;
-}
-
 const char *crease_error_message(void) {
     return message;
 }

@@ -8,10 +8,6 @@
 crease_status cr_fail(crease_status status, const char *format, ...)
     __attribute__((format(printf, 2, 3), cold));
 
-/* Put "<prefix>: " before the sentence recorded last in this thread; returns status. */
-crease_status cr_fail_in(crease_status status, const char *format, ...)
-    __attribute__((format(printf, 2, 3), cold));
-
 #define CR_TRY(call)                                                                                         \
     do {                                                                                                     \
         crease_status cr_try_status = (call);                                                                \
