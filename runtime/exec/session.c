@@ -20,7 +20,8 @@ struct cr_session {
     cr_plan_settings settings;
     cr_plan *plans[MAX_PLANS]; /* most recently used first */
     int n_plans;
-    input *inputs; /* by graph input */
+    input *inputs;    /* by graph input */
+    cr_shape *shapes; /* by graph input: of the run at hand */
     atomic_bool cancelled;
     bool profiling;
 };
@@ -40,15 +41,35 @@ static void to_front(cr_session *session, int i) {
     session->plans[0] = plan;
 }
 
-/* Make the plan for these shapes the first. */
-static crease_status use_plan(cr_session *session, const cr_shape *shapes) {
+/* Symbolic dimensions of the same name must agree. */
+static crease_status check_symbols(const cr_session *session) {
+    const cr_graph *graph = session->model->graph;
+    for (int i = 0; i < graph->n_inputs; i++)
+        for (int d = 0; d < graph->inputs[i]->shape.rank; d++)
+            for (int j = 0; j < i; j++)
+                for (int e = 0; e < graph->inputs[j]->shape.rank; e++) {
+                    int64_t symbol = graph->inputs[i]->shape.dims[d];
+                    int64_t a = session->shapes[i].dims[d], b = session->shapes[j].dims[e];
+                    if (symbol <= CR_DIM_FIRST_SYMBOL && symbol == graph->inputs[j]->shape.dims[e] && a != b)
+                        return cr_fail(CREASE_ERROR_INPUT,
+                                       "inputs '%s' and '%s' disagree about dimension '%s': %lld and %lld",
+                                       graph->inputs[j]->name, graph->inputs[i]->name,
+                                       session->model->symbols[CR_DIM_FIRST_SYMBOL - symbol], (long long)b,
+                                       (long long)a);
+                }
+    return CREASE_OK;
+}
+
+/* Make the plan for session->shapes the first. */
+static crease_status use_plan(cr_session *session) {
     for (int i = 0; i < session->n_plans; i++)
-        if (plan_fits(session->plans[i], shapes)) {
+        if (plan_fits(session->plans[i], session->shapes)) {
             to_front(session, i);
             return CREASE_OK;
         }
     cr_plan *plan;
-    CR_TRY(cr_plan_create(session->model, &session->settings, shapes, &plan));
+    CR_TRY(check_symbols(session));
+    CR_TRY(cr_plan_create(session->model, &session->settings, session->shapes, &plan));
     if (session->n_plans == MAX_PLANS)
         cr_plan_destroy(session->plans[--session->n_plans]);
     session->plans[session->n_plans] = plan;
@@ -58,21 +79,20 @@ static crease_status use_plan(cr_session *session, const cr_shape *shapes) {
 
 static crease_status plan_static_inputs(cr_session *session) {
     const cr_graph *graph = session->model->graph;
-    cr_shape *shapes;
-    CR_TRY(CR_ARENA_NEW(&session->arena, &shapes, (size_t)graph->n_inputs));
     for (int i = 0; i < graph->n_inputs; i++) {
         const cr_value *value = graph->inputs[i];
-        shapes[i] = value->initial ? value->initial->shape : value->shape;
-        if (!cr_shape_is_static(&shapes[i]))
+        session->shapes[i] = value->initial ? value->initial->shape : value->shape;
+        if (!cr_shape_is_static(&session->shapes[i]))
             return CREASE_OK;
     }
-    return use_plan(session, shapes);
+    return use_plan(session);
 }
 
 static crease_status build(cr_session *session, const cr_session_settings *settings) {
     CR_TRY(cr_pool_create(session->heap, settings->threads, &session->pool));
     CR_TRY(cr_packs_create(session->heap, &session->packs));
     CR_TRY(CR_ARENA_NEW(&session->arena, &session->inputs, (size_t)session->model->graph->n_inputs));
+    CR_TRY(CR_ARENA_NEW(&session->arena, &session->shapes, (size_t)session->model->graph->n_inputs));
     session->settings = (cr_plan_settings){session->heap,   session->pool,      session->packs,
                                            settings->exact, settings->keep_all, NULL};
     if (settings->convolution)
@@ -159,47 +179,15 @@ static const cr_tensor *input_tensor(const cr_session *session, int i) {
     return session->inputs[i].set ? &session->inputs[i].tensor : session->model->graph->inputs[i]->initial;
 }
 
-/* Symbolic dimensions of the same name must agree. */
-static crease_status check_symbols(const cr_session *session) {
-    const cr_graph *graph = session->model->graph;
-    for (int i = 0; i < graph->n_inputs; i++)
-        for (int d = 0; d < graph->inputs[i]->shape.rank; d++)
-            for (int j = 0; j < i; j++)
-                for (int e = 0; e < graph->inputs[j]->shape.rank; e++) {
-                    int64_t symbol = graph->inputs[i]->shape.dims[d];
-                    int64_t a = input_tensor(session, i)->shape.dims[d],
-                            b = input_tensor(session, j)->shape.dims[e];
-                    if (symbol <= CR_DIM_FIRST_SYMBOL && symbol == graph->inputs[j]->shape.dims[e] && a != b)
-                        return cr_fail(CREASE_ERROR_INPUT,
-                                       "inputs '%s' and '%s' disagree about dimension '%s': %lld and %lld",
-                                       graph->inputs[j]->name, graph->inputs[i]->name,
-                                       session->model->symbols[CR_DIM_FIRST_SYMBOL - symbol], (long long)b,
-                                       (long long)a);
-                }
-    return CREASE_OK;
-}
-
 static crease_status choose_plan(cr_session *session) {
     const cr_graph *graph = session->model->graph;
-    for (int i = 0; i < graph->n_inputs; i++)
-        if (!input_tensor(session, i))
+    for (int i = 0; i < graph->n_inputs; i++) {
+        const cr_tensor *tensor = input_tensor(session, i);
+        if (!tensor)
             return cr_fail(CREASE_ERROR_INPUT, "input '%s' is not set", graph->inputs[i]->name);
-    CR_TRY(check_symbols(session));
-    if (session->n_plans) {
-        bool same = true;
-        for (int i = 0; i < graph->n_inputs && same; i++)
-            same = cr_shape_equal(&session->plans[0]->input_shapes[i], &input_tensor(session, i)->shape);
-        if (same)
-            return CREASE_OK;
+        session->shapes[i] = tensor->shape;
     }
-    void *block;
-    CR_TRY(cr_alloc(session->heap, (size_t)graph->n_inputs * sizeof(cr_shape), &block));
-    cr_shape *shapes = block;
-    for (int i = 0; i < graph->n_inputs; i++)
-        shapes[i] = input_tensor(session, i)->shape;
-    crease_status status = use_plan(session, shapes);
-    cr_free(session->heap, block);
-    return status;
+    return use_plan(session);
 }
 
 static crease_status run_late(cr_session *session, cr_step *step) {
