@@ -1,16 +1,10 @@
 #include "proto/scope.h"
+#include "runtime/graph/names.h"
 
 #include <string.h>
 
-static size_t hash(const char *name) {
-    uint64_t h = 14695981039346656037u; /* FNV-1a */
-    for (const unsigned char *c = (const unsigned char *)name; *c; c++)
-        h = (h ^ *c) * 1099511628211u;
-    return (size_t)(h ^ h >> 32);
-}
-
 static cr_slot *slot_of(const cr_scope *scope, const char *name) {
-    size_t i = hash(name) & (scope->capacity - 1);
+    size_t i = cr_name_hash(name) & (scope->capacity - 1);
     while (scope->slots[i].name && strcmp(scope->slots[i].name, name) != 0)
         i = (i + 1) & (scope->capacity - 1);
     return &scope->slots[i];

@@ -43,7 +43,22 @@ void cr_tensor_release(cr_tensor *tensor) {
     *tensor = (cr_tensor){0};
 }
 
-int64_t cr_tensor_int(const cr_tensor *tensor, int64_t i) {
-    return tensor->dtype == CREASE_INT32 ? ((const int32_t *)tensor->data)[i]
-                                         : ((const int64_t *)tensor->data)[i];
+int64_t cr_tensor_int(const cr_tensor *t, int64_t i) {
+    switch (t->dtype) {
+    case CREASE_INT8:
+        return ((const int8_t *)t->data)[i];
+    case CREASE_INT16:
+        return ((const int16_t *)t->data)[i];
+    case CREASE_INT32:
+        return ((const int32_t *)t->data)[i];
+    case CREASE_UINT16:
+        return ((const uint16_t *)t->data)[i];
+    case CREASE_UINT32:
+        return ((const uint32_t *)t->data)[i];
+    case CREASE_INT64:
+    case CREASE_UINT64:
+        return ((const int64_t *)t->data)[i];
+    default:
+        return ((const uint8_t *)t->data)[i];
+    }
 }

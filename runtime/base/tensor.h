@@ -33,7 +33,7 @@ crease_status cr_tensor_create(cr_heap *heap, crease_dtype dtype, const cr_shape
 cr_tensor cr_tensor_retain(const cr_tensor *tensor);
 void cr_tensor_release(cr_tensor *tensor);
 
-/* Integers of an int32 or int64 tensor; i < n. */
+/* Element i of a tensor of integers or bool; uint64 keeps its bits. */
 int64_t cr_tensor_int(const cr_tensor *tensor, int64_t i);
 
 #endif

@@ -8,8 +8,7 @@ struct cr_names {
     size_t n, capacity;
 };
 
-/* FNV-1a (Fowler, Noll, Vo). */
-static size_t hash(const char *name) {
+size_t cr_name_hash(const char *name) {
     uint64_t h = 14695981039346656037u;
     for (const unsigned char *c = (const unsigned char *)name; *c; c++)
         h = (h ^ *c) * 1099511628211u;
@@ -17,7 +16,7 @@ static size_t hash(const char *name) {
 }
 
 static const char **find_slot(const char **slots, size_t capacity, const char *name) {
-    size_t i = hash(name) & (capacity - 1);
+    size_t i = cr_name_hash(name) & (capacity - 1);
     while (slots[i] && strcmp(slots[i], name) != 0)
         i = (i + 1) & (capacity - 1);
     return &slots[i];

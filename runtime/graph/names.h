@@ -3,6 +3,9 @@
 
 #include "runtime/base/mem.h"
 
+/* FNV-1a (Fowler, Noll, Vo), for tables of names whose size is a power of two. */
+size_t cr_name_hash(const char *name);
+
 /* The value names in use in a model. Owned by the model; strings are borrowed. */
 typedef struct cr_names cr_names;
 crease_status cr_names_create(cr_heap *heap, cr_names **names) CREASE_MUST_TEST;

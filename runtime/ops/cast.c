@@ -26,26 +26,6 @@ static crease_status cast_infer(cr_infer *infer) {
     return CREASE_OK;
 }
 
-static int64_t load_int(const cr_tensor *t, int64_t i) {
-    switch (t->dtype) {
-    case CREASE_INT8:
-        return ((const int8_t *)t->data)[i];
-    case CREASE_INT16:
-        return ((const int16_t *)t->data)[i];
-    case CREASE_INT32:
-        return ((const int32_t *)t->data)[i];
-    case CREASE_UINT16:
-        return ((const uint16_t *)t->data)[i];
-    case CREASE_UINT32:
-        return ((const uint32_t *)t->data)[i];
-    case CREASE_INT64:
-    case CREASE_UINT64:
-        return ((const int64_t *)t->data)[i];
-    default:
-        return ((const uint8_t *)t->data)[i];
-    }
-}
-
 static void store_int(cr_tensor *t, int64_t i, int64_t v) {
     switch (t->dtype) {
     case CREASE_INT16:
@@ -85,10 +65,10 @@ static crease_status cast_run(cr_run *r) {
             store_int(y, i, cut(cr_load_float(x->dtype, x->data, i)));
         else if (to)
             cr_store_float(y->dtype, y->data, i,
-                           x->dtype == CREASE_UINT64 ? (double)(uint64_t)load_int(x, i)
-                                                     : (double)load_int(x, i));
+                           x->dtype == CREASE_UINT64 ? (double)(uint64_t)cr_tensor_int(x, i)
+                                                     : (double)cr_tensor_int(x, i));
         else
-            store_int(y, i, load_int(x, i));
+            store_int(y, i, cr_tensor_int(x, i));
     }
     return CREASE_OK;
 }

@@ -177,10 +177,6 @@ static bool is_range_type(crease_dtype dtype) {
            dtype == CREASE_INT64;
 }
 
-static int64_t range_int(const cr_tensor *t) {
-    return t->dtype == CREASE_INT16 ? *(const int16_t *)t->data : cr_tensor_int(t, 0);
-}
-
 /* ceil((limit - start) / delta) without overflow; negative: not possible. */
 static int64_t range_length(const cr_tensor *start, const cr_tensor *limit, const cr_tensor *delta) {
     if (cr_dtype_is_float(start->dtype)) {
@@ -190,7 +186,7 @@ static int64_t range_length(const cr_tensor *start, const cr_tensor *limit, cons
                n = ceil(span / step);
         return n <= 0 ? 0 : n < 0x1p62 ? (int64_t)n : -1; /* the last also for NaN */
     }
-    int64_t from = range_int(start), to = range_int(limit), step = range_int(delta);
+    int64_t from = cr_tensor_int(start, 0), to = cr_tensor_int(limit, 0), step = cr_tensor_int(delta, 0);
     if (step == 0)
         return -1;
     if (step > 0 ? from >= to : from <= to)
@@ -230,7 +226,7 @@ static crease_status range_run(cr_run *r) {
             cr_store_float(dtype, r->out[0]->data, i, start + (double)i * step);
         return CREASE_OK;
     }
-    uint64_t value = (uint64_t)range_int(r->in[0]), step = (uint64_t)range_int(r->in[2]);
+    uint64_t value = (uint64_t)cr_tensor_int(r->in[0], 0), step = (uint64_t)cr_tensor_int(r->in[2], 0);
     for (int64_t i = 0; i < n; i++, value += step)
         memcpy((char *)r->out[0]->data + (size_t)i * element, &value, element); /* little-endian */
     return CREASE_OK;

@@ -192,25 +192,6 @@ static void range_f64(void *context, int64_t begin, int64_t end, int thread) {
 
 /* ---- integers: few and rare, so through int64 ---- */
 
-static int64_t load_int(const cr_tensor *t, int64_t i) {
-    switch (t->dtype) {
-    case CREASE_INT8:
-        return ((const int8_t *)t->data)[i];
-    case CREASE_INT16:
-        return ((const int16_t *)t->data)[i];
-    case CREASE_INT32:
-        return ((const int32_t *)t->data)[i];
-    case CREASE_UINT8:
-        return ((const uint8_t *)t->data)[i];
-    case CREASE_UINT16:
-        return ((const uint16_t *)t->data)[i];
-    case CREASE_UINT32:
-        return ((const uint32_t *)t->data)[i];
-    default:
-        return ((const int64_t *)t->data)[i];
-    }
-}
-
 static bool is_unsigned(crease_dtype dtype) {
     return (CR_T(dtype) & CR_T_UNSIGNED) != 0;
 }
@@ -224,7 +205,7 @@ static crease_status integers_run(cr_run *r) {
                     *high = r->n_in > 2 ? r->in[2] : NULL;
     size_t element = crease_dtype_bits(x->dtype) / 8;
     for (int64_t i = 0, n = cr_shape_n(&x->shape); i < n; i++) {
-        int64_t u = load_int(x, i), v = u;
+        int64_t u = cr_tensor_int(x, i), v = u;
         if (r->op->variant == ABS)
             v = is_unsigned(x->dtype) || u >= 0 ? u : (int64_t)(0 - (uint64_t)u);
         else if (r->op->variant == NEG)
@@ -234,8 +215,8 @@ static crease_status integers_run(cr_run *r) {
         else if (r->op->variant == RELU)
             v = u < 0 && !is_unsigned(x->dtype) ? 0 : u;
         else if (r->op->variant == CLIP) {
-            v = low && less(x->dtype, u, load_int(low, 0)) ? load_int(low, 0) : u;
-            v = high && less(x->dtype, load_int(high, 0), v) ? load_int(high, 0) : v;
+            v = low && less(x->dtype, u, cr_tensor_int(low, 0)) ? cr_tensor_int(low, 0) : u;
+            v = high && less(x->dtype, cr_tensor_int(high, 0), v) ? cr_tensor_int(high, 0) : v;
         }
         memcpy((char *)r->out[0]->data + (size_t)i * element, &v, element); /* little-endian */
     }
