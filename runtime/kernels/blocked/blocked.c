@@ -8,7 +8,7 @@ int64_t cr_blocked_vectors(const cr_blocked_shape *shape) {
     return shape->n * cr_blocked_blocks(shape) * shape->pixels;
 }
 
-int64_t cr_pool_lines(const cr_pool *pool) {
+int64_t cr_pooling_lines(const cr_pooling *pool) {
     const cr_conv_geometry *g = &pool->geometry;
     return g->n * ((g->ic + pool->lanes - 1) / pool->lanes) * g->out[CR_D] * g->out[CR_H];
 }

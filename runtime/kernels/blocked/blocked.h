@@ -27,15 +27,15 @@ cr_blocked_vectors(const cr_blocked_shape *shape); /* how many units of that kin
 
 /* ---- pooling: ONNX MaxPool, AveragePool, GlobalAveragePool ---- */
 
-typedef struct cr_pool {
+typedef struct cr_pooling {
     cr_conv_geometry
         geometry; /* n, ic = channels; groups and oc are not read. ceil_mode is in the output extents */
     int64_t pad_end[CR_CONV_RANK];
     bool count_include_pad;
     int lanes;
-} cr_pool;
+} cr_pooling;
 
-int64_t cr_pool_lines(const cr_pool *pool);
+int64_t cr_pooling_lines(const cr_pooling *pool);
 
 /* ---- elementwise ---- */
 
@@ -116,10 +116,10 @@ typedef struct cr_blocked_kernels {
     int lanes;
 
     /* Lines. A window without a pixel gives the lowest finite number. */
-    void (*max_pool)(const cr_pool *pool, const float *in, float *out, int64_t begin, int64_t end);
+    void (*max_pool)(const cr_pooling *pool, const float *in, float *out, int64_t begin, int64_t end);
     /* Lines. The sum in order of the taps, times the reciprocal of the count: 2 ulp beyond the sum. A window
      * without a pixel gives 0. */
-    void (*average_pool)(const cr_pool *pool, const float *in, float *out, int64_t begin, int64_t end);
+    void (*average_pool)(const cr_pooling *pool, const float *in, float *out, int64_t begin, int64_t end);
     /* Planes; output [n][blocks][1][L]. Summed in several chains and steps: some 2 ulp of the mean magnitude.
      */
     void (*global_average)(const cr_blocked_shape *shape, const float *in, float *out, int64_t begin,

@@ -39,7 +39,7 @@ CR_INLINE void pool_run(bool max, int run, const pool_line *line, int64_t column
 }
 
 /* Reciprocal of what an average divides by, 0 for an empty window. */
-static float pool_share(const cr_pool *pool, const pool_line *line, const int64_t out[CR_CONV_RANK],
+static float pool_share(const cr_pooling *pool, const pool_line *line, const int64_t out[CR_CONV_RANK],
                         int64_t taps) {
     int64_t count = line->z_taps * line->y_taps * taps;
     if (count > 0 && pool->count_include_pad) {
@@ -56,7 +56,7 @@ static float pool_share(const cr_pool *pool, const pool_line *line, const int64_
 }
 
 /* One output whose window may hang over the border; stored, scaled for an average. */
-CR_INLINE void pool_border(bool max, const cr_pool *pool, const pool_line *line, int64_t out[CR_CONV_RANK],
+CR_INLINE void pool_border(bool max, const cr_pooling *pool, const pool_line *line, int64_t out[CR_CONV_RANK],
                            float *to) {
     int64_t begin, end;
     cr_vec acc;
@@ -66,7 +66,7 @@ CR_INLINE void pool_border(bool max, const cr_pool *pool, const pool_line *line,
     cr_store(to, max ? acc : acc * cr_broadcast(pool_share(pool, line, out, taps)));
 }
 
-CR_INLINE void pool_inner(bool max, const cr_pool *pool, const pool_line *line, int64_t out[CR_CONV_RANK],
+CR_INLINE void pool_inner(bool max, const cr_pooling *pool, const pool_line *line, int64_t out[CR_CONV_RANK],
                           float *to) {
     const cr_conv_geometry *g = line->g;
     const cr_vec share = cr_broadcast(pool_share(pool, line, out, g->kernel[CR_W]));
@@ -77,7 +77,7 @@ CR_INLINE void pool_inner(bool max, const cr_pool *pool, const pool_line *line, 
         cr_store(to + p * CR_LANES, max ? acc[p] : acc[p] * share);
 }
 
-CR_INLINE void pool_one_line(bool max, const cr_pool *pool, const pool_line *line, int64_t z, int64_t y,
+CR_INLINE void pool_one_line(bool max, const cr_pooling *pool, const pool_line *line, int64_t z, int64_t y,
                              float *to) {
     int64_t out[CR_CONV_RANK] = {z, y, 0};
     for (int64_t x = 0; x < line->g->out[CR_W];) {
@@ -107,7 +107,7 @@ static void pool_place(pool_line *line, const float *plane, int64_t z, int64_t y
     line->first = plane + (iz * g->in[CR_H] + iy) * g->in[CR_W] * CR_LANES;
 }
 
-CR_INLINE void pool_lines(bool max, const cr_pool *pool, const float *in, float *out, int64_t begin,
+CR_INLINE void pool_lines(bool max, const cr_pooling *pool, const float *in, float *out, int64_t begin,
                           int64_t end) {
     const cr_conv_geometry *g = &pool->geometry;
     const int64_t in_plane = g->in[CR_D] * g->in[CR_H] * g->in[CR_W] * CR_LANES;
@@ -124,11 +124,11 @@ CR_INLINE void pool_lines(bool max, const cr_pool *pool, const float *in, float 
     }
 }
 
-static void max_pool(const cr_pool *pool, const float *in, float *out, int64_t begin, int64_t end) {
+static void max_pool(const cr_pooling *pool, const float *in, float *out, int64_t begin, int64_t end) {
     pool_lines(true, pool, in, out, begin, end);
 }
 
-static void average_pool(const cr_pool *pool, const float *in, float *out, int64_t begin, int64_t end) {
+static void average_pool(const cr_pooling *pool, const float *in, float *out, int64_t begin, int64_t end) {
     pool_lines(false, pool, in, out, begin, end);
 }
 

@@ -15,7 +15,7 @@ typedef struct window {
     int64_t inside, padded; /* taps inside the input, and inside the padded input */
 } window;
 
-static window window_at(const cr_pool *pool, const int64_t out[CR_CONV_RANK]) {
+static window window_at(const cr_pooling *pool, const int64_t out[CR_CONV_RANK]) {
     const cr_conv_geometry *g = &pool->geometry;
     window w = {.inside = 1, .padded = 1};
     for (int axis = 0; axis < CR_CONV_RANK; axis++) {
@@ -30,7 +30,7 @@ static window window_at(const cr_pool *pool, const int64_t out[CR_CONV_RANK]) {
     return w;
 }
 
-static float pool_value(const cr_pool *pool, const window *w, const float *plane, int lane, bool max) {
+static float pool_value(const cr_pooling *pool, const window *w, const float *plane, int lane, bool max) {
     const cr_conv_geometry *g = &pool->geometry;
     double sum = 0, largest = -(double)FLT_MAX;
     for (int64_t d = w->begin[CR_D]; d < w->end[CR_D]; d++)
@@ -49,7 +49,7 @@ static float pool_value(const cr_pool *pool, const window *w, const float *plane
     return w->inside == 0 ? 0 : (float)(sum / (double)(pool->count_include_pad ? w->padded : w->inside));
 }
 
-static void pool_lines(const cr_pool *pool, const float *in, float *out, int64_t begin, int64_t end,
+static void pool_lines(const cr_pooling *pool, const float *in, float *out, int64_t begin, int64_t end,
                        bool max) {
     const cr_conv_geometry *g = &pool->geometry;
     const int64_t blocks = padded(g->ic, pool->lanes) / pool->lanes;
@@ -68,11 +68,11 @@ static void pool_lines(const cr_pool *pool, const float *in, float *out, int64_t
     }
 }
 
-static void max_pool(const cr_pool *pool, const float *in, float *out, int64_t begin, int64_t end) {
+static void max_pool(const cr_pooling *pool, const float *in, float *out, int64_t begin, int64_t end) {
     pool_lines(pool, in, out, begin, end, true);
 }
 
-static void average_pool(const cr_pool *pool, const float *in, float *out, int64_t begin, int64_t end) {
+static void average_pool(const cr_pooling *pool, const float *in, float *out, int64_t begin, int64_t end) {
     pool_lines(pool, in, out, begin, end, false);
 }
 

@@ -16,7 +16,7 @@ static void global_average(const cr_blocked_kernels *kernels, const void *shape,
 }
 
 /* Output extents as ceil_mode gives them half of the time: windows may hang over the end padding. */
-static void random_axis(cr_pool *pool, int axis, bool flat) {
+static void random_axis(cr_pooling *pool, int axis, bool flat) {
     cr_conv_geometry *g = &pool->geometry;
     g->kernel[axis] = flat ? 1 : random_int(1, 5);
     g->stride[axis] = flat ? 1 : random_int(1, 3);
@@ -34,7 +34,7 @@ static void random_axis(cr_pool *pool, int axis, bool flat) {
 }
 
 static void check_pool(const cr_blocked_kernels *kernels) {
-    cr_pool pool = {.lanes = kernels->lanes, .count_include_pad = random_chance(50)};
+    cr_pooling pool = {.lanes = kernels->lanes, .count_include_pad = random_chance(50)};
     cr_conv_geometry *g = &pool.geometry;
     g->n = random_int(1, 2);
     g->ic = random_int(1, 67);
@@ -52,7 +52,7 @@ static void check_pool(const cr_blocked_kernels *kernels) {
                           .arguments = &pool,
                           .in = &in,
                           .out_floats = shape_floats(&out_shape),
-                          .units = cr_pool_lines(&pool),
+                          .units = cr_pooling_lines(&pool),
                           .out_shape = out_shape};
     check_kernel(&check, kernels);
     check.name = "average_pool";
@@ -91,7 +91,7 @@ Test(pool, global_average) {
 
 /* Windows wholly in the padding: what the contract promises for them. */
 static void check_empty_windows(const cr_blocked_kernels *kernels) {
-    cr_pool pool = {.lanes = kernels->lanes};
+    cr_pooling pool = {.lanes = kernels->lanes};
     pool.geometry = (cr_conv_geometry){.n = 1,
                                        .ic = 3,
                                        .in = {1, 2, 2},
