@@ -32,20 +32,21 @@ typedef cr_conv_state conv_state;
 
 /* ---- shapes ---- */
 
-static crease_status conv_channels(const cr_infer *infer, bool transposed, int64_t *groups, int64_t *oc) {
+static crease_status conv_channels(const cr_infer *infer, bool transposed, int64_t *oc) {
     const cr_shape *x = &infer->in[0]->shape, *w = &infer->in[1]->shape;
-    CR_TRY(cr_attr_int(infer->node, "group", 1, groups));
+    int64_t groups;
+    CR_TRY(cr_attr_int(infer->node, "group", 1, &groups));
     int64_t first = w->dims[0], second = w->dims[1], c = x->dims[1];
-    if (*groups < 1)
-        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "group is %lld", (long long)*groups);
-    *oc = transposed ? (second < 0 ? -1 : second * *groups) : first;
+    if (groups < 1)
+        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "group is %lld", (long long)groups);
+    *oc = transposed ? (second < 0 ? -1 : second * groups) : first;
     bool wrong = transposed
-                     ? (c >= 0 && first >= 0 && c != first) || (first >= 0 && first % *groups)
-                     : (c >= 0 && second >= 0 && c != second * *groups) || (first >= 0 && first % *groups);
+                     ? (c >= 0 && first >= 0 && c != first) || (first >= 0 && first % groups)
+                     : (c >= 0 && second >= 0 && c != second * groups) || (first >= 0 && first % groups);
     if (wrong)
         return cr_node_fail(infer->node, CREASE_ERROR_MODEL,
                             "input with %lld channels, weights [%lld, %lld, ...] and group %lld do not fit",
-                            (long long)c, (long long)first, (long long)second, (long long)*groups);
+                            (long long)c, (long long)first, (long long)second, (long long)groups);
     if (infer->n_in > 2 && infer->in[2] && *oc >= 0) {
         const cr_shape *b = &infer->in[2]->shape;
         if (b->rank >= 0 && (b->rank != 1 || (b->dims[0] >= 0 && b->dims[0] != *oc)))
@@ -79,16 +80,24 @@ static crease_status check_kernel(const cr_infer *infer) {
     return CREASE_OK;
 }
 
+/* Checks both forms share. *known: the ranks are, and then *oc is the channels of the output (-1: not known).
+ */
+static crease_status conv_begin(cr_infer *infer, bool transposed, int64_t *oc, bool *known) {
+    CR_TRY(conv_ready(infer, known));
+    if (!*known)
+        return CREASE_OK;
+    CR_TRY(check_kernel(infer));
+    return conv_channels(infer, transposed, oc);
+}
+
 crease_status cr_conv_infer(cr_infer *infer) {
-    int64_t groups, oc;
+    int64_t oc;
     bool known;
     cr_window w;
-    CR_TRY(conv_ready(infer, &known));
+    CR_TRY(conv_begin(infer, false, &oc, &known));
     if (!known)
         return CREASE_OK;
     const cr_shape *x = &infer->in[0]->shape, *weights = &infer->in[1]->shape;
-    CR_TRY(check_kernel(infer));
-    CR_TRY(conv_channels(infer, false, &groups, &oc));
     cr_shape *y = &infer->out[0].shape;
     *y = (cr_shape){.rank = x->rank, .dims = {x->dims[0], oc}};
     for (int d = 2; d < x->rank; d++)
@@ -140,15 +149,13 @@ static crease_status transpose_extent(const cr_node *node, cr_window *w, int d, 
 }
 
 static crease_status transpose_infer(cr_infer *infer) {
-    int64_t groups, oc;
+    int64_t oc;
     bool known;
     cr_window w;
-    CR_TRY(conv_ready(infer, &known));
+    CR_TRY(conv_begin(infer, true, &oc, &known));
     if (!known)
         return CREASE_OK;
     const cr_shape *x = &infer->in[0]->shape, *weights = &infer->in[1]->shape;
-    CR_TRY(check_kernel(infer));
-    CR_TRY(conv_channels(infer, true, &groups, &oc));
     cr_shape *y = &infer->out[0].shape;
     if (!cr_shape_is_static(weights))
         return CREASE_OK;
