@@ -261,7 +261,7 @@ typedef struct crease_fold_options {
     size_t struct_size;
     const char *only; /* glob on node names: fold these alone; NULL: all. No match is CREASE_ERROR_ARGUMENT */
     const char *keep; /* glob on node names: leave these; NULL: none. No match is CREASE_ERROR_ARGUMENT */
-    bool assume_const;   /* treat overridable initializers (IR >= 4) as constants */
+    bool assume_const; /* treat overridable initializers (IR >= 4) as constants */
 } crease_fold_options;
 CREASE_API void crease_fold_options_init(crease_fold_options *options);
 
