@@ -73,19 +73,39 @@ static void alias_view(cr_plan *plan, const cr_node *node) {
     move_into(plan, out->id, from->root, from->root_offset);
 }
 
+/* Whether output 0 of step s may be the memory of input i: nobody needs it afterwards. */
+static bool can_take(const cr_plan *plan, const cr_node *node, int i, int s) {
+    const cr_value *in = node->inputs[i], *out = node->outputs[0];
+    if (!in_slab(plan, in) || !in_slab(plan, out))
+        return false;
+    const cr_slot *from = &plan->slots[in->id];
+    return plan->slots[from->root].last == s && from->bytes == plan->slots[out->id].bytes &&
+           plan->walk.infos[in->id].dtype == plan->walk.infos[out->id].dtype;
+}
+
+static void take(cr_plan *plan, const cr_node *node, int i) {
+    const cr_slot *from = &plan->slots[node->inputs[i]->id];
+    move_into(plan, node->outputs[0]->id, from->root, from->root_offset);
+}
+
 static void alias_in_place(cr_plan *plan, const cr_node *node, int s) {
-    const cr_value *out = node->outputs[0];
-    for (int i = 0; i < node->n_inputs; i++) {
-        const cr_value *in = node->inputs[i];
-        if (!in_slab(plan, in) || !in_slab(plan, out))
-            continue;
-        const cr_slot *from = &plan->slots[in->id];
-        if (plan->slots[from->root].last != s || from->bytes != plan->slots[out->id].bytes ||
-            plan->walk.infos[in->id].dtype != plan->walk.infos[out->id].dtype)
-            continue;
-        move_into(plan, out->id, from->root, from->root_offset);
+    for (int i = 0; i < node->n_inputs; i++)
+        if (can_take(plan, node, i, s)) {
+            take(plan, node, i);
+            return;
+        }
+}
+
+/* The result overwrites the residual, which no other input may share memory with. */
+static void alias_residual(cr_plan *plan, const cr_node *node, int s) {
+    enum { RESIDUAL = 3 };
+    if (node->n_inputs <= RESIDUAL || !node->inputs[RESIDUAL] || !can_take(plan, node, RESIDUAL, s))
         return;
-    }
+    for (int i = 0; i < node->n_inputs; i++)
+        if (i != RESIDUAL && node->inputs[i] &&
+            plan->slots[node->inputs[i]->id].root == plan->slots[node->inputs[RESIDUAL]->id].root)
+            return;
+    take(plan, node, RESIDUAL);
 }
 
 /* Along its axis the parts of a tensor are contiguous when everything before the axis is 1. Blocked tensors
@@ -169,6 +189,8 @@ static void alias(cr_plan *plan) {
             alias_view(plan, node);
         else if (flags & CR_OP_INPLACE)
             alias_in_place(plan, node, s);
+        else if (flags & CR_OP_ADDS)
+            alias_residual(plan, node, s);
         else if (flags & CR_OP_JOIN)
             alias_join(plan, node);
         else if (flags & CR_OP_PART)

@@ -130,6 +130,7 @@ static crease_status build(cr_plan *plan, const cr_plan_settings *settings, cons
     set_tensors(plan);
     CR_TRY(add_steps(plan, settings));
     CR_TRY(cr_plan_memory(plan, settings->keep_all));
+    cr_packs_fill(settings->packs, settings->pool);
     CR_TRY(cr_alloc(plan->heap, plan->slab_bytes, &plan->slab));
     CR_TRY(cr_alloc(plan->heap, plan->scratch_bytes, &plan->scratch));
     for (size_t id = 0; id < n_values; id++) {
@@ -151,10 +152,12 @@ crease_status cr_plan_create(const cr_model *model, const cr_plan_settings *sett
     p->model = model;
     cr_arena_init(&p->arena, settings->heap);
     crease_status status = build(p, settings, input_shapes);
-    if (status == CREASE_OK)
+    if (status == CREASE_OK) {
         *plan = p;
-    else
+    } else {
+        cr_packs_drop_unfilled(settings->packs);
         cr_plan_destroy(p);
+    }
     return status;
 }
 

@@ -311,6 +311,23 @@ crease_status cr_node_set_op(cr_node *node, const char *op_type, const char *dom
     return cr_arena_string(&node->graph->model->arena, domain, &node->domain);
 }
 
+crease_status cr_node_keep_inputs(cr_node *node, int n) {
+    for (int i = n; i < node->n_inputs; i++)
+        CR_TRY(cr_node_set_input(node, i, NULL));
+    node->n_inputs = n < node->n_inputs ? n : node->n_inputs;
+    return CREASE_OK;
+}
+
+crease_status cr_node_set_output(cr_node *node, int i, cr_value *fresh) {
+    if (i >= node->n_outputs || !node->outputs[i] || fresh->producer || fresh->constant || fresh->is_input)
+        return cr_fail(CREASE_ERROR_MODEL, "node '%s' cannot give '%s'", node->name, fresh->name);
+    node->outputs[i]->producer = NULL;
+    node->outputs[i] = fresh;
+    fresh->producer = node;
+    fresh->producer_output = i;
+    return CREASE_OK;
+}
+
 crease_status cr_node_set_doc(cr_node *node, const char *doc) {
     return cr_arena_string(&node->graph->model->arena, doc, &node->doc);
 }

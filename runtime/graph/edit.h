@@ -49,7 +49,10 @@ crease_status cr_node_remove(cr_node *node) CREASE_MUST_TEST;
 void cr_node_move_before(cr_node *node, cr_node *before); /* same graph; NULL: to the end */
 crease_status cr_node_set_op(cr_node *node, const char *op_type, const char *domain) CREASE_MUST_TEST;
 crease_status cr_node_set_input(cr_node *node, int i,
-                                cr_value *value) CREASE_MUST_TEST; /* NULL: absent; may extend */
+                                cr_value *value) CREASE_MUST_TEST;        /* NULL: absent; may extend */
+crease_status cr_node_keep_inputs(cr_node *node, int n) CREASE_MUST_TEST; /* the first n, at most all */
+/* Output i, which the node gives, becomes `fresh`, a value without a producer; the old one has none then. */
+crease_status cr_node_set_output(cr_node *node, int i, cr_value *fresh) CREASE_MUST_TEST;
 crease_status cr_node_set_doc(cr_node *node, const char *doc) CREASE_MUST_TEST;
 
 /* Let every use of `from` (graph outputs too, where names allow: see below) use `to`. Refuses another dtype,

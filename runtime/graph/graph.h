@@ -135,6 +135,7 @@ struct cr_model {
     cr_arena arena;
     cr_graph *graph; /* the main graph */
     int64_t ir_version, model_version;
+    bool lowered; /* made for this machine: nodes of the domain "crease" may stand in it */
     const char *producer_name, *producer_version, *domain, *doc;
     cr_opset *opsets;
     int n_opsets;

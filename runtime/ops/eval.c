@@ -1,77 +1,7 @@
 #include "runtime/ops/eval.h"
 #include "runtime/ops/infer.h"
-#include "runtime/ops/packs.h"
 
 #include <string.h>
-
-/* ---- packs: bytes made once for each node and kind ---- */
-
-struct cr_packs {
-    cr_heap *heap;
-    struct pack {
-        const cr_node *node;
-        const char *kind;
-        void *bytes;
-        size_t n_bytes;
-    } * entries;
-    size_t n, capacity;
-};
-
-crease_status cr_packs_create(cr_heap *heap, cr_packs **packs) {
-    void *block;
-    *packs = NULL;
-    CR_TRY(cr_alloc_zeroed(heap, sizeof(cr_packs), &block));
-    *packs = block;
-    (*packs)->heap = heap;
-    return CREASE_OK;
-}
-
-void cr_packs_destroy(cr_packs *packs) {
-    if (!packs)
-        return;
-    for (size_t i = 0; i < packs->n; i++)
-        cr_free(packs->heap, packs->entries[i].bytes);
-    cr_free(packs->heap, packs->entries);
-    cr_free(packs->heap, packs);
-}
-
-size_t cr_packs_bytes(const cr_packs *packs) {
-    size_t sum = 0;
-    for (size_t i = 0; i < packs->n; i++)
-        sum += packs->entries[i].n_bytes;
-    return sum;
-}
-
-static void *find_pack(const cr_packs *packs, const cr_node *node, const char *kind) {
-    for (size_t i = 0; i < packs->n; i++)
-        if (packs->entries[i].node == node && strcmp(packs->entries[i].kind, kind) == 0)
-            return packs->entries[i].bytes;
-    return NULL;
-}
-
-crease_status cr_prepare_pack(cr_prepare *prepare, const char *kind, size_t bytes, void **packed,
-                              bool *fresh) {
-    cr_packs *packs = prepare->packs;
-    *fresh = true;
-    if (!packs)
-        return cr_arena_alloc(prepare->arena, bytes, packed);
-    *packed = find_pack(packs, prepare->node, kind);
-    if (*packed) {
-        *fresh = false;
-        return CREASE_OK;
-    }
-    CR_TRY(cr_grow(packs->heap, (void **)&packs->entries, &packs->capacity, packs->n + 1,
-                   sizeof *packs->entries));
-    CR_TRY(cr_alloc(packs->heap, bytes, packed));
-    packs->entries[packs->n++] = (struct pack){prepare->node, kind, *packed, bytes};
-    return CREASE_OK;
-}
-
-crease_status cr_prepare_state(cr_prepare *prepare, size_t bytes, void **state) {
-    CR_TRY(cr_arena_alloc(prepare->arena, bytes, state));
-    prepare->state = *state;
-    return CREASE_OK;
-}
 
 /* ---- one node ---- */
 

@@ -28,7 +28,7 @@ typedef struct cr_infer {
 } cr_infer;
 
 /* Packed weights and other bytes that depend on a node and its constant inputs only, not on input shapes:
- * made once in a session and shared by its plans. */
+ * made once in a session and shared by its plans (packs.h). */
 typedef struct cr_packs cr_packs;
 
 typedef struct cr_prepare {
@@ -77,8 +77,7 @@ enum {
     CR_OP_JOIN =
         1 << 2, /* inputs stand one after another in output 0 (Concat): run skips those already there */
     CR_OP_PART = 1 << 3, /* outputs stand one after another in input 0 (Split): likewise */
-    CR_OP_BLOCKED =
-        1 << 4,          /* can compute on channel-blocked float32: cr_op_takes_blocked decides for a node */
+    CR_OP_ADDS = 1 << 4, /* output 0 may be the memory of input 3, a residual of its size and type */
     CR_OP_HALF = 1 << 5, /* handles float16 and bfloat16 itself; others are given float32 and rounded back */
     CR_OP_RANDOM = 1 << 6, /* not a function of its inputs: never folded into a constant */
     CR_OP_BODY = 1 << 7    /* runs subgraphs */
@@ -98,9 +97,10 @@ typedef struct cr_op {
 } cr_op;
 
 /* Each family file ends with its rows; the table ends with a row without a name. */
-extern const cr_op cr_ops_binary[], cr_ops_cast[], cr_ops_constant[], cr_ops_conv[], cr_ops_gather[],
-    cr_ops_gemm[], cr_ops_move[], cr_ops_norm[], cr_ops_pad[], cr_ops_pool[], cr_ops_reduce[],
-    cr_ops_resize[], cr_ops_scan[], cr_ops_select[], cr_ops_shape[], cr_ops_softmax[], cr_ops_unary[];
+extern const cr_op cr_ops_binary[], cr_ops_blocked[], cr_ops_blocked_conv[], cr_ops_blocked_move[],
+    cr_ops_blocked_pool[], cr_ops_cast[], cr_ops_constant[], cr_ops_conv[], cr_ops_gather[], cr_ops_gemm[],
+    cr_ops_move[], cr_ops_norm[], cr_ops_pad[], cr_ops_pool[], cr_ops_reduce[], cr_ops_resize[],
+    cr_ops_scan[], cr_ops_select[], cr_ops_shape[], cr_ops_softmax[], cr_ops_unary[];
 
 /* The row that runs op_type of domain at an operator-set version; NULL: none. */
 const cr_op *cr_op_find(const char *domain, const char *op_type, int64_t opset);
@@ -115,9 +115,12 @@ const char *cr_node_problem(const cr_node *node, char *text, size_t bytes);
 
 /* ---- for prepare ---- */
 
-/* Find or make packed bytes under (node, kind). *fresh: uninitialised, to be filled now by the caller. */
-crease_status cr_prepare_pack(cr_prepare *prepare, const char *kind, size_t bytes, void **packed,
-                              bool *fresh) CREASE_MUST_TEST;
+/* Packed bytes under (node, kind), a string that outlives the session. When they do not exist yet, fill
+ * writes them before the first run: side by side with others, in any thread. context must live as long as the
+ * plan. */
+typedef void cr_pack_fill(const void *context, void *packed);
+crease_status cr_prepare_pack(cr_prepare *prepare, const char *kind, size_t bytes, cr_pack_fill *fill,
+                              const void *context, const void **packed) CREASE_MUST_TEST;
 #define CR_PREPARE_STATE(prepare, pointer) cr_prepare_state((prepare), sizeof **(pointer), (void **)(pointer))
 /* Zeroed state of the plan's lifetime, stored in prepare->state. */
 crease_status cr_prepare_state(cr_prepare *prepare, size_t bytes, void **state) CREASE_MUST_TEST;

@@ -8,4 +8,9 @@ crease_status cr_packs_create(cr_heap *heap, cr_packs **packs) CREASE_MUST_TEST;
 void cr_packs_destroy(cr_packs *packs); /* NULL is fine */
 size_t cr_packs_bytes(const cr_packs *packs);
 
+/* Fill what was asked for since the last call, the largest first, with the threads of the pool. */
+void cr_packs_fill(cr_packs *packs, cr_pool *pool);
+/* Forget what was asked for since the last call: the plan that asked is gone. */
+void cr_packs_drop_unfilled(cr_packs *packs);
+
 #endif

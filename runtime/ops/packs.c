@@ -1,0 +1,115 @@
+#include "runtime/ops/packs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Bytes made once for each node and kind. Entries that wait to be filled stand at the end. */
+typedef struct pack {
+    const cr_node *node;
+    const char *kind;
+    void *bytes;
+    size_t n_bytes;
+    cr_pack_fill *fill;
+    const void *context;
+} pack;
+
+struct cr_packs {
+    cr_heap *heap;
+    pack *entries;
+    size_t n, capacity;
+    size_t n_filled;
+};
+
+crease_status cr_packs_create(cr_heap *heap, cr_packs **packs) {
+    void *block;
+    *packs = NULL;
+    CR_TRY(cr_alloc_zeroed(heap, sizeof(cr_packs), &block));
+    *packs = block;
+    (*packs)->heap = heap;
+    return CREASE_OK;
+}
+
+void cr_packs_destroy(cr_packs *packs) {
+    if (!packs)
+        return;
+    for (size_t i = 0; i < packs->n; i++)
+        cr_free(packs->heap, packs->entries[i].bytes);
+    cr_free(packs->heap, packs->entries);
+    cr_free(packs->heap, packs);
+}
+
+size_t cr_packs_bytes(const cr_packs *packs) {
+    size_t sum = 0;
+    for (size_t i = 0; i < packs->n; i++)
+        sum += packs->entries[i].n_bytes;
+    return sum;
+}
+
+static void *find(const cr_packs *packs, const cr_node *node, const char *kind) {
+    for (size_t i = 0; i < packs->n; i++)
+        if (packs->entries[i].node == node && strcmp(packs->entries[i].kind, kind) == 0)
+            return packs->entries[i].bytes;
+    return NULL;
+}
+
+crease_status cr_prepare_pack(cr_prepare *prepare, const char *kind, size_t bytes, cr_pack_fill *fill,
+                              const void *context, const void **packed) {
+    cr_packs *packs = prepare->packs;
+    void *block;
+    if (!packs) { /* a node by itself: nothing to wait for */
+        CR_TRY(cr_arena_alloc(prepare->arena, bytes, &block));
+        fill(context, block);
+        *packed = block;
+        return CREASE_OK;
+    }
+    *packed = find(packs, prepare->node, kind);
+    if (*packed)
+        return CREASE_OK;
+    CR_TRY(cr_grow(packs->heap, (void **)&packs->entries, &packs->capacity, packs->n + 1,
+                   sizeof *packs->entries));
+    CR_TRY(cr_alloc(packs->heap, bytes, &block));
+    packs->entries[packs->n++] = (pack){prepare->node, kind, block, bytes, fill, context};
+    *packed = block;
+    return CREASE_OK;
+}
+
+static int by_size(const void *a, const void *b) {
+    const pack *x = a, *y = b;
+    return x->n_bytes < y->n_bytes ? 1 : x->n_bytes > y->n_bytes ? -1 : 0;
+}
+
+typedef struct fill_job {
+    const pack *entries;
+    size_t n, stride;
+} fill_job;
+
+/* Every stride-th entry, so that each thread gets large and small ones. */
+static void fill_some(void *context, int64_t begin, int64_t end, int thread) {
+    const fill_job *job = context;
+    (void)thread;
+    for (int64_t first = begin; first < end; first++)
+        for (size_t i = (size_t)first; i < job->n; i += job->stride)
+            job->entries[i].fill(job->entries[i].context, job->entries[i].bytes);
+}
+
+void cr_packs_fill(cr_packs *packs, cr_pool *pool) {
+    const int threads = cr_pool_threads(pool);
+    pack *first = packs->entries + packs->n_filled;
+    fill_job job = {first, packs->n - packs->n_filled, (size_t)threads};
+    if (job.n == 0)
+        return;
+    qsort(first, job.n, sizeof *first, by_size);
+    cr_parallel(pool, threads, fill_some, &job);
+    packs->n_filled = packs->n;
+}
+
+void cr_packs_drop_unfilled(cr_packs *packs) {
+    while (packs->n > packs->n_filled)
+        cr_free(packs->heap, packs->entries[--packs->n].bytes);
+}
+
+crease_status cr_prepare_state(cr_prepare *prepare, size_t bytes, void **state) {
+    CR_TRY(cr_arena_alloc(prepare->arena, bytes, state));
+    prepare->state = *state;
+    return CREASE_OK;
+}
