@@ -38,20 +38,29 @@ const char *crease_blas_name(void) {
     return cr_blas_description();
 }
 
+/* The rows of ONNX's operators; our own domain is no business of models. */
+static const cr_op *public_op(size_t index) {
+    const cr_op *op;
+    for (size_t i = 0; (op = cr_op_at(i)) != NULL; i++)
+        if (!op->domain && index-- == 0)
+            return op;
+    return NULL;
+}
+
 size_t crease_n_operators(void) {
     size_t n = 0;
-    while (cr_op_at(n))
+    while (public_op(n))
         n++;
     return n;
 }
 
 bool crease_operator_at(size_t index, crease_operator_info *info) {
-    const cr_op *op = cr_op_at(index);
+    const cr_op *op = public_op(index);
     if (!op)
         return false;
     *info = (crease_operator_info){.struct_size = info->struct_size,
                                    .name = op->name,
-                                   .domain = op->domain ? op->domain : "",
+                                   .domain = "",
                                    .since = op->since,
                                    .until = op->until,
                                    .types = op->types};

@@ -1,9 +1,22 @@
 #include "runtime/api/session.h"
+#include "passes/lower.h"
 #include "runtime/graph/edit.h"
+#include "runtime/kernels/conv/algorithms.h"
+#include "runtime/ops/infer.h"
 
 #include <string.h>
 
 /* ---- making ---- */
+
+/* For this machine, unless every intermediate must stay what it is in the file. */
+static crease_status lower(cr_model *ir, const crease_options *o) {
+    const cr_lower_settings settings = {.lanes = cr_conv_lanes(cr_cpu_isa()), .fold = o->fold};
+    if (o->plain_layout || o->keep_all || !settings.lanes)
+        return CREASE_OK;
+    CR_TRY(cr_model_resolve(ir));
+    CR_TRY(cr_graph_infer(ir->graph));
+    return cr_optimize_lower(ir, &settings);
+}
 
 /* What the session runs: the model folded when asked for, without dead nodes. */
 static crease_status optimize(crease_session *s, const crease_options *o) {
@@ -19,6 +32,8 @@ static crease_status optimize(crease_session *s, const crease_options *o) {
     crease_model_free(folded);
     CR_TRY(status);
     status = cr_model_drop_dead(ir);
+    if (status == CREASE_OK)
+        status = lower(ir, o);
     if (status != CREASE_OK) {
         cr_model_destroy(ir);
         return status;

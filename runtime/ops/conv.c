@@ -190,9 +190,8 @@ static void fill_geometry(const cr_window *w, const cr_shape *x, const cr_shape 
     }
 }
 
-static crease_status fill_state(cr_prepare *p, bool transposed, conv_state *s) {
+crease_status cr_conv_read(cr_prepare *p, bool transposed, cr_conv_geometry *g) {
     const cr_shape *x = &p->in[0]->shape, *weights = &p->in[1]->shape, *y = &p->out[0].shape;
-    const int64_t *in, *out, *kernel = s->g.kernel;
     cr_window w;
     int64_t groups, unused;
     CR_TRY(cr_window_read(p->node, x->rank - 2, weights->dims + 2, &w));
@@ -200,12 +199,19 @@ static crease_status fill_state(cr_prepare *p, bool transposed, conv_state *s) {
     for (int d = 0; d < w.n; d++)
         CR_TRY(transposed ? transpose_extent(p->node, &w, d, x->dims[d + 2], &unused)
                           : cr_window_extent(p->node, &w, d, x->dims[d + 2], false, &unused));
-    fill_geometry(&w, transposed ? y : x, transposed ? x : y, groups, &s->g);
+    fill_geometry(&w, transposed ? y : x, transposed ? x : y, groups, g);
+    return CREASE_OK;
+}
+
+static crease_status fill_state(cr_prepare *p, bool transposed, conv_state *s) {
+    const cr_shape *x = &p->in[0]->shape, *y = &p->out[0].shape;
+    const int64_t *in, *out, *kernel = s->g.kernel;
+    CR_TRY(cr_conv_read(p, transposed, &s->g));
     in = transposed ? s->g.out : s->g.in;
     out = transposed ? s->g.in : s->g.out;
     s->is_double = p->in[0]->dtype == CREASE_DOUBLE;
-    s->ic = x->dims[1] / groups;
-    s->oc = y->dims[1] / groups;
+    s->ic = x->dims[1] / s->g.groups;
+    s->oc = y->dims[1] / s->g.groups;
     s->empty = cr_shape_n(y) == 0;
     if (!s->empty &&
         !(product(&s->in_area, in[0], in[1], in[2]) && product(&s->out_area, out[0], out[1], out[2]) &&

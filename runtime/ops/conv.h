@@ -11,6 +11,10 @@ typedef struct cr_conv_state cr_conv_state;
 /* Rules of ONNX Conv for inputs 0 to 2; any further inputs are the caller's to check. */
 crease_status cr_conv_infer(cr_infer *infer) CREASE_MUST_TEST;
 
+/* The geometry of a Conv, or of the Conv that a ConvTranspose transposes, with auto_pad resolved, from the
+ * shapes of inputs 0 and 1 and output 0. */
+crease_status cr_conv_read(cr_prepare *prepare, bool transposed, cr_conv_geometry *geometry) CREASE_MUST_TEST;
+
 /* Chooses the algorithm (pointwise, depthwise, im2col, reference) and fills prepare's results; prepare->state
  * becomes *state. Slopes of the epilogue must outlive the plan. epilogue NULL: nothing follows. */
 crease_status cr_conv_prepare(cr_prepare *prepare, const cr_plain_epilogue *epilogue,

@@ -6,9 +6,11 @@
 #include <string.h>
 
 static const cr_op *const families[] = {
-    cr_ops_binary, cr_ops_cast,   cr_ops_constant, cr_ops_conv,    cr_ops_gather, cr_ops_gemm,
-    cr_ops_move,   cr_ops_norm,   cr_ops_pad,      cr_ops_pool,    cr_ops_reduce, cr_ops_resize,
-    cr_ops_scan,   cr_ops_select, cr_ops_shape,    cr_ops_softmax, cr_ops_unary,
+    cr_ops_binary, cr_ops_blocked,  cr_ops_blocked_conv, cr_ops_blocked_move, cr_ops_blocked_pool,
+    cr_ops_cast,   cr_ops_constant, cr_ops_conv,         cr_ops_gather,       cr_ops_gemm,
+    cr_ops_move,   cr_ops_norm,     cr_ops_pad,          cr_ops_pool,         cr_ops_reduce,
+    cr_ops_resize, cr_ops_scan,     cr_ops_select,       cr_ops_shape,        cr_ops_softmax,
+    cr_ops_unary,
 };
 
 const cr_op *cr_op_at(size_t index) {
@@ -28,10 +30,14 @@ const cr_op *cr_op_find(const char *domain, const char *op_type, int64_t opset) 
     return NULL;
 }
 
+/* Our own domain stands in lowered models only: in a model file it is as unknown as any other. */
 static crease_status resolve_graph(cr_graph *graph, void *context) {
     (void)context;
-    CR_FOR_NODES(node, graph)
-    node->op = cr_op_find(node->domain, node->op_type, cr_model_opset(graph->model, node->domain));
+    CR_FOR_NODES(node, graph) {
+        const bool ours = strcmp(node->domain, "crease") == 0;
+        const int64_t opset = ours ? graph->model->lowered : cr_model_opset(graph->model, node->domain);
+        node->op = cr_op_find(node->domain, node->op_type, opset);
+    }
     return CREASE_OK;
 }
 

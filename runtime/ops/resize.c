@@ -1,3 +1,4 @@
+#include "runtime/ops/blocked.h"
 #include "runtime/ops/move.h"
 #include "runtime/kernels/remap.h"
 #include "runtime/kernels/resize.h"
@@ -333,6 +334,7 @@ typedef struct resize_state {
     int n_passes;
     crease_dtype work;       /* type that passes compute in */
     int64_t buffer_elements; /* of each of the two buffers in scratch */
+    cr_pixel_gather pixels;  /* nearest on the blocked layout */
 } resize_state;
 
 static bool changes(const resize_state *s, int d) {
@@ -408,6 +410,33 @@ static crease_status plan_passes(cr_prepare *p, resize_state *s) {
     return CREASE_OK;
 }
 
+/* Nearest positions on the blocked layout, whose pixels move whole. */
+static crease_status plan_pixels(cr_prepare *p, resize_state *s) {
+    cr_pixel_gather *g = &s->pixels;
+    *g = (cr_pixel_gather){.n = s->x.dims[0], .channels = s->x.dims[1], .lanes = p->node->lanes};
+    for (int axis = 0; axis < CR_CONV_RANK; axis++) {
+        const int d = axis - CR_CONV_RANK + s->x.rank;
+        int32_t *index;
+        g->in[axis] = d < 2 ? 1 : s->x.dims[d];
+        g->out[axis] = d < 2 ? 1 : s->y.dims[d];
+        CR_TRY(CR_ARENA_NEW(p->arena, &index, (size_t)g->out[axis]));
+        for (int64_t i = 0; d >= 2 && i < g->out[axis]; i++)
+            index[i] = (int32_t)s->positions[d][i];
+        g->index[axis] = index;
+    }
+    g->fill = s->s.extrapolation;
+    return CREASE_OK;
+}
+
+/* The blocked layout as one more, last axis, which stays as it is. */
+static void block(resize_state *s, int lanes) {
+    const int last = s->x.rank++;
+    s->y.rank++;
+    s->x.dims[1] = s->y.dims[1] = (s->x.dims[1] + lanes - 1) / lanes;
+    s->x.dims[last] = s->y.dims[last] = lanes;
+    s->s.scale[last] = 1;
+}
+
 static crease_status resize_prepare(cr_prepare *p) {
     resize_state *s;
     CR_TRY(CR_PREPARE_STATE(p, &s));
@@ -425,10 +454,19 @@ static crease_status resize_prepare(cr_prepare *p) {
         if (inputs.roi->known)
             CR_TRY(read_crop(p->node, inputs.roi->known, s->x.rank, &s->s));
     }
+    if (p->node->lanes && s->s.mode != NEAREST)
+        block(s, p->node->lanes);
     CR_TRY(s->s.mode == NEAREST ? plan_nearest(p, s) : plan_passes(p, s));
     if (!s->late_crop)
         fill_positions(s);
-    return CREASE_OK;
+    return p->node->lanes && s->s.mode == NEAREST ? plan_pixels(p, s) : CREASE_OK;
+}
+
+/* crease.Resize: on the blocked layout, with the attributes and inputs of the ONNX version that the model
+ * imports. Axes 0 and 1 keep their extents. */
+static crease_status blocked_prepare(cr_prepare *p) {
+    p->opset = cr_model_opset(p->node->graph->model, "");
+    return resize_prepare(p);
 }
 
 /* ---- run ---- */
@@ -456,6 +494,24 @@ static void run_nearest(cr_run *r, const resize_state *s) {
     remap_job job = {&s->remap, r->in[0]->data, filler, r->out[0]->data};
     int64_t columns = s->y.dims[s->y.rank - 1];
     cr_parallel_grain(r->pool, cr_shape_n(&s->y) / columns, 4096 / columns + 1, remap_task, &job);
+}
+
+typedef struct pixel_job {
+    const cr_pixel_gather *pixels;
+    const float *from;
+    float *to;
+} pixel_job;
+
+static void pixel_task(void *context, int64_t begin, int64_t end, int thread) {
+    const pixel_job *j = context;
+    (void)thread;
+    cr_blocked(cr_cpu_isa())->gather_pixels(j->pixels, j->from, j->to, begin, end);
+}
+
+static void run_pixels(cr_run *r, const resize_state *s) {
+    const cr_blocked_shape shape = cr_blocked_shape_of(&r->out[0]->shape, r->node->lanes);
+    pixel_job job = {&s->pixels, r->in[0]->data, r->out[0]->data};
+    cr_parallel(r->pool, cr_blocked_vectors(&shape) / s->pixels.out[CR_W], pixel_task, &job);
 }
 
 typedef struct pass_job {
@@ -509,6 +565,8 @@ static crease_status resize_run(cr_run *r) {
     }
     if (s->x.rank == 0)
         memcpy(r->out[0]->data, r->in[0]->data, cr_element_bytes(r->in[0]->dtype));
+    else if (s->pixels.lanes)
+        run_pixels(r, s);
     else if (s->s.mode == NEAREST)
         run_nearest(r, s);
     else
@@ -522,5 +580,7 @@ static crease_status resize_run(cr_run *r) {
 const cr_op cr_ops_resize[] = {
     RESIZE("Resize", 10, 0),
     RESIZE("Upsample", 1, 9),
+    {"Resize", 1, 0, CR_T(CREASE_FLOAT), cr_blocked_infer, blocked_prepare, resize_run, 0, 0, 0, "crease"},
+    {"Upsample", 1, 0, CR_T(CREASE_FLOAT), cr_blocked_infer, blocked_prepare, resize_run, 0, 0, 0, "crease"},
     {0},
 };

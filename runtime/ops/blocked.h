@@ -1,0 +1,29 @@
+#ifndef CREASE_RUNTIME_OPS_BLOCKED_H
+#define CREASE_RUNTIME_OPS_BLOCKED_H
+
+#include "runtime/kernels/blocked/blocked.h"
+#include "runtime/ops/infer.h"
+
+/* Operators of the domain "crease", version 1: what the lowering passes turn ONNX nodes into. They compute
+ * float32 tensors of shape [N, C, spatial...] in the channel-blocked layout of node->lanes (see
+ * kernels/conv/conv.h), and never stand in a model file.
+ *
+ * An activation is stated by three attributes: NAME (a cr_act), NAME_a and NAME_b. */
+
+/* Type and shape by the ONNX operator of the same name, from its own inputs; layout of the node. */
+crease_status cr_blocked_infer(cr_infer *infer) CREASE_MUST_TEST;
+/* Input 0's type and shape; layout of the node. */
+crease_status cr_blocked_infer_same(cr_infer *infer) CREASE_MUST_TEST;
+
+cr_blocked_shape cr_blocked_shape_of(const cr_shape *shape, int lanes);
+
+/* The activation under `name`; CR_ACT_NONE where the node has none. The slope is left NULL. */
+crease_status cr_blocked_activation(const cr_node *node, const char *name,
+                                    cr_activation *activation) CREASE_MUST_TEST;
+
+/* The values of constant input `input`, one for each of `channels` or one for all, as a row of channels
+ * rounded up to lanes, zero past the end. */
+crease_status cr_blocked_row(cr_prepare *prepare, int input, const char *kind, int64_t channels, int lanes,
+                             const float **row) CREASE_MUST_TEST;
+
+#endif

@@ -1,0 +1,214 @@
+#include "runtime/ops/blocked.h"
+#include "runtime/ops/conv.h"
+
+#include "runtime/kernels/conv/algorithms.h"
+
+/* crease.Conv: ONNX Conv, float32, into the blocked layout, with what stands before and behind it:
+ *
+ *     y = after(act(W (pre(scale x + shift)) + B) + residual)
+ *
+ * Inputs 0 to 2 are Conv's; 0 is plain for a stem and blocked otherwise. The rest may be left out:
+ *   3  residual, blocked, of the output's shape
+ *   4  scale and 5 shift: constants [C], or, the scale alone, a blocked tensor [N or 1, C, 1...]
+ *   6  slope [channels of the output] of a PRelu `act`, 7 of a PRelu `after`
+ *   8  tap sums [channels of the output, kernel...]: what each tap adds to the bias where it reads inside the
+ *      input, the shift of an affine in front of zero padding (kernels/conv/conv.h, border bias)
+ * Padding is zero behind the affine. Attributes: Conv's, and the activations "act", "after" and "pre". */
+
+enum { X, W, B, RESIDUAL, SCALE, SHIFT, ACT_SLOPE, AFTER_SLOPE, TAP_SUMS, N_INPUTS };
+
+typedef struct conv_state {
+    cr_conv conv;
+    const cr_conv_algorithm *algorithm;
+    const void *packed;
+    const float *border_bias, *zeros;
+    const cr_tensor *weights, *bias, *tap_sums; /* for packing */
+    cr_epilogue epilogue;
+    cr_prologue prologue;
+    bool scale_runs; /* the scale is computed: taken from input 4 at each run */
+    size_t thread_scratch;
+    int64_t tasks;
+} conv_state;
+
+static const cr_info *input(const cr_prepare *p, int i) {
+    return i < p->n_in ? p->in[i] : NULL;
+}
+
+/* ---- shapes ---- */
+
+static crease_status conv_infer(cr_infer *infer) {
+    CR_TRY(cr_conv_infer(infer));
+    infer->out[0].lanes = infer->node->lanes;
+    return CREASE_OK;
+}
+
+/* ---- packing ---- */
+
+static void fill_weights(const void *context, void *packed) {
+    const conv_state *s = context;
+    s->algorithm->pack(&s->conv, s->weights->data, packed);
+}
+
+static void fill_border(const void *context, void *packed) {
+    const conv_state *s = context;
+    cr_conv_border_bias(&s->conv.geometry, s->conv.lanes, s->bias ? s->bias->data : NULL, s->tap_sums->data,
+                        packed);
+}
+
+static crease_status pack(cr_prepare *p, conv_state *s) {
+    const cr_info *bias = input(p, B);
+    const int64_t oc = s->conv.geometry.oc;
+    s->weights = p->in[W]->known;
+    s->bias = bias ? bias->known : NULL;
+    CR_TRY(cr_prepare_pack(p, s->algorithm->name, s->algorithm->packed_bytes(&s->conv), fill_weights, s,
+                           &s->packed));
+    if (bias)
+        CR_TRY(cr_blocked_row(p, B, "bias", oc, s->conv.lanes, &s->epilogue.bias));
+    if (input(p, ACT_SLOPE))
+        CR_TRY(cr_blocked_row(p, ACT_SLOPE, "act_slope", oc, s->conv.lanes, &s->epilogue.act.slope));
+    if (input(p, AFTER_SLOPE))
+        CR_TRY(
+            cr_blocked_row(p, AFTER_SLOPE, "after_slope", oc, s->conv.lanes, &s->epilogue.act_after.slope));
+    return CREASE_OK;
+}
+
+/* The rows of a border bias depend on the geometry, so they belong to the plan. */
+static crease_status pack_border(cr_prepare *p, conv_state *s) {
+    void *rows;
+    const int64_t width = (s->conv.geometry.oc + s->conv.lanes - 1) / s->conv.lanes * s->conv.lanes;
+    if (!s->conv.has_border_bias)
+        return CREASE_OK;
+    s->tap_sums = p->in[TAP_SUMS]->known;
+    CR_TRY(cr_arena_array(p->arena, (size_t)(cr_conv_border_rows(&s->conv.geometry) * width), sizeof(float),
+                          &rows));
+    fill_border(s, rows);
+    s->border_bias = rows;
+    return CREASE_OK;
+}
+
+static crease_status pack_prologue(cr_prepare *p, conv_state *s) {
+    const int64_t ic = s->conv.geometry.ic, width = (ic + s->conv.lanes - 1) / s->conv.lanes * s->conv.lanes;
+    const cr_info *scale = input(p, SCALE);
+    void *zeros;
+    if (!scale)
+        return CREASE_OK;
+    s->scale_runs = !scale->known;
+    if (!s->scale_runs) {
+        CR_TRY(cr_blocked_row(p, SCALE, "scale", ic, s->conv.lanes, &s->prologue.scale));
+        return cr_blocked_row(p, SHIFT, "shift", ic, s->conv.lanes, &s->prologue.shift);
+    }
+    s->prologue.batch_stride = scale->shape.dims[0] == 1 ? 0 : width;
+    CR_TRY(cr_arena_array(p->arena, (size_t)(scale->shape.dims[0] * width), sizeof(float), &zeros));
+    s->prologue.shift = zeros;
+    return CREASE_OK;
+}
+
+/* ---- preparing ---- */
+
+static crease_status check_inputs(const cr_prepare *p) {
+    const cr_info *residual = input(p, RESIDUAL);
+    const cr_info *scale = input(p, SCALE);
+    if (!p->in[W]->known || (input(p, B) && !p->in[B]->known))
+        return cr_node_fail(p->node, CREASE_ERROR_MODEL, "weights and bias must be constant");
+    if (scale &&
+        (scale->known ? !input(p, SHIFT)
+                      : scale->lanes != p->node->lanes || scale->shape.rank < 2 ||
+                            cr_shape_n(&scale->shape) != scale->shape.dims[0] * p->in[X]->shape.dims[1]))
+        return cr_node_fail(p->node, CREASE_ERROR_MODEL, "the scale does not have the input's channels");
+    if (residual &&
+        (!cr_shape_equal(&residual->shape, &p->out[0].shape) || residual->lanes != p->node->lanes))
+        return cr_node_fail(p->node, CREASE_ERROR_MODEL, "the residual does not have the output's shape");
+    return CREASE_OK;
+}
+
+/* Which others were tried, and what they say. */
+static crease_status note_refusals(cr_prepare *p, const conv_state *s) {
+    const char *note = "";
+    for (const cr_conv_algorithm *const *a = cr_conv_algorithms(cr_cpu_isa()); *a; a++) {
+        const char *why = (*a)->refuses(&s->conv);
+        if (*a != s->algorithm && *a != &cr_conv_reference)
+            CR_TRY(cr_arena_format(p->arena, &note, "%s%s%s: %s", note, *note ? "; " : "", (*a)->name,
+                                   why ? why : "slower by the cost model"));
+    }
+    p->note = note;
+    return CREASE_OK;
+}
+
+static void describe(const cr_prepare *p, conv_state *s) {
+    s->conv.lanes = p->node->lanes;
+    s->conv.input_blocked = p->in[X]->lanes != 0;
+    s->conv.output_blocked = true;
+    s->conv.has_prologue = input(p, SCALE) != NULL;
+    s->conv.has_residual = input(p, RESIDUAL) != NULL;
+    s->conv.has_border_bias = input(p, TAP_SUMS) != NULL;
+    s->conv.exact = p->exact;
+    s->conv.threads = cr_pool_threads(p->pool);
+}
+
+static crease_status reserve(cr_prepare *p, conv_state *s) {
+    const size_t threads = (size_t)cr_pool_threads(p->pool);
+    s->tasks = s->algorithm->tasks(&s->conv);
+    s->thread_scratch = (s->algorithm->workspace_bytes(&s->conv) + 63) / 64 * 64;
+    if (!cr_mul_size(s->thread_scratch, threads, &p->scratch_bytes))
+        return cr_node_fail(p->node, CREASE_ERROR_MEMORY, "the extents are too large");
+    return CREASE_OK;
+}
+
+static crease_status conv_prepare(cr_prepare *p) {
+    conv_state *s;
+    CR_TRY(CR_PREPARE_STATE(p, &s));
+    CR_TRY(check_inputs(p));
+    CR_TRY(cr_conv_read(p, false, &s->conv.geometry));
+    describe(p, s);
+    CR_TRY(cr_blocked_activation(p->node, "act", &s->epilogue.act));
+    CR_TRY(cr_blocked_activation(p->node, "after", &s->epilogue.act_after));
+    CR_TRY(cr_blocked_activation(p->node, "pre", &s->prologue.act));
+    s->algorithm = cr_conv_choose(cr_conv_algorithms(cr_cpu_isa()), &s->conv, p->convolution);
+    p->algorithm = s->algorithm->name;
+    if (cr_shape_n(&p->out[0].shape) == 0)
+        return CREASE_OK;
+    CR_TRY(note_refusals(p, s));
+    CR_TRY(pack(p, s));
+    CR_TRY(pack_border(p, s));
+    CR_TRY(pack_prologue(p, s));
+    return reserve(p, s);
+}
+
+/* ---- running ---- */
+
+typedef struct conv_job {
+    const conv_state *s;
+    cr_conv_args args;
+    char *scratch;
+} conv_job;
+
+static void conv_task(void *context, int64_t begin, int64_t end, int thread) {
+    const conv_job *j = context;
+    j->s->algorithm->run(&j->s->conv, &j->args, begin, end,
+                         j->scratch + (size_t)thread * j->s->thread_scratch);
+}
+
+static crease_status conv_run(cr_run *r) {
+    const conv_state *s = r->state;
+    cr_epilogue epilogue = s->epilogue;
+    cr_prologue prologue = s->prologue;
+    conv_job job = {.s = s,
+                    .args = {.input = r->in[X]->data,
+                             .packed = s->packed,
+                             .output = r->out[0]->data,
+                             .epilogue = &epilogue,
+                             .prologue = s->conv.has_prologue ? &prologue : NULL,
+                             .border_bias = s->border_bias},
+                    .scratch = r->scratch};
+    if (s->conv.has_residual)
+        epilogue.residual = r->in[RESIDUAL]->data;
+    if (s->scale_runs)
+        prologue.scale = r->in[SCALE]->data;
+    cr_parallel(r->pool, s->tasks, conv_task, &job);
+    return CREASE_OK;
+}
+
+const cr_op cr_ops_blocked_conv[] = {
+    {"Conv", 1, 0, CR_T(CREASE_FLOAT), conv_infer, conv_prepare, conv_run, 0, CR_OP_ADDS, 0, "crease"},
+    {0},
+};

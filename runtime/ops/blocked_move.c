@@ -1,0 +1,155 @@
+#include "runtime/ops/blocked.h"
+
+/* Choices of channels on the blocked layout:
+ *   Concat     along axis 1, as ONNX's
+ *   Split      along axis 1, as ONNX's
+ *   Channels   x -> its channels at the attribute "channels", in that order: slices and shuffles of axis 1
+ * Parts that begin and end with whole blocks may share memory with the whole (CR_OP_JOIN, CR_OP_PART); what
+ * already stands where it belongs is not copied. */
+
+typedef struct gather_state {
+    cr_channel_ref *map; /* of all outputs, one after another */
+    cr_channel_ref *own; /* Concat: channel c of source 0 is channel c */
+    cr_channel_source *sources;
+} gather_state;
+
+typedef struct gather_job {
+    const cr_blocked_kernels *kernels;
+    cr_channel_gather gather;
+    float *out;
+} gather_job;
+
+enum { GRAIN = 1024 };
+
+static void gather_task(void *context, int64_t begin, int64_t end, int thread) {
+    const gather_job *j = context;
+    (void)thread;
+    j->kernels->gather_channels(&j->gather, j->out, begin, end);
+}
+
+static void gather(const cr_run *r, const cr_channel_source *sources, const cr_channel_ref *map,
+                   const cr_tensor *out) {
+    gather_job job = {cr_blocked(cr_cpu_isa()), {.sources = sources, .map = map}, out->data};
+    job.gather.shape = cr_blocked_shape_of(&out->shape, r->node->lanes);
+    cr_parallel_grain(r->pool, cr_blocked_vectors(&job.gather.shape), GRAIN, gather_task, &job);
+}
+
+static crease_status make_map(cr_prepare *p, int64_t channels, gather_state **state) {
+    CR_TRY(CR_PREPARE_STATE(p, state));
+    return CR_ARENA_NEW(p->arena, &(*state)->map, (size_t)channels);
+}
+
+/* ---- Concat ---- */
+
+static crease_status concat_prepare(cr_prepare *p) {
+    gather_state *s;
+    const int64_t channels = p->out[0].shape.dims[1];
+    CR_TRY(make_map(p, channels, &s));
+    CR_TRY(CR_ARENA_NEW(p->arena, &s->own, (size_t)channels));
+    CR_TRY(CR_ARENA_NEW(p->arena, &s->sources, (size_t)p->n_in));
+    cr_channel_ref *to = s->map;
+    for (int i = 0; i < p->n_in; i++)
+        for (int64_t c = 0; c < p->in[i]->shape.dims[1]; c++)
+            *to++ = (cr_channel_ref){i, (int32_t)c};
+    for (int64_t c = 0; c < channels; c++)
+        s->own[c] = (cr_channel_ref){0, (int32_t)c};
+    return CREASE_OK;
+}
+
+/* Whether each input fills whole blocks of the output's one image. */
+static bool has_whole_blocks(const cr_run *r) {
+    for (int i = 0; i + 1 < r->n_in; i++)
+        if (r->in[i]->shape.dims[1] % r->node->lanes)
+            return false;
+    return r->out[0]->shape.dims[0] == 1;
+}
+
+/* Input by input, so that those which stand in the output already cost nothing. */
+static void join_blocks(const cr_run *r, const gather_state *s) {
+    float *at = r->out[0]->data;
+    for (int i = 0; i < r->n_in; i++) {
+        const cr_channel_source source = {r->in[i]->data, r->in[i]->shape.dims[1]};
+        cr_tensor part = *r->in[i];
+        part.data = at;
+        if (at != r->in[i]->data)
+            gather(r, &source, s->own, &part);
+        at += cr_tensor_physical_n(r->in[i]);
+    }
+}
+
+static crease_status concat_run(cr_run *r) {
+    const gather_state *s = r->state;
+    for (int i = 0; i < r->n_in; i++)
+        s->sources[i] = (cr_channel_source){r->in[i]->data, r->in[i]->shape.dims[1]};
+    if (has_whole_blocks(r))
+        join_blocks(r, s);
+    else
+        gather(r, s->sources, s->map, r->out[0]);
+    return CREASE_OK;
+}
+
+/* ---- Split and Channels ---- */
+
+static crease_status split_prepare(cr_prepare *p) {
+    gather_state *s;
+    const int64_t channels = p->in[0]->shape.dims[1];
+    CR_TRY(make_map(p, channels, &s));
+    for (int64_t c = 0; c < channels; c++)
+        s->map[c] = (cr_channel_ref){0, (int32_t)c};
+    return CREASE_OK;
+}
+
+static crease_status split_run(cr_run *r) {
+    const gather_state *s = r->state;
+    const cr_channel_source source = {r->in[0]->data, r->in[0]->shape.dims[1]};
+    const cr_channel_ref *map = s->map;
+    const char *at = r->in[0]->data;
+    for (int i = 0; i < r->n_out; i++) {
+        if (at != r->out[i]->data)
+            gather(r, &source, map, r->out[i]);
+        map += r->out[i]->shape.dims[1];
+        at += (size_t)cr_tensor_physical_n(r->out[i]) * sizeof(float);
+    }
+    return CREASE_OK;
+}
+
+static crease_status channels_infer(cr_infer *infer) {
+    const int64_t *channels;
+    int n;
+    CR_TRY(cr_blocked_infer_same(infer));
+    CR_TRY(cr_attr_ints(infer->node, "channels", &channels, &n));
+    if (infer->out[0].shape.rank >= 2)
+        infer->out[0].shape.dims[1] = n;
+    return CREASE_OK;
+}
+
+static crease_status channels_prepare(cr_prepare *p) {
+    gather_state *s;
+    const int64_t *channels;
+    int n;
+    CR_TRY(cr_attr_ints(p->node, "channels", &channels, &n));
+    CR_TRY(make_map(p, n, &s));
+    for (int i = 0; i < n; i++) {
+        if (channels[i] < 0 || channels[i] >= p->in[0]->shape.dims[1])
+            return cr_node_fail(p->node, CREASE_ERROR_MODEL, "channel %lld does not exist",
+                                (long long)channels[i]);
+        s->map[i] = (cr_channel_ref){0, (int32_t)channels[i]};
+    }
+    return CREASE_OK;
+}
+
+static crease_status channels_run(cr_run *r) {
+    const gather_state *s = r->state;
+    const cr_channel_source source = {r->in[0]->data, r->in[0]->shape.dims[1]};
+    gather(r, &source, s->map, r->out[0]);
+    return CREASE_OK;
+}
+
+const cr_op cr_ops_blocked_move[] = {
+    {"Concat", 1, 0, CR_T(CREASE_FLOAT), cr_blocked_infer, concat_prepare, concat_run, 0, CR_OP_JOIN, 0,
+     "crease"},
+    {"Split", 1, 0, CR_T(CREASE_FLOAT), cr_blocked_infer, split_prepare, split_run, 0, CR_OP_PART, 0,
+     "crease"},
+    {"Channels", 1, 0, CR_T(CREASE_FLOAT), channels_infer, channels_prepare, channels_run, 0, 0, 0, "crease"},
+    {0},
+};
