@@ -1,0 +1,158 @@
+#include "passes/lower.h"
+#include "runtime/graph/attr.h"
+#include "runtime/graph/edit.h"
+#include "runtime/ops/window.h"
+
+/* before: crease.Affine, with or without an activation, then convolutions
+ *         crease.Mul by one computed value for each channel (squeeze and excite), then a convolution
+ * after:  the convolutions with what stood before them at inputs 4 and 5 and as "pre"; an affine without an
+ *         activation goes into the weights, its shift into input 8, which each output pixel sees as far as
+ * its taps read inside the input not:    a result that is used otherwise, or by more than MAX_USERS;
+ * depthwise convolutions; 3x3 convolutions that Winograd computes in less time than the pass over memory
+ * takes why:    padding is zero behind the affine in both forms, and the sums are the same. */
+
+enum { X, W, SCALE = 4, SHIFT = 5, TAP_SUMS = 8, MAX_USERS = 2 };
+
+/* ---- which convolutions ---- */
+
+static crease_status reads_every(const cr_node *conv, int64_t expected, const char *name, bool *equal) {
+    const int64_t *values;
+    int n;
+    CR_TRY(cr_attr_ints(conv, name, &values, &n));
+    for (int i = 0; i < n; i++)
+        *equal = *equal && values[i] == expected;
+    return CREASE_OK;
+}
+
+static crease_status is_winograd(const cr_node *conv, int64_t groups, bool *is) {
+    const cr_shape *w = &conv->inputs[W]->shape;
+    *is = groups == 1 && w->rank == 4 && w->dims[2] == 3 && w->dims[3] == 3;
+    CR_TRY(reads_every(conv, 1, "strides", is));
+    return reads_every(conv, 1, "dilations", is);
+}
+
+static crease_status takes_prologue(const cr_value *value, bool *takes) {
+    *takes = !value->n_outputs && value->n_uses >= 1 && value->n_uses <= MAX_USERS;
+    for (int i = 0; *takes && i < value->n_uses; i++) {
+        const cr_node *conv = value->uses[i].node;
+        int64_t groups;
+        bool winograd;
+        *takes = cr_is_ours(conv, "Conv") && value->uses[i].input == X && conv->graph == value->graph &&
+                 !cr_node_input(conv, SCALE) && !cr_node_input(conv, TAP_SUMS);
+        if (!*takes)
+            return CREASE_OK;
+        CR_TRY(cr_attr_int(conv, "group", 1, &groups));
+        CR_TRY(is_winograd(conv, groups, &winograd));
+        *takes = !winograd && !(groups > 1 && conv->inputs[W]->shape.dims[1] == 1);
+    }
+    return CREASE_OK;
+}
+
+/* ---- into the input ---- */
+
+/* Every user reads x and applies scale, shift and the activation itself. */
+static crease_status move_to_users(const cr_node *node, cr_value *x, cr_value *scale, cr_value *shift) {
+    while (node->outputs[0]->n_uses) {
+        cr_node *conv = node->outputs[0]->uses[0].node;
+        CR_TRY(cr_node_set_input(conv, SCALE, scale));
+        CR_TRY(cr_node_set_input(conv, SHIFT, shift));
+        if (cr_node_has_activation(node, "act"))
+            CR_TRY(cr_node_take_activation(conv, "pre", 0, node, -1));
+        CR_TRY(cr_node_set_input(conv, X, x));
+    }
+    return CREASE_OK;
+}
+
+/* ---- into the weights ---- */
+
+static crease_status new_weights(cr_node *conv, cr_value **value, cr_tensor **weights) {
+    return cr_graph_new_constant(conv->graph, conv->inputs[W]->name, CREASE_FLOAT, &conv->inputs[W]->shape,
+                                 value, weights);
+}
+
+/* W'[o, i] = W[o, i] s[i]; sums[o, tap] = sum over i of W[o, i, tap] t[i]. */
+static void scale_weights(const cr_tensor *from, int64_t groups, const float *s, const float *t, float *to,
+                          float *sums) {
+    const float *w = from->data;
+    const int64_t oc = from->shape.dims[0], ic = from->shape.dims[1],
+                  taps = cr_shape_n(&from->shape) / (oc * ic);
+    for (int64_t o = 0; o < oc; o++)
+        for (int64_t tap = 0; tap < taps; tap++) {
+            double sum = 0;
+            for (int64_t i = 0; i < ic; i++) {
+                const int64_t at = (o * ic + i) * taps + tap, c = o / (oc / groups) * ic + i;
+                to[at] = (float)((double)w[at] * (double)s[c]);
+                sum += (double)w[at] * (double)t[c];
+            }
+            sums[o * taps + tap] = (float)sum;
+        }
+}
+
+static crease_status absorb(cr_node *conv, const cr_node *affine) {
+    cr_value *weights, *sums;
+    cr_tensor *w, *s;
+    int64_t groups;
+    const cr_tensor *from = conv->inputs[W]->constant;
+    cr_shape shape = from->shape;
+    shape.dims[1] = 1;
+    CR_TRY(cr_attr_int(conv, "group", 1, &groups));
+    CR_TRY(new_weights(conv, &weights, &w));
+    CR_TRY(cr_graph_new_constant(conv->graph, affine->name, CREASE_FLOAT, &shape, &sums, &s));
+    scale_weights(from, groups, affine->inputs[1]->constant->data, affine->inputs[2]->constant->data, w->data,
+                  s->data);
+    CR_TRY(cr_node_set_input(conv, W, weights));
+    CR_TRY(cr_node_set_input(conv, TAP_SUMS, sums));
+    return cr_node_set_input(conv, X, affine->inputs[X]);
+}
+
+static crease_status absorb_in_users(const cr_node *affine) {
+    while (affine->outputs[0]->n_uses)
+        CR_TRY(absorb(affine->outputs[0]->uses[0].node, affine));
+    return CREASE_OK;
+}
+
+/* ---- what is moved ---- */
+
+static crease_status move_affine(cr_node *node) {
+    bool takes;
+    CR_TRY(takes_prologue(node->outputs[0], &takes));
+    if (!takes || cr_node_input(node, 3)) /* the slope of a PRelu has no place before a convolution */
+        return CREASE_OK;
+    return cr_node_has_activation(node, "act")
+               ? move_to_users(node, node->inputs[0], node->inputs[1], node->inputs[2])
+               : absorb_in_users(node);
+}
+
+/* Which operand of a product is one computed value for each channel of the other; -1: none. */
+static int find_gate(const cr_node *mul) {
+    for (int i = 0; i < 2; i++) {
+        const cr_value *gate = mul->inputs[i], *x = mul->inputs[!i];
+        bool ones = gate->shape.rank == x->shape.rank && gate->shape.rank > 2 && !gate->constant &&
+                    !x->constant && gate->shape.dims[1] == x->shape.dims[1] &&
+                    cr_shape_same(&x->shape, &mul->outputs[0]->shape);
+        for (int d = 2; ones && d < gate->shape.rank; d++)
+            ones = gate->shape.dims[d] == 1;
+        if (ones)
+            return i;
+    }
+    return -1;
+}
+
+static crease_status move_gate(cr_node *node) {
+    bool takes;
+    CR_TRY(takes_prologue(node->outputs[0], &takes));
+    const int gate = find_gate(node);
+    if (!takes || gate < 0 || cr_node_input(node, 2))
+        return CREASE_OK;
+    return move_to_users(node, node->inputs[!gate], node->inputs[gate], NULL);
+}
+
+crease_status cr_pass_fuse_prologue(cr_model *model, bool fold) {
+    CR_FOR_NODES(node, model->graph) {
+        if (fold && cr_is_ours(node, "Affine"))
+            CR_TRY(move_affine(node));
+        if (cr_is_ours(node, "Mul"))
+            CR_TRY(move_gate(node));
+    }
+    return CREASE_OK;
+}

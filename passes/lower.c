@@ -1,0 +1,70 @@
+#include "passes/lower.h"
+#include "runtime/graph/attr.h"
+#include "runtime/graph/edit.h"
+#include "runtime/graph/verify.h"
+#include "runtime/ops/infer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+bool cr_is_ours(const cr_node *node, const char *op_type) {
+    return strcmp(node->domain, "crease") == 0 && strcmp(node->op_type, op_type) == 0;
+}
+
+crease_status cr_node_set_activation(cr_node *node, const char *name, const cr_activation *activation) {
+    char text[32];
+    CR_TRY(cr_node_set_int(node, name, activation->kind));
+    snprintf(text, sizeof text, "%s_a", name);
+    CR_TRY(cr_node_set_float(node, text, activation->a));
+    snprintf(text, sizeof text, "%s_b", name);
+    return cr_node_set_float(node, text, activation->b);
+}
+
+crease_status cr_node_take_activation(cr_node *to, const char *name, int slope, const cr_node *from,
+                                      int from_slope) {
+    cr_activation act = {0};
+    int64_t kind;
+    CR_TRY(cr_attr_int(from, "act", CR_ACT_NONE, &kind));
+    act.kind = (cr_act)kind;
+    CR_TRY(cr_attr_float(from, "act_a", 0, &act.a));
+    CR_TRY(cr_attr_float(from, "act_b", 0, &act.b));
+    if (cr_node_input(from, from_slope))
+        CR_TRY(cr_node_set_input(to, slope, from->inputs[from_slope]));
+    return cr_node_set_activation(to, name, &act);
+}
+
+bool cr_node_has_activation(const cr_node *node, const char *name) {
+    int64_t kind;
+    return cr_attr_int(node, name, CR_ACT_NONE, &kind) == CREASE_OK && kind != CR_ACT_NONE;
+}
+
+cr_node *cr_node_only_user(const cr_node *node) {
+    const cr_value *out = cr_node_output(node, 0);
+    if (!out || !cr_value_has_one_use(out) || out->uses[0].node->graph != node->graph)
+        return NULL;
+    return out->uses[0].node;
+}
+
+bool cr_shape_same(const cr_shape *a, const cr_shape *b) {
+    if (a->rank < 0 || a->rank != b->rank)
+        return false;
+    for (int d = 0; d < a->rank; d++)
+        if (a->dims[d] == CR_DIM_UNKNOWN || a->dims[d] != b->dims[d])
+            return false;
+    return true;
+}
+
+crease_status cr_optimize_lower(cr_model *model, const cr_lower_settings *settings) {
+    CR_TRY(cr_pass_tidy_shapes(model));
+    CR_TRY(cr_pass_share_concat(model));
+    CR_TRY(cr_model_resolve(model));
+    CR_TRY(cr_graph_infer(model->graph));
+    CR_TRY(cr_pass_lower_activations(model));
+    CR_TRY(cr_pass_choose_layout(model, settings->lanes));
+    CR_TRY(cr_pass_fuse_elementwise(model));
+    CR_TRY(cr_pass_fuse_prologue(model, settings->fold));
+    CR_TRY(cr_pass_fuse_epilogue(model));
+    CR_TRY(cr_model_drop_dead(model));
+    model->lowered = true;
+    return cr_model_resolve(model);
+}

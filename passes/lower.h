@@ -1,0 +1,52 @@
+#ifndef CREASE_PASSES_LOWER_H
+#define CREASE_PASSES_LOWER_H
+
+#include "runtime/graph/graph.h"
+#include "runtime/kernels/activation.h"
+
+/* Lowering: from a model in ONNX's operators to one made for this machine, which a session runs and nobody
+ * saves. Nodes of the main graph become operators of the domain "crease" (runtime/ops/blocked.h) on the
+ * channel-blocked layout, with activations, residuals and affines fused into their neighbours. Bodies of
+ * control flow, and what they use, stay as they are. */
+
+typedef struct cr_lower_settings {
+    int lanes; /* of the blocked layout, at least 4 */
+    bool fold; /* affines may be absorbed by convolutions; else each is a pass of its own */
+} cr_lower_settings;
+
+/* passes/lower.c: all of the below in order. The model must be resolved and inferred. */
+crease_status cr_optimize_lower(cr_model *model, const cr_lower_settings *settings) CREASE_MUST_TEST;
+
+/* passes/tidy_shapes.c: padding and means that are operators of their own become parts of others */
+crease_status cr_pass_tidy_shapes(cr_model *model) CREASE_MUST_TEST;
+/* passes/share_concat.c: a Concat begins with the result of an earlier one */
+crease_status cr_pass_share_concat(cr_model *model) CREASE_MUST_TEST;
+/* passes/lower_activation.c: activations, spelled out or not, become crease.Activation */
+crease_status cr_pass_lower_activations(cr_model *model) CREASE_MUST_TEST;
+/* passes/choose_layout.c: what can, computes in the blocked layout */
+crease_status cr_pass_choose_layout(cr_model *model, int lanes) CREASE_MUST_TEST;
+/* passes/fuse_elementwise.c: activations join the affine or the sum before them */
+crease_status cr_pass_fuse_elementwise(cr_model *model) CREASE_MUST_TEST;
+/* passes/fuse_prologue.c: affines, and scales that are computed, join the convolution behind them */
+crease_status cr_pass_fuse_prologue(cr_model *model, bool fold) CREASE_MUST_TEST;
+/* passes/fuse_epilogue.c: activations and residuals join the convolution before them */
+crease_status cr_pass_fuse_epilogue(cr_model *model) CREASE_MUST_TEST;
+
+/* ---- shared ---- */
+
+bool cr_is_ours(const cr_node *node, const char *op_type); /* in the domain "crease" */
+/* Attributes NAME, NAME_a and NAME_b; see runtime/ops/blocked.h. */
+crease_status cr_node_set_activation(cr_node *node, const char *name,
+                                     const cr_activation *activation) CREASE_MUST_TEST;
+/* Give `to` the activation "act" of `from` under `name`, and the slope at input `from_slope`, if there is
+ * one, at input `slope`. */
+crease_status cr_node_take_activation(cr_node *to, const char *name, int slope, const cr_node *from,
+                                      int from_slope) CREASE_MUST_TEST;
+/* Whether the node has an activation under `name`. */
+bool cr_node_has_activation(const cr_node *node, const char *name);
+/* The node that alone uses output 0, in the same graph; NULL: none, or several. */
+cr_node *cr_node_only_user(const cr_node *node);
+/* Known to be equal for whatever input shapes the model is run with. */
+bool cr_shape_same(const cr_shape *a, const cr_shape *b);
+
+#endif
