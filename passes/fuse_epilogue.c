@@ -56,9 +56,30 @@ static crease_status take_user(cr_node *conv, bool *again) {
     return CREASE_OK;
 }
 
-crease_status cr_pass_fuse_epilogue(cr_model *model) {
-    CR_FOR_NODES_SAFE(node, model->graph)
-    for (bool again = cr_is_ours(node, "Conv"); again;)
-        CR_TRY(take_user(node, &again));
+/* The convolutions as they stand before any moves. */
+static crease_status list_convs(const cr_graph *graph, cr_arena *arena, cr_node ***convs, size_t *n) {
+    *n = 0;
+    CR_TRY(CR_ARENA_NEW(arena, convs, (size_t)graph->n_nodes));
+    CR_FOR_NODES(node, graph)
+    if (cr_is_ours(node, "Conv"))
+        (*convs)[(*n)++] = node;
     return CREASE_OK;
+}
+
+static crease_status fuse(cr_graph *graph, cr_arena *arena) {
+    cr_node **convs;
+    size_t n;
+    CR_TRY(list_convs(graph, arena, &convs, &n));
+    for (size_t i = 0; i < n; i++)
+        for (bool again = true; again;)
+            CR_TRY(take_user(convs[i], &again));
+    return CREASE_OK;
+}
+
+crease_status cr_pass_fuse_epilogue(cr_model *model) {
+    cr_arena arena;
+    cr_arena_init(&arena, model->heap);
+    crease_status status = fuse(model->graph, &arena);
+    cr_arena_clear(&arena);
+    return status;
 }
