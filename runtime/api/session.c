@@ -53,6 +53,7 @@ static crease_status build(crease_session *s, const crease_options *o) {
                                     .threads = o->threads > 0 ? o->threads : cr_cpu_count(),
                                     .exact = o->exact,
                                     .keep_all = o->keep_all,
+                                    .own_model = true,
                                     .convolution = o->convolution};
     return cr_session_create(s->optimized->ir, &settings, &s->exec);
 }

@@ -115,6 +115,13 @@ static void set_tensors(cr_plan *plan) {
     }
 }
 
+/* Constants that have lost their contents to packing. */
+static void forget_contents(cr_plan *plan) {
+    for (int id = 0; id < plan->model->n_values; id++)
+        if (plan->model->values[id]->constant)
+            plan->tensors[id].data = plan->model->values[id]->constant->data;
+}
+
 static crease_status build(cr_plan *plan, const cr_plan_settings *settings, const cr_shape *input_shapes) {
     const cr_graph *graph = plan->model->graph;
     size_t n_values = (size_t)plan->model->n_values;
@@ -130,7 +137,8 @@ static crease_status build(cr_plan *plan, const cr_plan_settings *settings, cons
     set_tensors(plan);
     CR_TRY(add_steps(plan, settings));
     CR_TRY(cr_plan_memory(plan, settings->keep_all));
-    cr_packs_fill(settings->packs, settings->pool);
+    cr_packs_fill(settings->packs, settings->pool, settings->forget);
+    forget_contents(plan);
     CR_TRY(cr_alloc(plan->heap, plan->slab_bytes, &plan->slab));
     CR_TRY(cr_alloc(plan->heap, plan->scratch_bytes, &plan->scratch));
     for (size_t id = 0; id < n_values; id++) {

@@ -58,6 +58,7 @@ typedef struct cr_plan_settings {
     cr_packs *packs;
     bool exact, keep_all;
     const char *convolution;
+    bool forget; /* the only plan of a model of one's own: weights that are packed lose their plain form */
 } cr_plan_settings;
 
 /* input_shapes [model->graph->n_inputs]: concrete. On failure *plan is NULL. */

@@ -77,7 +77,8 @@ static crease_status use_plan(cr_session *session) {
     return CREASE_OK;
 }
 
-static crease_status plan_static_inputs(cr_session *session) {
+/* With static shapes, which leave no other plan to be made. */
+static crease_status plan_static_inputs(cr_session *session, bool own_model) {
     const cr_graph *graph = session->model->graph;
     for (int i = 0; i < graph->n_inputs; i++) {
         const cr_value *value = graph->inputs[i];
@@ -85,6 +86,7 @@ static crease_status plan_static_inputs(cr_session *session) {
         if (!cr_shape_is_static(&session->shapes[i]))
             return CREASE_OK;
     }
+    session->settings.forget = own_model;
     return use_plan(session);
 }
 
@@ -93,11 +95,11 @@ static crease_status build(cr_session *session, const cr_session_settings *setti
     CR_TRY(cr_packs_create(session->heap, &session->packs));
     CR_TRY(CR_ARENA_NEW(&session->arena, &session->inputs, (size_t)session->model->graph->n_inputs));
     CR_TRY(CR_ARENA_NEW(&session->arena, &session->shapes, (size_t)session->model->graph->n_inputs));
-    session->settings = (cr_plan_settings){session->heap,   session->pool,      session->packs,
-                                           settings->exact, settings->keep_all, NULL};
+    session->settings = (cr_plan_settings){session->heap,      session->pool, session->packs, settings->exact,
+                                           settings->keep_all, NULL,          false};
     if (settings->convolution)
         CR_TRY(cr_arena_string(&session->arena, settings->convolution, &session->settings.convolution));
-    return plan_static_inputs(session);
+    return plan_static_inputs(session, settings->own_model);
 }
 
 crease_status cr_session_create(const cr_model *model, const cr_session_settings *settings,

@@ -11,6 +11,7 @@ typedef struct cr_session_settings {
     cr_heap *heap;
     int threads; /* at least 1 */
     bool exact, keep_all;
+    bool own_model;          /* nobody else uses the model: with static input shapes its weights may go */
     const char *convolution; /* copied */
 } cr_session_settings;
 

@@ -55,6 +55,21 @@ crease_status cr_value_set_constant(cr_value *value, const cr_tensor *tensor) {
     return CREASE_OK;
 }
 
+void cr_value_forget(cr_value *value) {
+    cr_model *model = value->graph->model;
+    const cr_buffer *buffer = value->constant ? value->constant->buffer : NULL;
+    if (!buffer)
+        return;
+    value->constant->buffer = NULL;
+    value->constant->data = NULL;
+    for (size_t i = 0; i < model->n_buffers; i++)
+        if (model->buffers[i] == buffer) {
+            cr_buffer_release(model->buffers[i]);
+            model->buffers[i] = model->buffers[--model->n_buffers];
+            return;
+        }
+}
+
 crease_status cr_graph_add_constant(cr_graph *graph, const char *name, const cr_tensor *tensor,
                                     cr_value **value) {
     CR_TRY(cr_graph_add_value(graph, name, true, value));

@@ -33,6 +33,10 @@ crease_status cr_graph_new_constant(cr_graph *graph, const char *name, crease_dt
                                     cr_tensor **tensor) CREASE_MUST_TEST;
 crease_status cr_value_set_constant(cr_value *value, const cr_tensor *tensor) CREASE_MUST_TEST;
 
+/* The contents of a constant are needed no more: its memory goes, unless others hold it; type and shape stay.
+ */
+void cr_value_forget(cr_value *value);
+
 crease_status cr_graph_add_input(cr_graph *graph, cr_value *value) CREASE_MUST_TEST;
 void cr_graph_remove_input(cr_graph *graph, cr_value *value);
 crease_status cr_graph_add_output(cr_graph *graph, cr_value *value) CREASE_MUST_TEST;

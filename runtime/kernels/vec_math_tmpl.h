@@ -44,9 +44,13 @@ CR_INLINE cr_vec cr_expm1_negative(cr_vec x) {
     return cr_fma(scale, fraction, scale - 1);
 }
 
-/* 1 / (1 + e^-x) within 3 ulp, down to the smallest normal number. */
+/* 1 / (1 + e^-x) within 3 ulp; at 87 and beyond, where one power of two still holds e^x, it stays as at 87,
+ * less than 2^-125 from the limit. */
 CR_INLINE cr_vec cr_sigmoid(cr_vec x) {
-    return 1 / (1 + cr_exp(-x));
+    cr_vec fraction;
+    const cr_vec limit = cr_broadcast(87);
+    const cr_vec scale = cr_exp2_int(cr_exp_reduce(cr_clamp(-x, -limit, limit), &fraction));
+    return cr_reciprocal(1 + cr_fma(scale, fraction, scale));
 }
 
 /* Within 3 ulp. */

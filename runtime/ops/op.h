@@ -117,10 +117,10 @@ const char *cr_node_problem(const cr_node *node, char *text, size_t bytes);
 
 /* Packed bytes under (node, kind), a string that outlives the session. When they do not exist yet, fill
  * writes them before the first run: side by side with others, in any thread. context must live as long as the
- * plan. */
+ * plan. input: the constant that fill reads and run does not, so that its own memory can go; -1: none. */
 typedef void cr_pack_fill(const void *context, void *packed);
-crease_status cr_prepare_pack(cr_prepare *prepare, const char *kind, size_t bytes, cr_pack_fill *fill,
-                              const void *context, const void **packed) CREASE_MUST_TEST;
+crease_status cr_prepare_pack(cr_prepare *prepare, const char *kind, int input, size_t bytes,
+                              cr_pack_fill *fill, const void *context, const void **packed) CREASE_MUST_TEST;
 #define CR_PREPARE_STATE(prepare, pointer) cr_prepare_state((prepare), sizeof **(pointer), (void **)(pointer))
 /* Zeroed state of the plan's lifetime, stored in prepare->state. */
 crease_status cr_prepare_state(cr_prepare *prepare, size_t bytes, void **state) CREASE_MUST_TEST;

@@ -1,4 +1,5 @@
 #include "runtime/ops/packs.h"
+#include "runtime/graph/edit.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@ typedef struct pack {
     size_t n_bytes;
     cr_pack_fill *fill;
     const void *context;
+    cr_value *source; /* may be forgotten once it is packed; or NULL */
 } pack;
 
 struct cr_packs {
@@ -52,8 +54,8 @@ static void *find(const cr_packs *packs, const cr_node *node, const char *kind) 
     return NULL;
 }
 
-crease_status cr_prepare_pack(cr_prepare *prepare, const char *kind, size_t bytes, cr_pack_fill *fill,
-                              const void *context, const void **packed) {
+crease_status cr_prepare_pack(cr_prepare *prepare, const char *kind, int input, size_t bytes,
+                              cr_pack_fill *fill, const void *context, const void **packed) {
     cr_packs *packs = prepare->packs;
     void *block;
     if (!packs) { /* a node by itself: nothing to wait for */
@@ -68,7 +70,8 @@ crease_status cr_prepare_pack(cr_prepare *prepare, const char *kind, size_t byte
     CR_TRY(cr_grow(packs->heap, (void **)&packs->entries, &packs->capacity, packs->n + 1,
                    sizeof *packs->entries));
     CR_TRY(cr_alloc(packs->heap, bytes, &block));
-    packs->entries[packs->n++] = (pack){prepare->node, kind, block, bytes, fill, context};
+    packs->entries[packs->n++] =
+        (pack){prepare->node, kind, block, bytes, fill, context, cr_node_input(prepare->node, input)};
     *packed = block;
     return CREASE_OK;
 }
@@ -92,14 +95,25 @@ static void fill_some(void *context, int64_t begin, int64_t end, int thread) {
             job->entries[i].fill(job->entries[i].context, job->entries[i].bytes);
 }
 
-void cr_packs_fill(cr_packs *packs, cr_pool *pool) {
-    const int threads = cr_pool_threads(pool);
+static void forget_sources(const pack *entries, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (entries[i].source && cr_value_has_one_use(entries[i].source))
+            cr_value_forget(entries[i].source);
+}
+
+/* In waves, so that plain and packed weights never stand side by side as a whole. */
+void cr_packs_fill(cr_packs *packs, cr_pool *pool, bool forget) {
+    const size_t threads = (size_t)cr_pool_threads(pool), wave = 4 * threads;
     pack *first = packs->entries + packs->n_filled;
-    fill_job job = {first, packs->n - packs->n_filled, (size_t)threads};
-    if (job.n == 0)
-        return;
-    qsort(first, job.n, sizeof *first, by_size);
-    cr_parallel(pool, threads, fill_some, &job);
+    const size_t n = packs->n - packs->n_filled;
+    if (n)
+        qsort(first, n, sizeof *first, by_size);
+    for (size_t done = 0; done < n; done += wave) {
+        fill_job job = {first + done, n - done < wave ? n - done : wave, threads};
+        cr_parallel(pool, (int64_t)threads, fill_some, &job);
+        if (forget)
+            forget_sources(job.entries, job.n);
+    }
     packs->n_filled = packs->n;
 }
 

@@ -8,8 +8,10 @@ crease_status cr_packs_create(cr_heap *heap, cr_packs **packs) CREASE_MUST_TEST;
 void cr_packs_destroy(cr_packs *packs); /* NULL is fine */
 size_t cr_packs_bytes(const cr_packs *packs);
 
-/* Fill what was asked for since the last call, the largest first, with the threads of the pool. */
-void cr_packs_fill(cr_packs *packs, cr_pool *pool);
+/* Fill what was asked for since the last call, the largest first, with the threads of the pool. forget: the
+ * constants that were packed lose their contents as soon as they are, unless something else uses them; the
+ * model is then good for no other plan. */
+void cr_packs_fill(cr_packs *packs, cr_pool *pool, bool forget);
 /* Forget what was asked for since the last call: the plan that asked is gone. */
 void cr_packs_drop_unfilled(cr_packs *packs);
 

@@ -20,3 +20,10 @@ CR_INLINE cr_vec cr_max(cr_vec a, cr_vec b) {
 CR_INLINE cr_vec cr_min(cr_vec a, cr_vec b) {
     return _mm512_min_ps(a, b);
 }
+
+/* 1 / x within 1 ulp for x in [2^-126, 2^126]: the estimate is good to 14 bits, one step of Newton's doubles
+ * them. */
+CR_INLINE cr_vec cr_reciprocal(cr_vec x) {
+    const cr_vec y = _mm512_rcp14_ps(x);
+    return y * (1 - x * y) + y;
+}
