@@ -2,7 +2,7 @@
 #define CREASE_PASSES_LOWER_H
 
 #include "runtime/graph/graph.h"
-#include "runtime/kernels/activation.h"
+#include "runtime/ops/blocked.h"
 
 /* Lowering: from a model in ONNX's operators to one made for this machine, which a session runs and nobody
  * saves. Nodes of the main graph become operators of the domain "crease" (runtime/ops/blocked.h) on the

@@ -11,11 +11,11 @@ int64_t cr_model_opset(const cr_model *model, const char *domain) {
 }
 
 cr_value *cr_node_input(const cr_node *node, int i) {
-    return i < node->n_inputs ? node->inputs[i] : NULL;
+    return i >= 0 && i < node->n_inputs ? node->inputs[i] : NULL;
 }
 
 cr_value *cr_node_output(const cr_node *node, int i) {
-    return i < node->n_outputs ? node->outputs[i] : NULL;
+    return i >= 0 && i < node->n_outputs ? node->outputs[i] : NULL;
 }
 
 const cr_tensor *cr_node_constant(const cr_node *node, int input) {

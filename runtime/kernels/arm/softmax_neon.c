@@ -1,0 +1,4 @@
+/* Softmax on NEON. */
+#define CR_LANES  4
+#define CR_SUFFIX neon
+#include "runtime/kernels/softmax_tmpl.h"
