@@ -6,23 +6,9 @@ void crease_fold_options_init(crease_fold_options *options) {
     *options = (crease_fold_options){.struct_size = sizeof *options};
 }
 
-/* Overridable initializers become constants and stop being inputs. */
-static crease_status assume_constant(cr_model *ir) {
-    for (int i = 0; i < ir->n_values; i++) {
-        cr_value *v = ir->values[i];
-        if (!v->initial)
-            continue;
-        cr_tensor initial = *v->initial;
-        cr_graph_remove_input(v->graph, v);
-        v->initial = NULL;
-        CR_TRY(cr_value_set_constant(v, &initial));
-    }
-    return CREASE_OK;
-}
-
 static crease_status optimize(cr_model *ir, const crease_fold_options *o, crease_fold_report *report) {
     if (o->assume_const)
-        CR_TRY(assume_constant(ir));
+        CR_TRY(cr_model_assume_constant(ir));
     cr_fold_settings settings = {.only = o->only, .keep = o->keep};
     return cr_optimize_fold(ir, &settings, report);
 }

@@ -18,44 +18,92 @@ static crease_status lower(cr_model *ir, const crease_options *o) {
     return cr_optimize_lower(ir, &settings);
 }
 
-/* What the session runs: the model folded when asked for, without dead nodes. */
-static crease_status optimize(crease_session *s, const crease_options *o) {
+/* A copy of the model to work on, folded when asked for. */
+static crease_status fold_copy(crease_session *s, crease_fold_report **report, cr_model **ir) {
     crease_model *folded = NULL;
-    if (o->fold) {
-        crease_fold_options fold;
-        crease_fold_options_init(&fold);
-        fold.assume_const = o->assume_const;
-        CR_TRY(crease_fold(s->model, &fold, &folded, &s->report));
-    }
-    cr_model *ir;
-    crease_status status = cr_model_clone(folded ? folded->ir : s->model->ir, s->heap, &ir);
+    crease_fold_options fold;
+    crease_fold_options_init(&fold);
+    fold.assume_const = s->assumes;
+    if (s->options.fold)
+        CR_TRY(crease_fold(s->model, &fold, &folded, report));
+    crease_status status = cr_model_clone(folded ? folded->ir : s->model->ir, s->heap, ir);
     crease_model_free(folded);
-    CR_TRY(status);
-    status = cr_model_drop_dead(ir);
+    return status;
+}
+
+/* What the session runs: folded when asked for, without dead nodes, for this machine. */
+static crease_status optimize(crease_session *s, crease_fold_report **report, crease_model **optimized) {
+    cr_model *ir;
+    CR_TRY(fold_copy(s, report, &ir));
+    crease_status status = s->assumes ? cr_model_assume_constant(ir) : CREASE_OK;
     if (status == CREASE_OK)
-        status = lower(ir, o);
+        status = cr_model_drop_dead(ir);
+    if (status == CREASE_OK)
+        status = lower(ir, &s->options);
     if (status != CREASE_OK) {
         cr_model_destroy(ir);
         return status;
     }
-    return cr_model_publish(ir, &s->optimized);
+    return cr_model_publish(ir, optimized);
 }
 
-static crease_status build(crease_session *s, const crease_options *o) {
+static crease_status make_executor(crease_session *s, crease_model *optimized, cr_session **exec) {
+    const crease_options *o = &s->options;
+    const cr_session_settings settings = {.heap = s->heap,
+                                          .threads = o->threads > 0 ? o->threads : cr_cpu_count(),
+                                          .exact = o->exact,
+                                          .keep_all = o->keep_all,
+                                          .own_model = true,
+                                          .convolution = o->convolution};
+    CR_TRY(crease_model_check(optimized));
+    return cr_session_create(optimized->ir, &settings, exec);
+}
+
+/* Optimise and plan; what was there before stays when that fails. Inputs that were set are kept. */
+static crease_status build(crease_session *s) {
+    crease_fold_report *report = NULL;
+    crease_model *optimized = NULL;
+    cr_session *exec = NULL;
+    crease_status status = optimize(s, &report, &optimized);
+    if (status == CREASE_OK)
+        status = make_executor(s, optimized, &exec);
+    if (status != CREASE_OK) {
+        crease_fold_report_free(report);
+        crease_model_free(optimized);
+        return status;
+    }
+    cr_session_move_inputs(exec, s->exec);
+    cr_session_destroy(s->exec);
+    crease_fold_report_free(s->report);
+    crease_model_free(s->optimized);
+    s->exec = exec;
+    s->report = report;
+    s->optimized = optimized;
+    return CREASE_OK;
+}
+
+/* The caller's string may be gone when the session is built again. */
+static crease_status keep_name(crease_session *s, const char **name) {
+    void *copy;
+    if (!*name)
+        return CREASE_OK;
+    const size_t bytes = strlen(*name) + 1;
+    CR_TRY(cr_alloc(s->heap, bytes, &copy));
+    memcpy(copy, *name, bytes);
+    *name = s->convolution = copy;
+    return CREASE_OK;
+}
+
+static crease_status begin(crease_session *s) {
     void *block;
+    CR_TRY(keep_name(s, &s->options.convolution));
     CR_TRY(crease_model_check(s->model));
-    CR_TRY(optimize(s, o));
-    CR_TRY(crease_model_check(s->optimized));
-    size_t n = (size_t)s->optimized->ir->graph->n_outputs;
-    CR_TRY(cr_alloc_zeroed(s->heap, n * sizeof *s->bindings, &block));
+    s->assumes = true;
+    CR_TRY(build(s));
+    CR_TRY(
+        cr_alloc_zeroed(s->heap, (size_t)s->optimized->ir->graph->n_outputs * sizeof *s->bindings, &block));
     s->bindings = block;
-    cr_session_settings settings = {.heap = s->heap,
-                                    .threads = o->threads > 0 ? o->threads : cr_cpu_count(),
-                                    .exact = o->exact,
-                                    .keep_all = o->keep_all,
-                                    .own_model = true,
-                                    .convolution = o->convolution};
-    return cr_session_create(s->optimized->ir, &settings, &s->exec);
+    return CREASE_OK;
 }
 
 crease_status crease_session_create(crease_model *model, const crease_options *options,
@@ -74,8 +122,9 @@ crease_status crease_session_create(crease_model *model, const crease_options *o
     }
     crease_session *s = block;
     s->heap = heap;
+    s->options = o;
     s->model = crease_model_retain(model);
-    status = build(s, &o);
+    status = begin(s);
     if (status == CREASE_OK)
         *session = s;
     else
@@ -91,6 +140,7 @@ void crease_session_free(crease_session *session) {
     crease_fold_report_free(session->report);
     crease_model_free(session->optimized);
     crease_model_free(session->model);
+    cr_free(heap, session->convolution);
     cr_free(heap, session->bindings);
     cr_free(heap, session);
     cr_heap_release(heap);
@@ -98,17 +148,33 @@ void crease_session_free(crease_session *session) {
 
 /* ---- inputs and outputs ---- */
 
-static crease_status find_input(const crease_session *session, const char *name, int *index) {
-    const cr_graph *graph = session->optimized->ir->graph;
+static int index_of(const cr_graph *graph, const char *name) {
+    for (int i = 0; i < graph->n_inputs; i++)
+        if (strcmp(graph->inputs[i]->name, name) == 0)
+            return i;
+    return -1;
+}
+
+/* An initializer that was taken for a constant, and which the caller overrides now: nothing is assumed from
+ * here on. */
+static crease_status find_overridable(crease_session *session, const char *name, int *index) {
+    if (session->assumes && !session->options.assume_const &&
+        index_of(session->model->ir->graph, name) >= 0) {
+        session->assumes = false;
+        CR_TRY(build(session));
+    }
+    *index = index_of(session->optimized->ir->graph, name);
+    return *index >= 0 ? CREASE_OK : cr_fail(CREASE_ERROR_ARGUMENT, "the model has no input '%s'", name);
+}
+
+static crease_status find_input(crease_session *session, const char *name, int *index) {
     if (!name && session->optimized->n_inputs == 1)
         name = session->optimized->inputs[0]->name;
     if (!name)
         return cr_fail(CREASE_ERROR_ARGUMENT, "the model has %zu inputs: one must be named",
                        session->optimized->n_inputs);
-    for (*index = 0; *index < graph->n_inputs; ++*index)
-        if (strcmp(graph->inputs[*index]->name, name) == 0)
-            return CREASE_OK;
-    return cr_fail(CREASE_ERROR_ARGUMENT, "the model has no input '%s'", name);
+    *index = index_of(session->optimized->ir->graph, name);
+    return *index >= 0 ? CREASE_OK : find_overridable(session, name, index);
 }
 
 static crease_status set_input(crease_session *session, const char *name, crease_dtype dtype, int rank,

@@ -6,8 +6,11 @@
 
 /* The public session: an optimised model of its own and an executor on it. */
 struct crease_session {
-    crease_model *model;     /* what the caller gave, retained */
-    crease_model *optimized; /* what runs: folded, without dead nodes */
+    crease_model *model; /* what the caller gave, retained */
+    crease_options options;
+    char *convolution;       /* owned: options.convolution */
+    bool assumes;            /* overridable initializers are constants until one is set */
+    crease_model *optimized; /* what runs: folded, without dead nodes, made for this machine */
     cr_heap *heap;
     cr_session *exec;
     crease_fold_report *report; /* NULL: not folded */

@@ -175,6 +175,21 @@ crease_status cr_session_input(cr_session *session, int index, crease_dtype dtyp
     return CREASE_OK;
 }
 
+static void move_input(cr_session *to, cr_session *from, int i) {
+    const char *name = from->model->graph->inputs[i]->name;
+    for (int j = 0; from->inputs[i].set && j < to->model->graph->n_inputs; j++)
+        if (strcmp(to->model->graph->inputs[j]->name, name) == 0) {
+            cr_tensor_release(&to->inputs[j].tensor);
+            to->inputs[j] = from->inputs[i];
+            from->inputs[i] = (input){0};
+        }
+}
+
+void cr_session_move_inputs(cr_session *to, cr_session *from) {
+    for (int i = 0; from && i < from->model->graph->n_inputs; i++)
+        move_input(to, from, i);
+}
+
 /* ---- running ---- */
 
 static const cr_tensor *input_tensor(const cr_session *session, int i) {

@@ -23,6 +23,8 @@ void cr_session_destroy(cr_session *session); /* NULL is fine */
 /* Graph input `index`; data is copied, or borrowed when `bind`. */
 crease_status cr_session_input(cr_session *session, int index, crease_dtype dtype, int rank,
                                const int64_t *dims, const void *data, bool bind) CREASE_MUST_TEST;
+/* Move the inputs that were set in `from` (NULL is fine) to those of the same name in `to`. */
+void cr_session_move_inputs(cr_session *to, cr_session *from);
 crease_status cr_session_run(cr_session *session) CREASE_MUST_TEST;
 /* Any value of the model after a run; NULL when it has no contents (never computed, or overwritten since). */
 const cr_tensor *cr_session_value(const cr_session *session, const cr_value *value);

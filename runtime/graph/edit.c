@@ -115,6 +115,19 @@ void cr_graph_remove_input(cr_graph *graph, cr_value *value) {
     value->is_input = false;
 }
 
+crease_status cr_model_assume_constant(cr_model *model) {
+    for (int i = 0; i < model->n_values; i++) {
+        cr_value *value = model->values[i];
+        if (!value->initial)
+            continue;
+        const cr_tensor initial = *value->initial;
+        cr_graph_remove_input(value->graph, value);
+        value->initial = NULL;
+        CR_TRY(cr_value_set_constant(value, &initial));
+    }
+    return CREASE_OK;
+}
+
 crease_status cr_graph_add_output(cr_graph *graph, cr_value *value) {
     CR_TRY(append(graph->model, &graph->outputs, &graph->n_outputs, value));
     value->n_outputs++;

@@ -39,6 +39,8 @@ void cr_value_forget(cr_value *value);
 
 crease_status cr_graph_add_input(cr_graph *graph, cr_value *value) CREASE_MUST_TEST;
 void cr_graph_remove_input(cr_graph *graph, cr_value *value);
+/* Every overridable initializer becomes a constant and is an input no more. */
+crease_status cr_model_assume_constant(cr_model *model) CREASE_MUST_TEST;
 crease_status cr_graph_add_output(cr_graph *graph, cr_value *value) CREASE_MUST_TEST;
 /* Output i becomes `value`, which must have the same dtype and a fitting shape. */
 crease_status cr_graph_set_output(cr_graph *graph, int i, cr_value *value) CREASE_MUST_TEST;
