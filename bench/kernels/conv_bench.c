@@ -1,13 +1,14 @@
 /* Times every convolution algorithm on the layers of known networks, against the measured peak of
  * multiply-adds.
  *
- *     conv_bench [--network NAME] [--algorithm NAME] [--threads N] [--seconds S]     (CREASE_CPU picks the
- * kernels)
+ *     conv_bench [--network NAME | --layer IC,OC,KERNEL,STRIDE,PAD,IN,GROUPS] [--algorithm NAME]
+ *                [--threads N] [--seconds S] [--cold 1]                    (CREASE_CPU picks the kernels)
  *
  * For each layer and algorithm: the least time of interleaved runs, GFLOP/s counted as direct summation
  * without padding skipped, its share of the peak of the threads used, the predicted cost over the measured
  * one, and the largest error relative to the largest output, on the first and the last output channel. '*'
- * marks what the cost model chooses; the sum of its times over a network's layers ends the network. */
+ * marks what the cost model chooses; the sum of its times over a network's layers ends the network. --cold
+ * clears the caches of the weights before each run, as the other layers of a network do. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,8 +22,8 @@
 enum { MAX_ALGORITHMS = 16, PEAK_STEPS = 2000 };
 
 typedef struct bench_options {
-    const char *network, *algorithm;
-    int threads;
+    const char *network, *layer, *algorithm;
+    int threads, cold;
     double seconds;
 } bench_options;
 
@@ -126,8 +127,25 @@ static void run_part(void *context, int64_t begin, int64_t end, int thread) {
                       (char *)t->workspace + (size_t)thread * t->workspace_bytes);
 }
 
+/* Flushed line by line where that can be said, and otherwise pushed out by other data. */
+static void clear_caches(const char *data, size_t bytes) {
+#if defined __x86_64__
+    for (size_t i = 0; i < bytes; i += 64)
+        __builtin_ia32_clflush(data + i);
+    __builtin_ia32_mfence();
+#else
+    enum { ENOUGH = 64 << 20 };
+    static char other[ENOUGH];
+    (void)data;
+    (void)bytes;
+    memset(other, other[0] + 1, sizeof other);
+#endif
+}
+
 static void run_once(bench *b, trial *t) {
     b->running = t;
+    if (b->options->cold)
+        clear_caches(t->packed, t->algorithm->packed_bytes(&b->conv));
     const double begin = cr_clock_seconds();
     cr_parallel(b->pool, t->algorithm->tasks(&b->conv), run_part, b);
     const double time = cr_clock_seconds() - begin;
@@ -273,11 +291,24 @@ static void bench_networks(bench *b) {
     }
 }
 
+static bool bench_one(bench *b) {
+    conv_layer layer = {.network = "layer", .count = 1};
+    if (sscanf(b->options->layer, "%d,%d,%d,%d,%d,%d,%d", &layer.ic, &layer.oc, &layer.kernel, &layer.stride,
+               &layer.pad, &layer.in, &layer.groups) != 7)
+        return false;
+    bench_layer(b, &layer, cr_conv_algorithms(cr_cpu_isa()));
+    return true;
+}
+
 static bool parse(int argc, char **argv, bench_options *options) {
     for (int i = 1; i + 1 < argc; i += 2) {
         const char *name = argv[i], *value = argv[i + 1];
         if (strcmp(name, "--network") == 0)
             options->network = value;
+        else if (strcmp(name, "--layer") == 0)
+            options->layer = value;
+        else if (strcmp(name, "--cold") == 0)
+            options->cold = atoi(value);
         else if (strcmp(name, "--algorithm") == 0)
             options->algorithm = value;
         else if (strcmp(name, "--threads") == 0)
@@ -295,8 +326,8 @@ int main(int argc, char **argv) {
     bench b = {.options = &options};
     cr_heap *heap = NULL;
     if (!parse(argc, argv, &options)) {
-        fprintf(stderr,
-                "usage: conv_bench [--network NAME] [--algorithm NAME] [--threads N] [--seconds S]\n");
+        fprintf(stderr, "usage: conv_bench [--network NAME | --layer IC,OC,KERNEL,STRIDE,PAD,IN,GROUPS]"
+                        " [--algorithm NAME] [--threads N] [--seconds S] [--cold 1]\n");
         return 2;
     }
     if (cr_heap_create(NULL, 0, &heap) != CREASE_OK ||
@@ -305,8 +336,12 @@ int main(int argc, char **argv) {
     b.peak = peak_of(cr_cpu_isa());
     printf("kernels %s, %d threads, peak of one %.1f GFLOP/s\n\n", cr_isa_name(cr_cpu_isa()), options.threads,
            b.peak * 1e-9);
-    bench_networks(&b);
+    bool ok = true;
+    if (options.layer != NULL)
+        ok = bench_one(&b);
+    else
+        bench_networks(&b);
     cr_pool_destroy(b.pool);
     cr_heap_release(heap);
-    return 0;
+    return ok ? 0 : 2;
 }

@@ -27,6 +27,7 @@
 typedef float cr_vec __attribute__((vector_size(CR_LANES * 4)));
 typedef float cr_vec_any __attribute__((vector_size(CR_LANES * 4), aligned(4), may_alias));
 typedef int32_t cr_ivec __attribute__((vector_size(CR_LANES * 4)));
+typedef int32_t cr_ivec_any __attribute__((vector_size(CR_LANES * 4), aligned(4), may_alias));
 
 CR_INLINE cr_vec cr_load(const float *p) {
     return *(const cr_vec_any *)p;
@@ -34,6 +35,10 @@ CR_INLINE cr_vec cr_load(const float *p) {
 
 CR_INLINE void cr_store(float *p, cr_vec v) {
     *(cr_vec_any *)p = v;
+}
+
+CR_INLINE cr_ivec cr_load_int(const int32_t *p) {
+    return *(const cr_ivec_any *)p;
 }
 
 /* x - 0 is x for every x, -0 and NaN included; compilers see a plain broadcast. */
@@ -63,7 +68,18 @@ CR_INLINE cr_vec cr_select(cr_mask mask, cr_vec yes, cr_vec no) {
 
 #if CR_LANES == 8 && defined __AVX2__
 #include "runtime/kernels/x86/vec_avx2.h"
-#elif CR_LANES == 4 && defined __SSE2__
+#else
+
+/* Lane l of the result is lane index[l] of v; indices are in [0, L). */
+CR_INLINE cr_vec cr_permute(cr_vec v, cr_ivec index) {
+    cr_vec result;
+    CR_UNROLL
+    for (int l = 0; l < CR_LANES; l++)
+        result[l] = v[index[l]];
+    return result;
+}
+
+#if CR_LANES == 4 && defined __SSE2__
 #include "runtime/kernels/x86/vec_sse2.h"
 #else
 
@@ -76,6 +92,7 @@ CR_INLINE cr_vec cr_min(cr_vec a, cr_vec b) {
     return cr_select(cr_less(a, b), a, b);
 }
 
+#endif
 #endif
 #endif
 

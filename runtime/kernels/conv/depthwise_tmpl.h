@@ -1,10 +1,12 @@
-/* The body of depthwise convolution for one instruction set; see conv/depthwise.h.
+/* The bodies of depthwise and of grouped convolution for one instruction set; see conv/depthwise.h and
+ * conv/grouped.h. Depthwise is a group of one channel: its input needs no permutation.
  * Before including: CR_LANES (L below), CR_SUFFIX.
  *
  * Every output is one chain of multiply-adds in the order of the taps, however wide the run it was computed
  * in. */
 #include "runtime/kernels/conv/depthwise.h"
 #include "runtime/kernels/conv/epilogue_clamp_tmpl.h"
+#include "runtime/kernels/conv/grouped.h"
 
 /* Runs of output pixels, in accumulators: twice the latency of a multiply-add in pixels keeps two units busy.
  * They divide the usual widths (7, 14, 28, 56, 112) where the registers allow it. */
@@ -19,6 +21,8 @@ enum { LONG_RUN = 8, SHORT_RUN = 4 };
 typedef struct depthwise_row {
     const cr_conv_geometry *g;
     const float *line, *weights;
+    const cr_grouped_span *span; /* NULL: depthwise. Its weights are read instead of the row's, from: */
+    int64_t first_tap_row;       /* of the kernel, over depth and height */
     int64_t z_taps, y_taps;
     int64_t line_z_step, line_y_step, weights_z_step, weights_y_step; /* floats from a tap to the next */
     cr_epilogue epilogue; /* its bias is that of the row's inner pixels */
@@ -31,22 +35,25 @@ typedef struct depthwise_row {
 
 static const float zero_pixel[CR_LANES];
 
-CR_INLINE cr_vec input_pixel(const float *line, int64_t column, int64_t width, bool edge) {
+/* index NULL: as it is. */
+CR_INLINE cr_vec input_pixel(const float *line, int64_t column, int64_t width, bool edge,
+                             const cr_ivec *index) {
     const bool inside = !edge || (uint64_t)column < (uint64_t)width;
-    return cr_load(inside ? line + column * CR_LANES : zero_pixel);
+    const cr_vec x = cr_load(inside ? line + column * CR_LANES : zero_pixel);
+    return index != NULL ? cr_permute(x, *index) : x;
 }
 
 /* acc[p] += the taps of one kernel row. Extents known when this is inlined: each input pixel is loaded once
  * and given to every output that it touches. */
 CR_INLINE void add_taps_known(int run, int taps, int stride, bool edge, const float *line, int64_t column,
-                              int64_t width, const float *weights, cr_vec *acc) {
+                              int64_t width, const float *weights, const cr_ivec *index, cr_vec *acc) {
     cr_vec w[8];
     CR_UNROLL
     for (int t = 0; t < taps; t++)
         w[t] = cr_load(weights + t * CR_LANES);
     CR_UNROLL
     for (int j = 0; j < (run - 1) * stride + taps; j++) {
-        cr_vec x = input_pixel(line, column + j, width, edge);
+        cr_vec x = input_pixel(line, column + j, width, edge, index);
         CR_UNROLL
         for (int t = 0; t < taps; t++)
             if (j >= t && (j - t) % stride == 0 && (j - t) / stride < run)
@@ -56,13 +63,62 @@ CR_INLINE void add_taps_known(int run, int taps, int stride, bool edge, const fl
 
 /* The same for any extents. */
 CR_INLINE void add_taps_any(int run, const cr_conv_geometry *g, bool edge, const float *line, int64_t column,
-                            const float *weights, cr_vec *acc) {
+                            const float *weights, const cr_ivec *index, cr_vec *acc) {
     const int64_t stride = g->stride[CR_W], width = g->in[CR_W];
     for (int64_t t = 0; t < g->kernel[CR_W]; t++, column += g->dilation[CR_W]) {
         const cr_vec w = cr_load(weights + t * CR_LANES);
         CR_UNROLL
         for (int p = 0; p < run; p++)
-            acc[p] = cr_fma(input_pixel(line, column + p * stride, width, edge), w, acc[p]);
+            acc[p] = cr_fma(input_pixel(line, column + p * stride, width, edge, index), w, acc[p]);
+    }
+}
+
+/* acc[p] += one kernel row. taps 0: extents by the geometry. */
+CR_INLINE void add_kernel_row(int run, int taps, int stride, bool edge, const cr_conv_geometry *g,
+                              const float *line, int64_t column, const float *weights, const cr_ivec *index,
+                              cr_vec *acc) {
+    if (taps)
+        add_taps_known(run, taps, stride, edge, line, column, g->in[CR_W], weights, index, acc);
+    else
+        add_taps_any(run, g, edge, line, column, weights, index, acc);
+}
+
+CR_INLINE void add_channel(int run, int taps, int stride, bool edge, const depthwise_row *row, int64_t column,
+                           cr_vec *acc) {
+    for (int64_t z = 0; z < row->z_taps; z++) {
+        const float *line = row->line + z * row->line_z_step,
+                    *weights = row->weights + z * row->weights_z_step;
+        for (int64_t y = row->y_taps; y > 0; y--, line += row->line_y_step, weights += row->weights_y_step)
+            add_kernel_row(run, taps, stride, edge, row->g, line, column, weights, NULL, acc);
+    }
+}
+
+/* The terms of one input block, for one row of the kernel. */
+CR_INLINE void add_terms(int run, int taps, int stride, bool edge, const cr_conv_geometry *g,
+                         const float *line, int64_t column, int64_t terms, const float *weights,
+                         const int32_t *index, cr_vec *acc) {
+    const int64_t step = (taps ? taps : g->kernel[CR_W]) * CR_LANES;
+    for (; terms > 0; terms--, weights += step, index += CR_LANES) {
+        const cr_ivec lanes = cr_load_int(index);
+        add_kernel_row(run, taps, stride, edge, g, line, column, weights, &lanes, acc);
+    }
+}
+
+CR_INLINE void add_group(int run, int taps, int stride, bool edge, const depthwise_row *row, int64_t column,
+                         cr_vec *acc) {
+    const cr_conv_geometry *g = row->g;
+    const float *weights = row->span->weights, *block = row->line;
+    const int32_t *index = row->span->index;
+    const int64_t kernel_rows = g->kernel[CR_D] * g->kernel[CR_H];
+    for (int64_t b = 0; b < row->span->blocks; b++, block += row->span->block_step) {
+        const int64_t terms = row->span->terms[b], step = terms * g->kernel[CR_W] * CR_LANES;
+        for (int64_t z = 0; z < row->z_taps; z++)
+            for (int64_t y = 0; y < row->y_taps; y++)
+                add_terms(run, taps, stride, edge, g, block + z * row->line_z_step + y * row->line_y_step,
+                          column, terms, weights + (row->first_tap_row + z * g->kernel[CR_H] + y) * step,
+                          index, acc);
+        weights += kernel_rows * step;
+        index += terms * CR_LANES;
     }
 }
 
@@ -97,71 +153,77 @@ CR_INLINE void store_run(int run, bool edge, const cr_vec *acc, const depthwise_
 }
 
 /* Outputs [x, x + used) of a row; used < run only with edge. taps 0: extents by the geometry. */
-CR_INLINE void convolve_run(int run, int taps, int stride, bool edge, const depthwise_row *row, int64_t x,
-                            int used) {
-    const cr_conv_geometry *g = row->g;
-    const int64_t column = x * g->stride[CR_W] - g->pad[CR_W];
+CR_INLINE void convolve_run(int run, int taps, int stride, bool edge, bool grouped, const depthwise_row *row,
+                            int64_t x, int used) {
+    const int64_t column = x * row->g->stride[CR_W] - row->g->pad[CR_W];
     cr_vec acc[LONG_RUN];
     CR_UNROLL
     for (int p = 0; p < run; p++)
         acc[p] = (cr_vec){0};
-    for (int64_t z = 0; z < row->z_taps; z++) {
-        const float *line = row->line + z * row->line_z_step,
-                    *weights = row->weights + z * row->weights_z_step;
-        for (int64_t y = row->y_taps; y > 0; y--, line += row->line_y_step, weights += row->weights_y_step) {
-            if (taps)
-                add_taps_known(run, taps, stride, edge, line, column, g->in[CR_W], weights, acc);
-            else
-                add_taps_any(run, g, edge, line, column, weights, acc);
-        }
-    }
+    if (grouped)
+        add_group(run, taps, stride, edge, row, column, acc);
+    else
+        add_channel(run, taps, stride, edge, row, column, acc);
     store_run(run, edge, acc, row, x, used);
 }
 
-CR_INLINE void convolve_some(int run, int taps, int stride, const depthwise_row *row, int64_t x, int used) {
+CR_INLINE void convolve_some(int run, int taps, int stride, bool grouped, const depthwise_row *row, int64_t x,
+                             int used) {
     const cr_conv_geometry *g = row->g;
     const int64_t first = x * g->stride[CR_W] - g->pad[CR_W];
     const int64_t last = first + (run - 1) * g->stride[CR_W] + (g->kernel[CR_W] - 1) * g->dilation[CR_W];
     if (used == run && first >= 0 && last < g->in[CR_W])
-        convolve_run(run, taps, stride, false, row, x, run);
+        convolve_run(run, taps, stride, false, grouped, row, x, run);
     else
-        convolve_run(run, taps, stride, true, row, x, used);
+        convolve_run(run, taps, stride, true, grouped, row, x, used);
 }
 
-CR_INLINE void convolve_row(int taps, int stride, const depthwise_row *row) {
+CR_INLINE void convolve_row(int taps, int stride, bool grouped, const depthwise_row *row) {
     const int64_t width = row->g->out[CR_W];
     int64_t x = 0;
     for (; width - x > SHORT_RUN; x += LONG_RUN)
-        convolve_some(LONG_RUN, taps, stride, row, x, width - x < LONG_RUN ? (int)(width - x) : LONG_RUN);
+        convolve_some(LONG_RUN, taps, stride, grouped, row, x,
+                      width - x < LONG_RUN ? (int)(width - x) : LONG_RUN);
     if (x < width)
-        convolve_some(SHORT_RUN, taps, stride, row, x, (int)(width - x));
+        convolve_some(SHORT_RUN, taps, stride, grouped, row, x, (int)(width - x));
 }
 
 typedef void depthwise_row_function(const depthwise_row *row);
 
-#define DEPTHWISE_ROW(taps, stride)                                                                          \
-    static void depthwise_row_##taps##_##stride(const depthwise_row *row) {                                  \
-        convolve_row(taps, stride, row);                                                                     \
+#define ROW_FUNCTION(name, grouped, taps, stride)                                                            \
+    static void name##_row_##taps##_##stride(const depthwise_row *row) {                                     \
+        convolve_row(taps, stride, grouped, row);                                                            \
     }
-DEPTHWISE_ROW(3, 1)
-DEPTHWISE_ROW(3, 2)
-DEPTHWISE_ROW(5, 1)
-DEPTHWISE_ROW(5, 2)
-DEPTHWISE_ROW(7, 1)
-DEPTHWISE_ROW(0, 0)
+ROW_FUNCTION(depthwise, false, 3, 1)
+ROW_FUNCTION(depthwise, false, 3, 2)
+ROW_FUNCTION(depthwise, false, 5, 1)
+ROW_FUNCTION(depthwise, false, 5, 2)
+ROW_FUNCTION(depthwise, false, 7, 1)
+ROW_FUNCTION(depthwise, false, 0, 0)
+ROW_FUNCTION(grouped, true, 1, 1)
+ROW_FUNCTION(grouped, true, 3, 1)
+ROW_FUNCTION(grouped, true, 3, 2)
+ROW_FUNCTION(grouped, true, 0, 0)
 
-static depthwise_row_function *choose_row(const cr_conv_geometry *g) {
+static depthwise_row_function *choose_row(const cr_conv_geometry *g, bool grouped) {
     static const struct {
         int taps, stride;
-        depthwise_row_function *run;
+        depthwise_row_function *depthwise, *grouped;
     } known[] = {
-        {3, 1, depthwise_row_3_1}, {3, 2, depthwise_row_3_2}, {5, 1, depthwise_row_5_1},
-        {5, 2, depthwise_row_5_2}, {7, 1, depthwise_row_7_1},
+        {1, 1, NULL, grouped_row_1_1},
+        {3, 1, depthwise_row_3_1, grouped_row_3_1},
+        {3, 2, depthwise_row_3_2, grouped_row_3_2},
+        {5, 1, depthwise_row_5_1, NULL},
+        {5, 2, depthwise_row_5_2, NULL},
+        {7, 1, depthwise_row_7_1, NULL},
     };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (g->kernel[CR_W] == known[i].taps && g->stride[CR_W] == known[i].stride && g->dilation[CR_W] == 1)
-            return known[i].run;
-    return depthwise_row_0_0;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        depthwise_row_function *const run = grouped ? known[i].grouped : known[i].depthwise;
+        if (run != NULL && g->kernel[CR_W] == known[i].taps && g->stride[CR_W] == known[i].stride &&
+            g->dilation[CR_W] == 1)
+            return run;
+    }
+    return grouped ? grouped_row_0_0 : depthwise_row_0_0;
 }
 
 /* cr_conv_taps without its divisions where all taps are inside. */
@@ -186,7 +248,8 @@ static void place_row(depthwise_row *row, const float *plane, const float *weigh
     const int64_t iz = z * g->stride[CR_D] - g->pad[CR_D] + z_begin * g->dilation[CR_D];
     const int64_t iy = y * g->stride[CR_H] - g->pad[CR_H] + y_begin * g->dilation[CR_H];
     row->line = plane + (iz * g->in[CR_H] + iy) * g->in[CR_W] * CR_LANES;
-    row->weights = weights + z_begin * row->weights_z_step + y_begin * row->weights_y_step;
+    row->first_tap_row = z_begin * g->kernel[CR_H] + y_begin;
+    row->weights = weights + row->first_tap_row * row->weights_y_step;
 }
 
 /* The border bias of a row, and of its pixels that see all taps of the width. */
@@ -206,7 +269,7 @@ static void convolve_rows(depthwise_row *row, const float *border_bias, const fl
     if (begin == end)
         return;
     const cr_conv_geometry *g = row->g;
-    depthwise_row_function *const run = choose_row(g);
+    depthwise_row_function *const run = choose_row(g, row->span != NULL);
     const int64_t plane_offset = row->offset;
     row->line_y_step = g->dilation[CR_H] * g->in[CR_W] * CR_LANES;
     row->line_z_step = g->dilation[CR_D] * g->in[CR_H] * g->in[CR_W] * CR_LANES;
@@ -272,4 +335,51 @@ const cr_conv_algorithm CR_NAME(cr_conv_depthwise) = {
     .workspace_bytes = cr_depthwise_workspace_bytes,
     .tasks = cr_depthwise_tasks,
     .run = CR_NAME(depthwise_run),
+};
+
+/* ---- groups of several channels ---- */
+
+/* An output block's part of the packed weights. */
+static cr_grouped_span span_at(const cr_conv *conv, const cr_grouped_plan *plan, int64_t block,
+                               const float *packed) {
+    const cr_conv_geometry *g = &conv->geometry;
+    cr_grouped_span span;
+    packed += block * plan->packed_floats;
+    cr_grouped_place(conv, block, &span.first_block, &span.blocks);
+    span.terms = (const int32_t *)packed;
+    span.index = span.terms + plan->most_blocks;
+    span.weights = packed + plan->most_blocks + plan->most_terms * CR_LANES;
+    span.block_step = g->in[CR_D] * g->in[CR_H] * g->in[CR_W] * CR_LANES;
+    return span;
+}
+
+static void CR_NAME(grouped_run)(const cr_conv *conv, const cr_conv_args *args, int64_t begin, int64_t end,
+                                 void *workspace) {
+    const cr_conv_geometry *g = &conv->geometry;
+    cr_grouped_plan plan;
+    (void)workspace;
+    cr_grouped_make_plan(conv, &plan);
+    for (int64_t task = begin; task < end; task++) {
+        const int64_t plane = task / plan.strips, strip = task % plan.strips;
+        const int64_t n = plane / plan.out_blocks, block = plane % plan.out_blocks;
+        const cr_grouped_span span = span_at(conv, &plan, block, args->packed);
+        const float *input = args->input + (n * plan.in_blocks + span.first_block) * span.block_step;
+        depthwise_row row = {.g = g, .epilogue = *args->epilogue, .output = args->output, .span = &span};
+        row.clamp = cr_clamp_epilogue_of(args->epilogue);
+        row.channel = block * CR_LANES;
+        row.offset = plane * plan.rows * g->out[CR_W] * CR_LANES;
+        convolve_rows(&row, args->border_bias, input, span.weights, plan.rows * strip / plan.strips,
+                      plan.rows * (strip + 1) / plan.strips);
+    }
+}
+
+const cr_conv_algorithm CR_NAME(cr_conv_grouped) = {
+    .name = "grouped",
+    .refuses = cr_grouped_refuses,
+    .cost = cr_grouped_cost,
+    .packed_bytes = cr_grouped_packed_bytes,
+    .pack = cr_grouped_pack,
+    .workspace_bytes = cr_grouped_workspace_bytes,
+    .tasks = cr_grouped_tasks,
+    .run = CR_NAME(grouped_run),
 };

@@ -10,3 +10,8 @@ CR_INLINE cr_vec cr_max(cr_vec a, cr_vec b) {
 CR_INLINE cr_vec cr_min(cr_vec a, cr_vec b) {
     return _mm256_min_ps(a, b);
 }
+
+/* Lane l of the result is lane index[l] of v; indices are in [0, L). */
+CR_INLINE cr_vec cr_permute(cr_vec v, cr_ivec index) {
+    return _mm256_permutevar8x32_ps(v, (__m256i)index);
+}

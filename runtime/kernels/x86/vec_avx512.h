@@ -27,3 +27,8 @@ CR_INLINE cr_vec cr_reciprocal(cr_vec x) {
     const cr_vec y = _mm512_rcp14_ps(x);
     return y * (1 - x * y) + y;
 }
+
+/* Lane l of the result is lane index[l] of v; indices are in [0, L). */
+CR_INLINE cr_vec cr_permute(cr_vec v, cr_ivec index) {
+    return _mm512_permutexvar_ps((__m512i)index, v);
+}

@@ -108,6 +108,38 @@ static void grouped(const cr_conv_algorithm *algorithm, int lanes) {
     check(algorithm, &conv);
 }
 
+/* Terms of several input blocks, groups across the edges of blocks, more outputs than inputs and fewer. */
+static void any_groups(const cr_conv_algorithm *algorithm, int lanes) {
+    const limits most = {1, 17, 4, 3, 3, 3, .rank = (int)random_int(1, 3)};
+    cr_conv conv = random_conv(lanes, &most);
+    cr_conv_geometry *g = &conv.geometry;
+    g->groups = random_int(2, 12);
+    g->ic = g->groups * (random_chance(60) ? (int64_t)1 << random_int(1, 4) : random_int(2, 20));
+    g->oc = random_chance(50) ? g->ic : g->groups * random_int(1, 20);
+    random_options(&conv);
+    conv.has_prologue = false;
+    check(algorithm, &conv);
+}
+
+/* The extents that have row functions of their own. */
+static void usual_groups(const cr_conv_algorithm *algorithm, int lanes) {
+    const limits most = {1, 40, 1, 1, 1, 0, .rank = 2};
+    cr_conv conv = random_conv(lanes, &most);
+    cr_conv_geometry *g = &conv.geometry;
+    const int64_t kernel = random_chance(70) ? 3 : 1;
+    g->groups = random_int(2, 16);
+    g->ic = g->oc = g->groups * ((int64_t)1 << random_int(1, 4));
+    for (int axis = CR_H; axis <= CR_W; axis++) {
+        g->kernel[axis] = kernel;
+        g->stride[axis] = random_int(1, 2);
+        g->pad[axis] = random_int(0, kernel);
+    }
+    conv_set_outputs(g);
+    random_options(&conv);
+    conv.has_prologue = false;
+    check(algorithm, &conv);
+}
+
 static void plain_input(const cr_conv_algorithm *algorithm, int lanes) {
     const limits most = {5, 40, 7, 3, 2, 4, .rank = 2};
     cr_conv conv = random_conv(lanes, &most);
@@ -146,6 +178,33 @@ Test(direct, pointwise) {
 
 Test(direct, groups) {
     each_isa("direct", grouped);
+}
+
+Test(grouped, any_extents) {
+    each_isa("grouped", any_groups);
+}
+
+Test(grouped, usual_extents) {
+    each_isa("grouped", usual_groups);
+}
+
+static void group_refusals(const cr_conv_algorithm *algorithm, int lanes) {
+    const limits most = {1, 9, 3, 2, 2, 2, .rank = 2};
+    cr_conv good = random_conv(lanes, &most);
+    good.geometry.groups = 3;
+    good.geometry.ic = good.geometry.oc = 12;
+    cr_conv bad[4] = {good, good, good, good};
+    cr_assert_null(algorithm->refuses(&good));
+    bad[0].has_prologue = true;
+    bad[1].geometry.groups = 1;
+    bad[2].geometry.groups = 12;
+    bad[3].input_blocked = false;
+    for (int i = 0; i < 4; i++)
+        cr_assert_not_null(algorithm->refuses(&bad[i]), "case %d", i);
+}
+
+Test(grouped, refuses_what_it_cannot_do) {
+    each_isa("grouped", group_refusals);
 }
 
 Test(stem, plain_input) {
