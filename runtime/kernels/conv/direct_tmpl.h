@@ -7,34 +7,53 @@
 _Static_assert(CR_TILE_PIXELS <= CR_DIRECT_MAX_PIXELS && CR_LANES <= CR_DIRECT_MAX_LANES,
                "tiles are bounded");
 
+enum { TILE_LINE = 16 }; /* floats of a cache line */
+
+/* Where pixel i reads. Pixels a vector apart are displacements from one address, which the 15 or 31 address
+ * registers have to spare for others. */
+CR_INLINE const float *tile_pixel(bool side_by_side, const float *const *input, int i) {
+    return side_by_side ? input[0] + i * CR_LANES : input[i];
+}
+
 /* One input channel of one tap. All pixels share the offset x, so their addresses never change within a pass.
  */
-CR_INLINE void tile_step(int pixels, int blocks, const float *const *input, ptrdiff_t x, const float *weights,
-                         cr_vec acc[][CR_DIRECT_TILE_BLOCKS]) {
+CR_INLINE void tile_step(int pixels, int blocks, bool side_by_side, const float *const *input, ptrdiff_t x,
+                         const float *weights, cr_vec acc[][CR_DIRECT_TILE_BLOCKS]) {
     cr_vec w[CR_DIRECT_TILE_BLOCKS];
     CR_UNROLL
     for (int b = 0; b < blocks; b++)
         w[b] = cr_load(weights + b * CR_LANES);
     CR_UNROLL
     for (int i = 0; i < pixels; i++) {
-        const cr_vec v = cr_broadcast(input[i][x]);
+        const cr_vec v = cr_broadcast(tile_pixel(side_by_side, input, i)[x]);
         CR_UNROLL
         for (int b = 0; b < blocks; b++)
             acc[i][b] = cr_fma(v, w[b], acc[i][b]);
     }
 }
 
-CR_INLINE void tile_lanes(int pixels, int blocks, const float *const *input, ptrdiff_t x, int64_t lanes,
-                          const float *weights, cr_vec acc[][CR_DIRECT_TILE_BLOCKS]) {
+/* ahead: floats to the weights that will be read after these. They are fetched now: a pass that leaves taps
+ * out reads short pieces far apart, which the hardware's prefetcher does not follow. */
+CR_INLINE void tile_lanes(int pixels, int blocks, bool side_by_side, const float *const *input, ptrdiff_t x,
+                          int64_t lanes, const float *weights, ptrdiff_t ahead,
+                          cr_vec acc[][CR_DIRECT_TILE_BLOCKS]) {
     const int step = blocks * CR_LANES;
     for (; lanes >= 4; lanes -= 4, x += 4, weights += 4 * step) {
-        tile_step(pixels, blocks, input, x, weights, acc);
-        tile_step(pixels, blocks, input, x + 1, weights + step, acc);
-        tile_step(pixels, blocks, input, x + 2, weights + 2 * step, acc);
-        tile_step(pixels, blocks, input, x + 3, weights + 3 * step, acc);
+        CR_UNROLL
+        for (int i = 0; i < 4 * step; i += TILE_LINE)
+            __builtin_prefetch(weights + ahead + i);
+        CR_UNROLL
+        for (int l = 0; l < 4; l++)
+            tile_step(pixels, blocks, side_by_side, input, x + l, weights + l * step, acc);
+    }
+    if (lanes == 3) { /* colours of a plain input */
+        CR_UNROLL
+        for (int l = 0; l < 3; l++)
+            tile_step(pixels, blocks, side_by_side, input, x + l, weights + l * step, acc);
+        return;
     }
     for (; lanes > 0; lanes--, x++, weights += step)
-        tile_step(pixels, blocks, input, x, weights, acc);
+        tile_step(pixels, blocks, side_by_side, input, x, weights, acc);
 }
 
 CR_INLINE void tile_finish(int pixels, int blocks, const cr_direct_pass *pass,
@@ -77,7 +96,7 @@ CR_INLINE void tile_start(int pixels, int blocks, const cr_direct_pass *pass,
 }
 
 /* pixels and blocks are constants wherever this is inlined, so that the accumulators are registers. */
-CR_INLINE void tile_run(int pixels, int blocks, const cr_direct_pass *pass) {
+CR_INLINE void tile_run(int pixels, int blocks, bool side_by_side, const cr_direct_pass *pass) {
     cr_vec acc[CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS];
     const float *input[CR_TILE_PIXELS];
     CR_UNROLL
@@ -88,9 +107,13 @@ CR_INLINE void tile_run(int pixels, int blocks, const cr_direct_pass *pass) {
         const int64_t first = c == 0 ? pass->first_lane : 0;
         const int64_t lanes = (c == pass->input_blocks - 1 ? pass->last_lanes : pass->lanes) - first;
         const float *weights = pass->weights + c * pass->weights_step + first * blocks * CR_LANES;
-        for (int64_t t = 0; t < pass->n_taps; t++)
-            tile_lanes(pixels, blocks, input, c * pass->input_step + pass->taps[t].input + first, lanes,
-                       weights + pass->taps[t].weights, acc);
+        for (int64_t t = 0; t < pass->n_taps; t++) {
+            const ptrdiff_t now = pass->taps[t].weights;
+            const ptrdiff_t next = t + 1 < pass->n_taps ? pass->taps[t + 1].weights : pass->weights_step;
+            tile_lanes(pixels, blocks, side_by_side, input,
+                       c * pass->input_step + pass->taps[t].input + first, lanes, weights + now, next - now,
+                       acc);
+        }
     }
     if (pass->sums == NULL) {
         tile_finish(pixels, blocks, pass, acc);
@@ -114,17 +137,22 @@ CR_INLINE void tile_run(int pixels, int blocks, const cr_direct_pass *pass) {
 #error "CR_TILE_PIXELS: list the sizes of this tile"
 #endif
 
-#define TILE_DEFINE(pixels)                                                                                  \
-    static void tile_##pixels##x1(const cr_direct_pass *pass) {                                              \
-        tile_run(pixels, 1, pass);                                                                           \
-    }                                                                                                        \
-    static void tile_##pixels##x2(const cr_direct_pass *pass) {                                              \
-        tile_run(pixels, 2, pass);                                                                           \
+#define TILE_FUNCTION(pixels, blocks, kind, side_by_side)                                                    \
+    static void tile_##pixels##x##blocks##_##kind(const cr_direct_pass *pass) {                              \
+        tile_run(pixels, blocks, side_by_side, pass);                                                        \
     }
+#define TILE_DEFINE(pixels)                                                                                  \
+    TILE_FUNCTION(pixels, 1, apart, false)                                                                   \
+    TILE_FUNCTION(pixels, 2, apart, false)                                                                   \
+    TILE_FUNCTION(pixels, 1, together, true)                                                                 \
+    TILE_FUNCTION(pixels, 2, together, true)
 TILE_SIZES(TILE_DEFINE)
 
-#define TILE_ROW(pixels) {tile_##pixels##x1, tile_##pixels##x2},
-static cr_direct_tile *const tiles[CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS] = {TILE_SIZES(TILE_ROW)};
+#define TILES_APART(pixels)    {tile_##pixels##x1_apart, tile_##pixels##x2_apart},
+#define TILES_TOGETHER(pixels) {tile_##pixels##x1_together, tile_##pixels##x2_together},
+static cr_direct_tile *const tiles_apart[CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS] = {TILE_SIZES(TILES_APART)};
+static cr_direct_tile *const tiles_together[CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS] = {
+    TILE_SIZES(TILES_TOGETHER)};
 
 static void finish(const cr_epilogue *epilogue, float *sums, int64_t n, int64_t channel, int64_t offset,
                    float *output) {
@@ -157,7 +185,7 @@ static void transform(const cr_activation *act, const float *scale, const float 
 static const cr_direct_kernels kernels = {
     .lanes = CR_LANES,
     .tile_pixels = CR_TILE_PIXELS,
-    .tiles = tiles,
+    .tiles = {tiles_apart, tiles_together},
     .finish = finish,
     .transform = transform,
 };
