@@ -148,8 +148,9 @@ const char *cr_grouped_refuses(const cr_conv *conv) {
     return NULL;
 }
 
-/* Cycles of a core that does two vector multiply-adds a cycle: they or the permutations, one a cycle, are the
- * limit. Neighbouring outputs share the permuted pixels where the row functions know the extents. */
+/* Cycles of a core that does two vector multiply-adds a cycle, fitted to measurements on AVX-512: they or the
+ * permutations, one a cycle, are the limit. Neighbouring outputs share the permuted pixels where the row
+ * functions know the extents; short rows are mostly border, which reads through pointers. */
 double cr_grouped_cost(const cr_conv *conv) {
     const cr_conv_geometry *g = &conv->geometry;
     cr_grouped_plan plan;
@@ -158,10 +159,11 @@ double cr_grouped_cost(const cr_conv *conv) {
     const double across = (double)g->kernel[CR_W];
     const bool shared = g->dilation[CR_W] == 1 && (across == 1 || across == 3) && g->stride[CR_W] < across;
     const double permuted = shared ? (double)g->stride[CR_W] + 0.15 : across;
-    const double multiplied = across / 2 / 0.9;
+    const double multiplied = across / 2 / (g->out[CR_W] < 14 && across > 1 ? 0.75 : 0.9);
     return outputs * (terms * (double)(g->kernel[CR_D] * g->kernel[CR_H]) *
                           (multiplied > permuted ? multiplied : permuted) +
-                      6);
+                      6) +
+           (double)cr_grouped_packed_bytes(conv) / 12;
 }
 
 size_t cr_grouped_packed_bytes(const cr_conv *conv) {

@@ -90,8 +90,8 @@ size_t cr_winograd_workspace_bytes(const cr_conv *conv, const cr_winograd_plan *
 
 /* Cycles of a core that does two vector multiply-adds a cycle, fitted to measurements on AVX-512 (64 to 512
  * channels, 7x7 to 224x224, weights cold): the products run at 92 % of the peak, both transforms wait for the
- * second-level cache, and weights arrive from memory at 8 bytes a cycle, hardly hidden behind the arithmetic;
- * a later chunk finds them in a nearer cache. */
+ * second-level cache, and weights arrive from memory at 16 bytes a cycle beyond what the arithmetic hides; a
+ * later chunk finds them in a nearer cache. */
 double cr_winograd_cost(const cr_conv *conv, int m, int micro_rows) {
     const double input_cycles = m == 4 ? 210 : 75, output_cycles = m == 4 ? 240 : 75;
     cr_winograd_plan plan;
@@ -101,5 +101,5 @@ double cr_winograd_cost(const cr_conv *conv, int m, int micro_rows) {
     const double products = plan.elements * tiles * (double)conv->geometry.ic * out_blocks / 2 / 0.92;
     const double transforms = tiles * (in_blocks * input_cycles + out_blocks * output_cycles);
     const double bytes = (double)cr_winograd_packed_bytes(conv, m);
-    return products + transforms + bytes / 8 + (double)(plan.chunks - 1) * bytes / 64;
+    return products + transforms + bytes / 16 + (double)(plan.chunks - 1) * bytes / 64;
 }
