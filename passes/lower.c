@@ -74,6 +74,7 @@ crease_status cr_optimize_lower(cr_model *model, const cr_lower_settings *settin
     CR_TRY(cr_graph_infer(model->graph));
     CR_TRY(cr_pass_lower_activations(model));
     CR_TRY(cr_pass_choose_layout(model, settings->lanes));
+    CR_TRY(cr_pass_merge_channels(model));
     CR_TRY(cr_pass_fuse_elementwise(model));
     CR_TRY(cr_pass_fuse_prologue(model, settings->fold));
     CR_TRY(cr_pass_fuse_epilogue(model));

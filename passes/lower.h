@@ -25,6 +25,8 @@ crease_status cr_pass_share_concat(cr_model *model) CREASE_MUST_TEST;
 crease_status cr_pass_lower_activations(cr_model *model) CREASE_MUST_TEST;
 /* passes/choose_layout.c: what can, computes in the blocked layout */
 crease_status cr_pass_choose_layout(cr_model *model, int lanes) CREASE_MUST_TEST;
+/* passes/merge_channels.c: shuffles, concatenations and splits behind each other become one choice */
+crease_status cr_pass_merge_channels(cr_model *model) CREASE_MUST_TEST;
 /* passes/fuse_elementwise.c: activations join the affine or the sum before them */
 crease_status cr_pass_fuse_elementwise(cr_model *model) CREASE_MUST_TEST;
 /* passes/fuse_prologue.c: affines, and scales that are computed, join the convolution behind them */

@@ -3,14 +3,15 @@
 /* Choices of channels on the blocked layout:
  *   Concat     along axis 1, as ONNX's
  *   Split      along axis 1, as ONNX's
- *   Channels   x -> its channels at the attribute "channels", in that order: slices and shuffles of axis 1
+ *   Channels   x, ... -> channel i of the output is channel channels[i] of input sources[i]; without the
+ *              attribute "sources" of input 0: slices and shuffles of axis 1
  * Parts that begin and end with whole blocks may share memory with the whole (CR_OP_JOIN, CR_OP_PART); what
  * already stands where it belongs is not copied. */
 
 typedef struct gather_state {
-    cr_channel_ref *map; /* of all outputs, one after another */
-    cr_channel_ref *own; /* Concat: channel c of source 0 is channel c */
-    cr_channel_source *sources;
+    cr_channel_ref *map;        /* of all outputs, one after another */
+    cr_channel_ref *own;        /* Concat: channel c of source 0 is channel c */
+    cr_channel_source *sources; /* Concat, Channels: filled at each run */
 } gather_state;
 
 typedef struct gather_job {
@@ -77,10 +78,14 @@ static void join_blocks(const cr_run *r, const gather_state *s) {
     }
 }
 
-static crease_status concat_run(cr_run *r) {
-    const gather_state *s = r->state;
+static void list_sources(const cr_run *r, const gather_state *s) {
     for (int i = 0; i < r->n_in; i++)
         s->sources[i] = (cr_channel_source){r->in[i]->data, r->in[i]->shape.dims[1]};
+}
+
+static crease_status concat_run(cr_run *r) {
+    const gather_state *s = r->state;
+    list_sources(r, s);
     if (has_whole_blocks(r))
         join_blocks(r, s);
     else
@@ -88,7 +93,7 @@ static crease_status concat_run(cr_run *r) {
     return CREASE_OK;
 }
 
-/* ---- Split and Channels ---- */
+/* ---- Split ---- */
 
 static crease_status split_prepare(cr_prepare *p) {
     gather_state *s;
@@ -113,6 +118,8 @@ static crease_status split_run(cr_run *r) {
     return CREASE_OK;
 }
 
+/* ---- Channels ---- */
+
 static crease_status channels_infer(cr_infer *infer) {
     const int64_t *channels;
     int n;
@@ -123,25 +130,41 @@ static crease_status channels_infer(cr_infer *infer) {
     return CREASE_OK;
 }
 
+/* Inputs agree in all but their channels, since each part of the map may name any of them. */
+static crease_status check_inputs(const cr_prepare *p) {
+    for (int i = 1; i < p->n_in; i++) {
+        cr_shape shape = p->in[i]->shape;
+        if (shape.rank >= 2)
+            shape.dims[1] = p->in[0]->shape.dims[1];
+        if (!cr_shape_equal(&shape, &p->in[0]->shape))
+            return cr_node_fail(p->node, CREASE_ERROR_MODEL, "input %d has another shape than input 0", i);
+    }
+    return CREASE_OK;
+}
+
 static crease_status channels_prepare(cr_prepare *p) {
     gather_state *s;
-    const int64_t *channels;
-    int n;
+    const int64_t *channels, *sources;
+    int n, n_sources;
+    CR_TRY(check_inputs(p));
     CR_TRY(cr_attr_ints(p->node, "channels", &channels, &n));
+    CR_TRY(cr_attr_ints(p->node, "sources", &sources, &n_sources));
     CR_TRY(make_map(p, n, &s));
+    CR_TRY(CR_ARENA_NEW(p->arena, &s->sources, (size_t)p->n_in));
     for (int i = 0; i < n; i++) {
-        if (channels[i] < 0 || channels[i] >= p->in[0]->shape.dims[1])
-            return cr_node_fail(p->node, CREASE_ERROR_MODEL, "channel %lld does not exist",
-                                (long long)channels[i]);
-        s->map[i] = (cr_channel_ref){0, (int32_t)channels[i]};
+        const int64_t source = i < n_sources ? sources[i] : 0;
+        if (source < 0 || source >= p->n_in || channels[i] < 0 || channels[i] >= p->in[source]->shape.dims[1])
+            return cr_node_fail(p->node, CREASE_ERROR_MODEL, "channel %lld of input %lld does not exist",
+                                (long long)channels[i], (long long)source);
+        s->map[i] = (cr_channel_ref){(int32_t)source, (int32_t)channels[i]};
     }
     return CREASE_OK;
 }
 
 static crease_status channels_run(cr_run *r) {
     const gather_state *s = r->state;
-    const cr_channel_source source = {r->in[0]->data, r->in[0]->shape.dims[1]};
-    gather(r, &source, s->map, r->out[0]);
+    list_sources(r, s);
+    gather(r, s->sources, s->map, r->out[0]);
     return CREASE_OK;
 }
 
