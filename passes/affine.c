@@ -97,19 +97,27 @@ bool cr_affine_shifts(const cr_affine *affine) {
 
 /* ---- reading BatchNormalization ---- */
 
+/* Outputs 1 to 4 carry statistics. Before opset 14 a node that has them at all is meant to train (is_test
+ * answers for that before opset 7); since then training_mode says so, and they matter where they are used. */
+static const cr_value *statistics(const cr_node *bn, int64_t opset) {
+    for (int i = 1; i < bn->n_outputs; i++) {
+        const cr_value *v = bn->outputs[i];
+        if (v && ((opset >= 7 && opset < 14) || v->n_uses || v->n_outputs))
+            return v;
+    }
+    return NULL;
+}
+
 static crease_status check_mode(const cr_node *bn, int64_t opset, cr_refusal *refusal) {
     int64_t training, is_test, spatial;
+    const cr_value *extra = statistics(bn, opset);
     CR_TRY(cr_attr_int(bn, "training_mode", 0, &training));
     CR_TRY(cr_attr_int(bn, "is_test", 0, &is_test));
     CR_TRY(cr_attr_int(bn, "spatial", 1, &spatial));
-    for (int i = 1; i < bn->n_outputs; i++)
-        if (bn->outputs[i] && (bn->outputs[i]->n_uses || bn->outputs[i]->n_outputs)) {
-            cr_refuse(refusal, "extra-outputs",
-                      "output '%s' carries statistics that are used; export for inference",
-                      bn->outputs[i]->name);
-            return CREASE_OK;
-        }
-    if ((opset >= 14 && training) || (opset < 7 && !is_test))
+    if (extra)
+        cr_refuse(refusal, "extra-outputs",
+                  "output '%s' carries statistics of training; export for inference", extra->name);
+    else if ((opset >= 14 && training) || (opset < 7 && !is_test))
         cr_refuse(refusal, "training-mode", "attribute '%s' asks for batch statistics; export for inference",
                   opset < 7 ? "is_test" : "training_mode");
     else if (opset < 9 && !spatial && bn->n_inputs == 5 && cr_node_constant(bn, 1) &&
@@ -150,6 +158,9 @@ static crease_status affine_of_bn(const cr_node *bn, cr_arena *arena, cr_affine 
     CR_TRY(check_mode(bn, cr_model_opset(bn->graph->model, ""), refusal));
     if (!refusal->code)
         check_parameters(bn, refusal);
+    if (!refusal->code && bn->inputs[1]->constant->shape.dims[0] == 0)
+        cr_refuse(refusal, "no-channels", "'%s' is empty: there is nothing to normalise",
+                  bn->inputs[1]->name);
     if (refusal->code)
         return CREASE_OK;
     CR_TRY(cr_attr_float(bn, "epsilon", 1e-5f, &epsilon));

@@ -70,10 +70,13 @@ static crease_status transpose(passage *p) {
         return same(p);
     if (n == 0 && rank < 0)
         return refuse_shape(p);
+    if (p->affine->axis >= (n ? n : rank))
+        return refuse_axis(p);
     if (n == 0)
         return on_axis(p, rank - 1 - p->affine->axis);
-    if (p->affine->axis >= n)
-        return refuse_axis(p);
+    for (int i = 0; i < n; i++)
+        if (perm[i] < 0 || perm[i] >= n)
+            return refuse_axis(p);
     if (p->back)
         return on_axis(p, (int)perm[p->affine->axis]);
     for (int i = 0; i < n; i++)
@@ -158,23 +161,53 @@ static crease_status pad_value(passage *p, double *value, bool *known) {
     return CREASE_OK;
 }
 
+/* Contents of a constant int64 input; false when they are not known. */
+static bool known_ints(const cr_value *v, const int64_t **values, int *n) {
+    if (!v || !v->constant || v->constant->dtype != CREASE_INT64)
+        return false;
+    *values = v->constant->data;
+    *n = (int)cr_shape_n(&v->constant->shape);
+    return true;
+}
+
+/* Whether nothing is put before or behind the channels: cut at one end and grown at the other they would be
+ * as many as before, in other places. */
+static crease_status pads_leave_axis(const passage *p, int axis, int rank, bool *leave) {
+    const int64_t *pads, *axes = NULL;
+    int n, n_axes = rank, at = axis;
+    CR_TRY(cr_attr_ints(p->node, cr_attr_find(p->node, "paddings") ? "paddings" : "pads", &pads, &n));
+    *leave = false;
+    if (cr_node_input(p->node, 1) && !known_ints(p->node->inputs[1], &pads, &n))
+        return CREASE_OK;
+    if (cr_node_input(p->node, 3)) {
+        if (!known_ints(p->node->inputs[3], &axes, &n_axes))
+            return CREASE_OK;
+        for (at = 0; at < n_axes && axes[at] != axis && axes[at] + rank != axis;)
+            at++;
+    }
+    *leave = n == 2 * n_axes && (at == n_axes || (pads[at] == 0 && pads[n_axes + at] == 0));
+    return CREASE_OK;
+}
+
 static crease_status pad(passage *p) {
     const char *mode;
     double value;
-    bool known, fixed = true;
+    bool known, fixed = true, leave = true;
     const cr_shape *a = near_shape(p), *b = far_shape(p);
     int axis = p->affine->axis;
     CR_TRY(cr_attr_string(p->node, "mode", "constant", &mode));
     CR_TRY(pad_value(p, &value, &known));
     if (!is_all(p) && (a->rank <= axis || b->rank <= axis))
         return refuse_shape(p);
-    if (!is_all(p) && (a->dims[axis] != p->affine->n || b->dims[axis] != p->affine->n))
+    if (!is_all(p))
+        CR_TRY(pads_leave_axis(p, axis, a->rank, &leave));
+    if (!leave || (!is_all(p) && (a->dims[axis] != p->affine->n || b->dims[axis] != p->affine->n)))
         return refuse_axis(p);
     for (int64_t c = 0; c < p->affine->n; c++)
         fixed &= known && cr_affine_at(p->affine, c, value) == value;
     if (strcmp(mode, "constant") == 0 && !fixed)
         cr_refuse(
-            &p->plan->refusal, "padded-border",
+            &p->plan->refusal, "border-values",
             "'%s' pads with a constant that the normalisation would change; use mode 'edge' or 'reflect'",
             p->node->name);
     return same(p);
@@ -191,7 +224,7 @@ static crease_status max_pool(passage *p) {
         return refuse_axis(p);
     for (int64_t c = 0; c < p->affine->n; c++)
         if (!(p->affine->s[c] >= 0)) {
-            cr_refuse(&p->plan->refusal, "nonlinear-before",
+            cr_refuse(&p->plan->refusal, "negative-scale",
                       "the scale of channel %lld is negative, and a maximum ('%s') does "
                       "not commute with that",
                       (long long)c, p->node->name);
@@ -215,7 +248,7 @@ static crease_status average_pool(passage *p) {
     for (int i = 0; i < n; i++)
         padded |= pads[i] != 0;
     if (padded && include && cr_affine_shifts(p->affine))
-        cr_refuse(&p->plan->refusal, "padded-border",
+        cr_refuse(&p->plan->refusal, "border-values",
                   "'%s' averages zeros of its padding in (count_include_pad), which the shift does not reach",
                   p->node->name);
     return same(p);
@@ -316,7 +349,7 @@ static crease_status resize(passage *p) {
     CR_TRY(cr_attr_string(p->node, "coordinate_transformation_mode", "half_pixel", &coordinates));
     if (strcmp(coordinates, "tf_crop_and_resize") == 0 ||
         (strcmp(mode, "nearest") != 0 && strcmp(mode, "linear") != 0)) {
-        cr_refuse(&p->plan->refusal, "padded-border",
+        cr_refuse(&p->plan->refusal, "border-values",
                   "'%s' resizes by '%s', '%s', which may bring in other values", p->node->name, mode,
                   coordinates);
         return CREASE_OK;

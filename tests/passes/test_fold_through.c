@@ -68,7 +68,7 @@ Test(fold_through, max_pool_needs_scales_that_are_not_negative) {
         small s = between("MaxPool", 0, NULL, begin(), 4, positive);
         OK(cr_node_set_ints(small_find(&s, "op"), "kernel_shape", (int64_t[]){2, 2}, 2));
         OK(cr_node_set_ints(small_find(&s, "op"), "pads", (int64_t[]){1, 1, 0, 0}, 4));
-        small_expect(&s, "bn", positive ? "conv-max-pool-bn" : "nonlinear-before");
+        small_expect(&s, "bn", positive ? "conv-max-pool-bn" : "negative-scale");
     }
 }
 
@@ -78,7 +78,7 @@ Test(fold_through, average_pool_and_its_padding) {
         OK(cr_node_set_ints(small_find(&s, "op"), "kernel_shape", (int64_t[]){3, 3}, 2));
         OK(cr_node_set_ints(small_find(&s, "op"), "pads", (int64_t[]){1, 1, 1, 1}, 4));
         OK(cr_node_set_int(small_find(&s, "op"), "count_include_pad", include));
-        small_expect(&s, "bn", include ? "padded-border" : "conv-average-pool-bn");
+        small_expect(&s, "bn", include ? "border-values" : "conv-average-pool-bn");
     }
     small s = between("AveragePool", 0, NULL, begin(), 4, false);
     OK(cr_node_set_ints(small_find(&s, "op"), "kernel_shape", (int64_t[]){2, 2}, 2));
@@ -109,7 +109,68 @@ Test(fold_through, pads) {
     small_expect(&s, "bn", "conv-pad-bn");
     s = begin();
     s = between("Pad", IN(small_ints(&s, "pads", 8, (int64_t[]){0, 0, 1, 1, 0, 0, 1, 0})), s, 4, false);
-    small_expect(&s, "bn", "padded-border");
+    small_expect(&s, "bn", "border-values");
+}
+
+/* One channel cut off at one end and one grown at the other: as many as before, in other places. */
+Test(fold_through, pads_that_move_the_channels) {
+    for (int moved = 0; moved < 2; moved++)
+        for (int axes = 0; axes < 2; axes++) {
+            small s = small_begin(18, DIMS(2, 3, 4, 6));
+            cr_value *pads = axes ? small_ints(&s, "pads", 2, (int64_t[]){moved, -moved})
+                                  : small_ints(&s, "pads", 8, (int64_t[]){0, moved, 0, 0, 0, -moved, 0, 1});
+            cr_value *more[] = {pads, NULL, axes ? small_ints(&s, "axes", 1, (int64_t[]){-3}) : NULL};
+            s = between("Pad", 3, more, s, 4, false);
+            OK(cr_node_set_string(small_find(&s, "op"), "mode", "edge"));
+            small_expect(&s, "bn", moved ? "axis-mismatch" : "conv-pad-bn");
+        }
+}
+
+Test(fold_through, a_constant_that_the_affine_maps_to_itself) {
+    small s = begin();
+    s = between("Pad", IN(small_ints(&s, "pads", 8, (int64_t[]){0, 0, 1, 1, 0, 0, 1, 0})), s, 4, false);
+    for (int i = 2; i < 4; i++)
+        memset(small_find(&s, "bn")->inputs[i]->constant->data, 0, 4 * sizeof(double));
+    small_expect(&s, "bn", "conv-pad-bn");
+}
+
+/* conv -> Resize of the last two axes, by scales or sizes */
+static small resized(const char *mode, const char *coordinates, double channel_scale) {
+    small s = begin();
+    const double scales[4] = {1, channel_scale, 2, 1.5};
+    cr_shape shape = cr_shape_of(1, (int64_t[]){4});
+    cr_value *value;
+    cr_tensor *t;
+    OK(cr_graph_new_constant(s.model->graph, "scales", CREASE_FLOAT, &shape, &value, &t));
+    for (int i = 0; i < 4; i++)
+        ((float *)t->data)[i] = (float)scales[i];
+    cr_value *more[] = {NULL, value};
+    s = between("Resize", 2, more, s, (int64_t)(4 * channel_scale), false);
+    OK(cr_node_set_string(small_find(&s, "op"), "mode", mode));
+    OK(cr_node_set_string(small_find(&s, "op"), "coordinate_transformation_mode", coordinates));
+    return s;
+}
+
+Test(fold_through, resize) {
+    small s = resized("nearest", "asymmetric", 1);
+    small_expect(&s, "bn", "conv-resize-bn");
+    s = resized("linear", "half_pixel", 1);
+    small_expect(&s, "bn", "conv-resize-bn");
+    s = resized("linear", "align_corners", 1);
+    small_expect(&s, "bn", "conv-resize-bn");
+    s = resized("cubic", "half_pixel", 1);
+    small_expect(&s, "bn", "border-values");
+    s = resized("nearest", "asymmetric", 2); /* the channels are resampled as well */
+    small_expect(&s, "bn", "axis-mismatch");
+}
+
+Test(fold_through, resize_that_extrapolates) {
+    small s = resized("linear", "tf_crop_and_resize", 1);
+    cr_value *roi = small_constant(&s, "roi", 0, 1, DIMS(8));
+    for (int i = 0; i < 8; i++)
+        ((double *)roi->constant->data)[i] = i < 4 ? -0.5 : 1.5;
+    OK(cr_node_set_input(small_find(&s, "op"), 1, roi));
+    small_expect(&s, "bn", "border-values");
 }
 
 Test(fold_through, depth_to_space) {
