@@ -5,13 +5,20 @@
 #include <string.h>
 
 /* before: an affine (BatchNormalization; Mul, Add, Sub, Div by constants) or a chain of them, near linear
- * operators after:  the linear operators with new weights, without the affine; its output keeps its name,
- * they keep theirs not:    see the families (fold_conv.c, fold_gemm.c, fold_affine.c, fold_forward.c,
- * fold_through.c); where the value that would change is used elsewhere or is a graph output why:    each
- * family says. A chain is composed in double first, so that weights are rounded once however long it is.
+ *         operators
+ * after:  the linear operators with new weights, without the affine; its output keeps its name, they keep
+ *         theirs
+ * not:    see the families (fold_conv.c, fold_gemm.c, fold_affine.c, fold_forward.c, fold_through.c,
+ *         fold_quantized.c); where the value that would change is used elsewhere or is a graph output, unless
+ *         a copy of its producer pays (fold_copy.c)
+ * why:    each family says. A chain is composed in double first, so that weights are rounded once however
+ *         long it is.
  *
- * Backwards is tried before ahead: behind a convolution the bias costs nothing and borders do not matter.
- * Repeated until nothing changes, since one fold may make room for the next. */
+ * What is chosen where choices exclude one another: backwards before ahead, for behind a convolution the bias
+ * costs nothing and borders do not matter; a chain as long as possible before its beginning alone; either
+ * before a copy. Folds do not take room from each other otherwise (a weight may be scaled any number of times
+ * on either side), so that the order of the file decides nothing else. Repeated until nothing changes, since
+ * one fold may make room for the next. */
 
 enum { MAX_CHAIN = 16, MAX_DEPTH = 64 };
 
@@ -43,9 +50,8 @@ static bool may_be_affine(const cr_node *node) {
            cr_node_is(node, "Div");
 }
 
-static bool is_linear(const cr_node *node) {
-    return is_bn(node) || cr_node_is(node, "Conv") || cr_node_is(node, "ConvTranspose") ||
-           cr_node_is(node, "Gemm") || cr_node_is(node, "MatMul");
+static bool is_taker(const cr_node *node) {
+    return is_bn(node) || cr_is_linear(node);
 }
 
 /* ---- where an affine may go ---- */
@@ -61,13 +67,51 @@ static bool is_private(cr_plan *plan, const cr_value *value) {
     return value->n_outputs == 0 && value->n_uses == 1;
 }
 
+static bool is_quantization(const cr_node *node) {
+    return cr_node_is(node, "QuantizeLinear") || cr_node_is(node, "DequantizeLinear") ||
+           cr_node_is(node, "DynamicQuantizeLinear");
+}
+
+/* What neither takes the affine in nor lets it pass. */
 static void refuse_neighbour(cr_plan *plan, const cr_node *node, const char *side) {
-    if (cr_is_activation(node))
-        cr_refuse(&plan->refusal, "nonlinear-before", "'%s' (%s) stands %s and is not linear", node->name,
-                  node->op_type, side);
+    if (is_quantization(node))
+        cr_refuse(
+            &plan->refusal, "quantized-between",
+            "'%s' (%s) stands %s: its steps are those of the values as they are; fold before quantising",
+            node->name, node->op_type, side);
     else
         cr_refuse(&plan->refusal, "no-linear-neighbour", "'%s' (%s) stands %s and cannot take it in",
                   node->name, node->op_type, side);
+}
+
+static void refuse_before(cr_plan *plan, const cr_node *node) {
+    if (cr_is_activation(node))
+        cr_refuse(&plan->refusal, "nonlinear-before", "'%s' (%s) stands before it and is not linear",
+                  node->name, node->op_type);
+    else
+        refuse_neighbour(plan, node, "before it");
+}
+
+static bool feeds_linear(const cr_node *node) {
+    const cr_value *y = node->outputs[0];
+    for (int i = 0; y && i < y->n_uses; i++)
+        if (y->uses[i].input == 0 && cr_is_linear(y->uses[i].node))
+            return true;
+    return false;
+}
+
+static void refuse_behind(cr_plan *plan, cr_use use) {
+    const cr_node *node = use.node;
+    bool softmax = cr_node_is(node, "Softmax") || cr_node_is(node, "LogSoftmax");
+    if (!cr_is_activation(node))
+        refuse_neighbour(plan, node, "behind it");
+    else if (use.input == 0 && !softmax && feeds_linear(node))
+        cr_refuse(&plan->refusal, "pre-activation",
+                  "'%s' (%s) behind it is not linear, so that no weights behind that can take it in",
+                  node->name, node->op_type);
+    else
+        cr_refuse(&plan->refusal, "nonlinear-after", "'%s' (%s) stands behind it and is not linear",
+                  node->name, node->op_type);
 }
 
 static crease_status into_node(cr_plan *plan, cr_node *node, const cr_affine *affine, int depth,
@@ -88,11 +132,11 @@ crease_status cr_fold_back(cr_plan *plan, cr_value *value, const cr_affine *affi
                   value->name);
         return CREASE_OK;
     }
-    if (depth > MAX_DEPTH || value->producer_output != 0 || !(is_linear(node) || cr_is_passage(node))) {
-        refuse_neighbour(plan, node, "before it");
+    if (depth > MAX_DEPTH || value->producer_output != 0 || !(is_taker(node) || cr_is_passage(node))) {
+        refuse_before(plan, node);
         return CREASE_OK;
     }
-    plan->reached |= is_linear(node);
+    plan->reached |= is_taker(node);
     if (!is_private(plan, value))
         return CREASE_OK;
     if (value->uses[0].node->graph != node->graph) {
@@ -102,7 +146,7 @@ crease_status cr_fold_back(cr_plan *plan, cr_value *value, const cr_affine *affi
     }
     CR_TRY(into_node(plan, node, affine, depth, &taken));
     if (!taken)
-        refuse_neighbour(plan, node, "before it");
+        refuse_before(plan, node);
     return CREASE_OK;
 }
 
@@ -115,7 +159,25 @@ static crease_status ahead_node(cr_plan *plan, cr_use use, const cr_affine *affi
     return *taken ? CREASE_OK : cr_fold_ahead_through(plan, use.node, use.input, affine, depth, taken);
 }
 
+/* Reasons for staying in the file that cost a session nothing, since it fuses what stays. */
+static bool is_fused(const char *code) {
+    return strcmp(code, "padded-border") == 0 || strcmp(code, "pre-activation") == 0;
+}
+
+/* Behind another operator no session fuses: then the reason is a plain one. */
+static void refuse_fused(cr_plan *plan, const cr_refusal *fused, int depth) {
+    bool border = strcmp(fused->code, "padded-border") == 0;
+    if (depth > 0)
+        cr_refuse(&plan->refusal, border ? "border-values" : "nonlinear-after", "%s", fused->detail);
+    else
+        cr_refuse(&plan->refusal, fused->code, "%.300s; %s", fused->detail,
+                  border ? "crease's own sessions absorb it exactly at run time"
+                         : "in crease's own sessions it runs fused with its neighbours");
+}
+
+/* Of several consumers one that can neither take it in nor be fused with it gives the reason. */
 crease_status cr_fold_ahead(cr_plan *plan, cr_value *value, const cr_affine *affine, int depth) {
+    cr_refusal fused = {0};
     bool taken;
     if (value->n_outputs)
         cr_refuse(&plan->refusal, "graph-output", "'%s' is an output of the graph", value->name);
@@ -129,8 +191,14 @@ crease_status cr_fold_ahead(cr_plan *plan, cr_value *value, const cr_affine *aff
         }
         CR_TRY(ahead_node(plan, use, affine, depth, &taken));
         if (!taken)
-            refuse_neighbour(plan, use.node, "behind it");
+            refuse_behind(plan, use);
+        if (plan->refusal.code && is_fused(plan->refusal.code)) {
+            fused = fused.code ? fused : plan->refusal;
+            plan->refusal.code = NULL;
+        }
     }
+    if (!plan->refusal.code && fused.code)
+        refuse_fused(plan, &fused, depth);
     return CREASE_OK;
 }
 
@@ -173,9 +241,10 @@ static const char *code_of(const cr_node *node) {
 
 /* "conv-bn", "conv-concat-bn", "bn-flatten-gemm": operators in the order of the data. */
 static crease_status pattern_of(cr_plan *plan, const cr_node *node, bool back, const char **pattern) {
-    const char *first = back ? plan->leaf : code_of(node), *last = back ? code_of(node) : plan->leaf;
-    return cr_arena_format(&plan->arena, pattern, "%s%s%s-%s", first, plan->through ? "-" : "",
-                           plan->through ? plan->through : "", last);
+    const char *leaf = cr_plan_leaf_code(plan), *first = back ? leaf : code_of(node),
+               *last = back ? code_of(node) : leaf;
+    return cr_arena_format(&plan->arena, pattern, "%s%s%s-%s%s", first, plan->through ? "-" : "",
+                           plan->through ? plan->through : "", last, plan->copied ? "-duplicated" : "");
 }
 
 /* The first n affines are folded, bound and nodes as the plan says; the nodes' doc strings say so as well. */
@@ -211,24 +280,33 @@ static bool types_agree(const cr_value *a, const cr_value *b) {
     return !a->dtype || !b->dtype || a->dtype == b->dtype;
 }
 
-static bool removable(cr_plan *plan, const chain *c, int n) {
+/* An arithmetic operator may have widened a channel dimension of 1 that is not known before it runs: what
+ * takes the affine in ahead would see the narrow tensor then. */
+static bool may_widen(const chain *c, const cr_affine *affine, const cr_shape *x) {
+    bool known = x->rank > affine->axis && affine->axis != CR_AFFINE_ALL && x->dims[affine->axis] >= 0;
+    return !is_bn(c->nodes[0]) && affine->axis != CR_AFFINE_ALL && !known;
+}
+
+static bool removable(cr_plan *plan, const chain *c, int n, bool back) {
     const cr_value *x = c->nodes[0]->inputs[c->data], *y = c->nodes[n - 1]->outputs[0];
-    if (types_agree(x, y) && cr_shape_fits(&x->shape, &y->shape))
-        return true;
-    cr_refuse(&plan->refusal, "axis-mismatch", "'%s' and '%s' differ in type or shape", x->name, y->name);
-    return false;
+    if (!types_agree(x, y) || !cr_shape_fits(&x->shape, &y->shape))
+        cr_refuse(&plan->refusal, "axis-mismatch", "'%s' and '%s' differ in type or shape", x->name, y->name);
+    else if (!back && may_widen(c, &c->affines[n - 1], &x->shape))
+        cr_refuse(&plan->refusal, "shape-unknown",
+                  "the number of channels of '%s' is not known; export with fixed sizes", x->name);
+    return !plan->refusal.code;
 }
 
 /* Try the first n affines of the chain in one direction. */
 static crease_status attempt(folder *f, cr_plan *plan, const chain *c, int n, bool back) {
     const cr_affine *affine = &c->affines[n - 1];
     plan->refusal.code = NULL;
-    plan->leaf = plan->through = NULL;
+    plan->through = NULL;
     plan->reached = plan->has_bn = false;
     for (int i = 0; i < n; i++)
         plan->has_bn |= is_bn(c->nodes[i]);
     cr_plan_rewind(plan, NULL);
-    if (!removable(plan, c, n))
+    if (!removable(plan, c, n, back))
         return CREASE_OK;
     if (back)
         CR_TRY(cr_fold_back(plan, c->nodes[0]->inputs[c->data], affine, 0));
@@ -242,21 +320,31 @@ static crease_status attempt(folder *f, cr_plan *plan, const chain *c, int n, bo
     return back ? remove_behind(c, n) : remove_ahead(c, n);
 }
 
-/* How much a reason tells: that of a linear neighbour most, then an activation behind (pre-activation
- * networks, where no change of the consumers would help). */
+static bool is_one_of(const char *code, const char *const *codes) {
+    for (; *codes; codes++)
+        if (strcmp(code, *codes) == 0)
+            return true;
+    return false;
+}
+
+/* How much a reason tells. Most: that a linear neighbour cannot take it in for a reason of its own, which the
+ * user can change; then that a session fuses it; then that the value is needed elsewhere. That nothing
+ * follows is true of any graph output, but no obstacle. */
 static int weight_of(const cr_refusal *refusal, bool reached, bool back) {
-    bool nonlinear = strcmp(refusal->code, "nonlinear-before") == 0;
-    if (reached)
-        return 4;
-    if (nonlinear)
-        return back ? 1 : 3;
+    static const char *const around[] = {"several-consumers", "graph-output",        "nonlinear-before",
+                                         "nonlinear-after",   "no-linear-neighbour", NULL};
+    if (is_fused(refusal->code))
+        return 5;
     if (!back && strcmp(refusal->code, "graph-output") == 0)
-        return 0; /* nothing can follow it: true, but no obstacle */
+        return 0;
+    if (reached)
+        return is_one_of(refusal->code, around) ? 4 : 6;
+    if (strncmp(refusal->code, "nonlinear-", 10) == 0)
+        return back ? 1 : 3;
     return strcmp(refusal->code, "no-linear-neighbour") == 0 ? 0 : 2;
 }
 
-static crease_status try_chain(folder *f, cr_plan *plan, const chain *c) {
-    cr_refusal best = {0};
+static crease_status try_chain(folder *f, cr_plan *plan, const chain *c, cr_refusal *best) {
     int weight = -1, directions = cr_is_product_bias(c->nodes[0]) ? 1 : 2;
     for (int direction = 0; direction < directions; direction++)
         for (int n = c->n; n >= 1; n--) {
@@ -265,9 +353,43 @@ static crease_status try_chain(folder *f, cr_plan *plan, const chain *c) {
                 return CREASE_OK;
             int w = weight_of(&plan->refusal, plan->reached, direction == 0);
             if (w > weight || (w == weight && n == 1 && direction == 0))
-                best = plan->refusal, weight = w;
+                *best = plan->refusal, weight = w;
         }
-    plan->refusal = best;
+    return CREASE_OK;
+}
+
+/* Nothing else was possible: a copy of the producer for this chain alone, where that pays. *best says what it
+ * would cost where it does not. */
+static crease_status try_copy(folder *f, cr_plan *plan, const chain *c, cr_refusal *best) {
+    cr_node *first = c->nodes[0], *copy;
+    cr_value *shared = first->inputs[c->data];
+    bool pays = false;
+    if (is_bn(first))
+        CR_TRY(cr_copy_pays(plan, shared, best, &pays));
+    if (!pays)
+        return CREASE_OK;
+    const char *name;
+    CR_TRY(cr_arena_format(&plan->model->arena, &name, "%.400s.%.400s", shared->producer->name, first->name));
+    CR_TRY(cr_copy_node(shared->producer, first, name, &copy));
+    CR_TRY(cr_node_set_input(first, c->data, copy->outputs[0]));
+    plan->copied = true;
+    for (int n = c->n; n >= 1; n--) {
+        CR_TRY(attempt(f, plan, c, n, true));
+        if (!plan->refusal.code)
+            return CREASE_OK;
+    }
+    CR_TRY(cr_node_set_input(first, c->data, shared));
+    return cr_node_remove(copy);
+}
+
+static crease_status fold_chain(folder *f, cr_plan *plan, const chain *c) {
+    cr_refusal best = {0};
+    CR_TRY(try_chain(f, plan, c, &best));
+    if (!plan->refusal.code)
+        return CREASE_OK;
+    CR_TRY(try_copy(f, plan, c, &best));
+    if (plan->refusal.code)
+        plan->refusal = best;
     return CREASE_OK;
 }
 
@@ -278,7 +400,7 @@ static crease_status fold_node(folder *f, cr_plan *plan, cr_node *node) {
     else
         CR_TRY(read_chain(f, plan, node, &c));
     if (!plan->refusal.code)
-        CR_TRY(try_chain(f, plan, &c));
+        CR_TRY(fold_chain(f, plan, &c));
     return plan->refusal.code && is_bn(node)
                ? cr_report_kept(f->report, node, plan->refusal.code, plan->refusal.detail)
                : CREASE_OK;

@@ -22,9 +22,7 @@ static crease_status read(cr_plan *plan, cr_node *node, const cr_affine *affine,
     CR_TRY(cr_affine_of(node, &plan->arena, own, &data, &plan->refusal));
     if (plan->refusal.code || !cr_channels_agree(plan, node, affine, 1, own->n))
         return CREASE_OK;
-    if (!plan->leaf)
-        plan->leaf = "bn";
-    return CREASE_OK;
+    return cr_plan_leaf(plan, node, "bn", 1);
 }
 
 static crease_status plan_parameter(cr_plan *plan, cr_node *bn, int input, cr_tensor **to) {

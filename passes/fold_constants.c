@@ -1,24 +1,38 @@
-#include "passes/pass.h"
+#include "passes/fold.h"
 #include "runtime/graph/edit.h"
 #include "runtime/ops/eval.h"
 
 /* before: any node whose inputs are all constant (Constant, Identity, ConstantOfShape, shape arithmetic ...)
  * after:  its result as a constant
- * not:    random operators, bodies, nodes crease cannot run, graph outputs, results of more than 2^22
- * elements, which would only make the file larger why:    the values are computed by the operator itself. */
+ * not:    random operators, bodies, nodes crease cannot run, graph outputs, results that would only make the
+ *         file larger (more than 2^22 elements, and more than the inputs have), quantised weights, which are
+ *         folded as they are (fold_quantized.c)
+ * why:    the values are computed by the operator itself. */
 
 enum { MAX_PORTS = 16, MAX_ELEMENTS = 1 << 22 };
 
+/* DequantizeLinear of the weights of a linear operator. */
+static bool is_quantized_weight(const cr_node *node) {
+    const cr_value *y = cr_node_is(node, "DequantizeLinear") ? cr_node_output(node, 0) : NULL;
+    for (int i = 0; y && i < y->n_uses; i++)
+        if (y->uses[i].input > 0 && cr_is_linear(y->uses[i].node))
+            return true;
+    return false;
+}
+
 static bool is_foldable(const cr_node *node) {
+    int64_t most = MAX_ELEMENTS;
     if (!node->op || (node->op->flags & (CR_OP_RANDOM | CR_OP_BODY)) || node->n_inputs > MAX_PORTS ||
-        node->n_outputs != 1)
+        node->n_outputs != 1 || is_quantized_weight(node))
         return false;
     for (int i = 0; i < node->n_inputs; i++)
         if (node->inputs[i] && !node->inputs[i]->constant)
             return false;
+    for (int i = 0; i < node->n_inputs; i++) /* a tensor in memory: its size is no fiction */
+        if (node->inputs[i] && cr_shape_n(&node->inputs[i]->constant->shape) > most)
+            most = cr_shape_n(&node->inputs[i]->constant->shape);
     const cr_value *out = node->outputs[0];
-    return out && !out->n_outputs &&
-           (!cr_shape_is_static(&out->shape) || cr_shape_n(&out->shape) <= MAX_ELEMENTS);
+    return out && !out->n_outputs && (!cr_shape_is_static(&out->shape) || cr_shape_n(&out->shape) <= most);
 }
 
 static crease_status fold_node(cr_node *node, cr_report *report) {
@@ -36,7 +50,7 @@ static crease_status fold_node(cr_node *node, cr_report *report) {
     cr_tensor_release(&result);
     CR_TRY(status);
     if (cr_node_is(node, "BatchNormalization"))
-        CR_TRY(cr_report_folded(report, node, constant->name, "constant", 0));
+        CR_TRY(cr_report_folded(report, node, constant->name, "constant", (cr_fold_bound){0}));
     CR_TRY(cr_value_replace(node->outputs[0], constant));
     return cr_node_remove(node);
 }

@@ -112,6 +112,19 @@ static crease_status put(cr_plan *plan, cr_node *node, const geometry *g, const 
     return CREASE_OK;
 }
 
+static void refuse_border(cr_plan *plan, const cr_node *node) {
+    if (cr_node_is(node, "Conv"))
+        cr_refuse(&plan->refusal, "padded-border",
+                  "'%s' behind it pads with zeros (attributes 'pads', 'auto_pad'), which the shift does not "
+                  "reach, so that no bias of an ONNX file is right at the border",
+                  node->name);
+    else
+        cr_refuse(&plan->refusal, "border-values",
+                  "the outputs of '%s' see different numbers of its taps, so that no bias adds up the shift; "
+                  "put the normalisation behind it",
+                  node->name);
+}
+
 crease_status cr_fold_ahead_conv(cr_plan *plan, cr_node *node, int input, const cr_affine *affine,
                                  bool *taken) {
     geometry g;
@@ -127,14 +140,9 @@ crease_status cr_fold_ahead_conv(cr_plan *plan, cr_node *node, int input, const 
         return CREASE_OK;
     CR_TRY(has_border(node, &border));
     if (border && cr_affine_shifts(affine)) {
-        cr_refuse(&plan->refusal, "padded-border",
-                  "'%s' behind it pads with zeros (attributes 'pads', 'auto_pad'), which the shift does not "
-                  "reach; put the "
-                  "normalisation behind the convolution",
-                  node->name);
+        refuse_border(plan, node);
         return CREASE_OK;
     }
-    if (!plan->leaf)
-        plan->leaf = g.transposed ? "conv-transpose" : "conv";
+    CR_TRY(cr_plan_leaf(plan, node, g.transposed ? "conv-transpose" : "conv", g.in / g.group * g.taps));
     return put(plan, node, &g, affine);
 }

@@ -41,7 +41,7 @@ static cr_node *find_add(const cr_node *matmul, int64_t n, int rank, int *bias_i
     return is_constant_row(c, n) && c->constant->shape.rank <= rank ? add : NULL;
 }
 
-static crease_status read_gemm(product *p) {
+static crease_status read_gemm(cr_plan *plan, product *p) {
     float alpha, beta;
     CR_TRY(cr_attr_int(p->node, "transA", 0, &p->trans_a));
     CR_TRY(cr_attr_int(p->node, "transB", 0, &p->trans_b));
@@ -52,8 +52,7 @@ static crease_status read_gemm(product *p) {
     p->rank = 2;
     p->biasing = p->node;
     p->bias_input = 2;
-    p->c = cr_node_constant(p->node, 2);
-    return CREASE_OK;
+    return cr_bias_of(plan, p->node, 2, &p->c);
 }
 
 static void read_matmul(product *p) {
@@ -75,13 +74,13 @@ static bool bias_fits(const product *p) {
     return c->rank <= 2 && (c->dims[c->rank - 1] == 1 || c->dims[c->rank - 1] == p->n) && cr_shape_n(c) > 0;
 }
 
-/* Refused in the plan when the node cannot take an affine at all. */
-static crease_status read_product(cr_plan *plan, cr_node *node, product *p) {
+/* Refused in the plan when the node cannot take an affine at all, on its input (ahead) or on its result. */
+static crease_status read_product(cr_plan *plan, cr_node *node, bool ahead, product *p) {
     *p = (product){.node = node};
     plan->reached = true;
-    if (!cr_linear_is_constant(plan, node))
+    if ((ahead || !cr_is_quantized(node)) && !cr_linear_is_constant(plan, node))
         return CREASE_OK;
-    p->b = cr_node_constant(node, 1);
+    p->b = cr_stored_weight(node);
     if (p->b->shape.rank != 2) {
         cr_refuse(&plan->refusal, "axis-mismatch", "the weight '%s' is not a matrix", node->inputs[1]->name);
         return CREASE_OK;
@@ -90,7 +89,7 @@ static crease_status read_product(cr_plan *plan, cr_node *node, product *p) {
     p->n = p->b->shape.dims[p->trans_b ? 0 : 1];
     p->k = p->b->shape.dims[p->trans_b ? 1 : 0];
     if (cr_node_is(node, "Gemm"))
-        CR_TRY(read_gemm(p));
+        CR_TRY(read_gemm(plan, p));
     else
         read_matmul(p);
     if (p->rank < 0)
@@ -125,8 +124,7 @@ static crease_status plan_bias(cr_plan *plan, const product *p, cr_tensor **to, 
     const char *name = p->c ? p->biasing->inputs[p->bias_input]->name : NULL;
     if (!name)
         CR_TRY(cr_arena_format(&plan->model->arena, &name, "%.900s.bias", p->node->inputs[1]->name));
-    CR_TRY(cr_plan_constant(plan, p->biasing, p->bias_input, name, p->c ? p->c->dtype : p->b->dtype, &shape,
-                            to));
+    CR_TRY(cr_plan_constant(plan, p->biasing, p->bias_input, name, cr_weight_dtype(p->node), &shape, to));
     if (p->biasing != p->node)
         return CREASE_OK;
     if (cr_node_is(p->node, "MatMul"))
@@ -161,6 +159,8 @@ static crease_status put_weight(cr_plan *plan, const product *p, const cr_affine
     cr_tensor *to;
     if (!cr_affine_scales(a))
         return CREASE_OK;
+    if (cr_is_quantized(p->node))
+        return cr_scale_quantized(plan, p->node, p->trans_b ? 0 : 1, p->n, a, fit);
     CR_TRY(cr_plan_constant(plan, p->node, 1, p->node->inputs[1]->name, p->b->dtype, &p->b->shape, &to));
     for (int64_t k = 0; k < p->k; k++)
         for (int64_t n = 0; n < p->n; n++) {
@@ -202,7 +202,7 @@ crease_status cr_fold_into_gemm(cr_plan *plan, cr_node *node, const cr_affine *a
     *taken = linear != NULL;
     if (!linear)
         return CREASE_OK;
-    CR_TRY(read_product(plan, linear, &p));
+    CR_TRY(read_product(plan, linear, false, &p));
     if (plan->refusal.code)
         return CREASE_OK;
     if (linear != node && p.biasing != node) {
@@ -218,13 +218,13 @@ crease_status cr_fold_into_gemm(cr_plan *plan, cr_node *node, const cr_affine *a
     }
     if (!cr_channels_agree(plan, linear, affine, p.rank - 1, p.n))
         return CREASE_OK;
-    if (!plan->leaf)
-        plan->leaf = cr_node_is(linear, "Gemm") ? "gemm" : linear == node ? "matmul" : "matmul-add";
+    const char *code = cr_node_is(linear, "Gemm") ? "gemm" : linear == node ? "matmul" : "matmul-add";
+    CR_TRY(cr_plan_leaf(plan, linear, code, p.k));
     CR_TRY(put_weight(plan, &p, affine, false, &fit));
     if (p.c || cr_affine_shifts(affine))
         CR_TRY(put_bias(plan, &p, NULL, affine, &fit));
     if (!plan->refusal.code)
-        cr_refuse_unfit(&plan->refusal, &fit, linear->inputs[1]->name, p.b->dtype);
+        cr_refuse_unfit(&plan->refusal, &fit, linear->inputs[1]->name, cr_weight_dtype(linear));
     return CREASE_OK;
 }
 
@@ -248,7 +248,7 @@ crease_status cr_fold_ahead_gemm(cr_plan *plan, cr_node *node, int input, const 
     *taken = input == 0 && (cr_node_is(node, "Gemm") || cr_node_is(node, "MatMul"));
     if (!*taken)
         return CREASE_OK;
-    CR_TRY(read_product(plan, node, &p));
+    CR_TRY(read_product(plan, node, true, &p));
     if (plan->refusal.code)
         return CREASE_OK;
     if (p.trans_a && affine->axis != CR_AFFINE_ALL) {
@@ -260,10 +260,10 @@ crease_status cr_fold_ahead_gemm(cr_plan *plan, cr_node *node, int input, const 
             return CREASE_OK;
     } else if (!cr_channels_agree(plan, node, affine, p.rank - 1, p.k))
         return CREASE_OK;
-    if (!plan->leaf)
-        plan->leaf = cr_node_is(node, "Gemm")         ? "gemm"
-                     : p.biasing && p.biasing != node ? "matmul-add"
-                                                      : "matmul";
+    const char *code = cr_node_is(node, "Gemm")         ? "gemm"
+                       : p.biasing && p.biasing != node ? "matmul-add"
+                                                        : "matmul";
+    CR_TRY(cr_plan_leaf(plan, node, code, p.k));
     CR_TRY(put_weight(plan, &p, affine, true, &fit));
     if (cr_affine_shifts(affine)) {
         CR_TRY(sum_shifts(plan, &p, affine, &sum));

@@ -1,15 +1,17 @@
 #include "passes/fold.h"
 #include "runtime/graph/edit.h"
 
+#include <math.h>
 #include <string.h>
 
-typedef enum edit_kind { EDIT_CONSTANT, EDIT_FLOAT, EDIT_INT, EDIT_OP } edit_kind;
+typedef enum edit_kind { EDIT_LEAF, EDIT_CONSTANT, EDIT_FLOAT, EDIT_INT, EDIT_OP, EDIT_OWN } edit_kind;
 
 struct cr_edit {
     cr_edit *previous;
     edit_kind kind;
     cr_node *node;
-    const char *name; /* of the constant, attribute or operator; outlives the plan */
+    const char *name; /* of the constant, attribute or operator, or the code of a leaf; outlives the plan */
+    int behind;       /* the node to change is the producer of this input of `node`; -1: `node` itself */
     int input;
     cr_tensor tensor; /* one reference to its buffer */
     int64_t integer;
@@ -37,9 +39,27 @@ void cr_plan_rewind(cr_plan *plan, cr_edit *mark) {
 
 static crease_status add(cr_plan *plan, edit_kind kind, cr_node *node, const char *name, cr_edit **edit) {
     CR_TRY(CR_ARENA_NEW(&plan->arena, edit, 1));
-    **edit = (cr_edit){.previous = plan->last, .kind = kind, .node = node, .name = name};
+    **edit = (cr_edit){.previous = plan->last, .kind = kind, .node = node, .name = name, .behind = -1};
     plan->last = *edit;
     return CREASE_OK;
+}
+
+crease_status cr_plan_leaf(cr_plan *plan, cr_node *node, const char *code, int64_t k) {
+    cr_edit *edit;
+    CR_TRY(add(plan, EDIT_LEAF, node, code, &edit));
+    edit->integer = k;
+    return CREASE_OK;
+}
+
+crease_status cr_plan_own_producer(cr_plan *plan, cr_node *node, int input) {
+    cr_edit *edit;
+    CR_TRY(add(plan, EDIT_OWN, node, "", &edit));
+    edit->input = input;
+    return CREASE_OK;
+}
+
+void cr_plan_behind(cr_plan *plan, int input) {
+    plan->last->behind = input;
 }
 
 crease_status cr_plan_constant(cr_plan *plan, cr_node *node, int input, const char *name, crease_dtype dtype,
@@ -70,20 +90,47 @@ crease_status cr_plan_set_op(cr_plan *plan, cr_node *node, const char *op_type) 
     return add(plan, EDIT_OP, node, op_type, &edit);
 }
 
+crease_status cr_copy_node(const cr_node *node, cr_node *before, const char *name, cr_node **copy) {
+    const cr_value *y = node->outputs[0];
+    cr_value *out;
+    CR_TRY(cr_graph_add_value(before->graph, y->name, true, &out));
+    out->dtype = y->dtype;
+    out->shape = y->shape;
+    CR_TRY(cr_graph_add_node(before->graph, before, node->op_type, node->domain, name, node->inputs,
+                             node->n_inputs, &out, 1, copy));
+    for (int i = 0; i < node->n_attrs; i++)
+        CR_TRY(cr_node_set_attr(*copy, &node->attrs[i]));
+    return CREASE_OK;
+}
+
+/* The producer of an input that serves others as well gets a twin that serves this node alone. */
+static crease_status own_producer(cr_node *node, int input) {
+    cr_node *producer = node->inputs[input]->producer, *twin;
+    if (cr_value_has_one_use(node->inputs[input]))
+        return CREASE_OK;
+    CR_TRY(cr_copy_node(producer, node, producer->name, &twin));
+    return cr_node_set_input(node, input, twin->outputs[0]);
+}
+
 static crease_status apply(const cr_edit *edit) {
+    cr_node *node = edit->behind < 0 ? edit->node : edit->node->inputs[edit->behind]->producer;
     cr_value *value;
     switch (edit->kind) {
+    case EDIT_LEAF:
+        return CREASE_OK;
+    case EDIT_OWN:
+        return own_producer(node, edit->input);
     case EDIT_CONSTANT:
-        CR_TRY(cr_graph_add_constant(edit->node->graph, edit->name, &edit->tensor, &value));
-        return cr_node_set_input(edit->node, edit->input, value);
+        CR_TRY(cr_graph_add_constant(node->graph, edit->name, &edit->tensor, &value));
+        return cr_node_set_input(node, edit->input, value);
     case EDIT_FLOAT:
-        return cr_node_set_float(edit->node, edit->name, edit->number);
+        return cr_node_set_float(node, edit->name, edit->number);
     case EDIT_INT:
-        return cr_node_set_int(edit->node, edit->name, edit->integer);
+        return cr_node_set_int(node, edit->name, edit->integer);
     case EDIT_OP:
         break;
     }
-    return cr_node_set_op(edit->node, edit->name, "");
+    return cr_node_set_op(node, edit->name, "");
 }
 
 /* Oldest first, so that the names of new constants do not depend on how the plan is kept. */
@@ -128,7 +175,7 @@ crease_status cr_plan_note(cr_plan *plan, const char *note) {
     return CREASE_OK;
 }
 
-/* One unit of rounding of the type, relative to sum |W'| |x|. */
+/* Largest relative error of one rounding to nearest in the type. */
 static double unit_of(crease_dtype dtype) {
     return dtype == CREASE_DOUBLE     ? 0x1p-53
            : dtype == CREASE_FLOAT16  ? 0x1p-11
@@ -136,12 +183,28 @@ static double unit_of(crease_dtype dtype) {
                                       : 0x1p-24;
 }
 
-double cr_plan_bound(const cr_plan *plan) {
-    double bound = 0;
+/* What takes the affine in computes in the type of its result. */
+static double layer_bound(const cr_edit *leaf) {
+    const cr_value *y = leaf->node->n_outputs ? leaf->node->outputs[0] : NULL;
+    double u = unit_of(y ? y->dtype : CREASE_FLOAT);
+    return 3 * u * sqrt((double)leaf->integer) + 2 * u;
+}
+
+cr_fold_bound cr_plan_bound(const cr_plan *plan) {
+    cr_fold_bound bound = {0, 0};
     for (const cr_edit *edit = plan->last; edit; edit = edit->previous)
-        if (edit->kind == EDIT_CONSTANT && unit_of(edit->tensor.dtype) > bound)
-            bound = unit_of(edit->tensor.dtype);
+        if (edit->kind == EDIT_CONSTANT && cr_dtype_is_float(edit->tensor.dtype))
+            bound.fold = fmax(bound.fold, unit_of(edit->tensor.dtype));
+        else if (edit->kind == EDIT_LEAF)
+            bound.layer = fmax(bound.layer, layer_bound(edit));
     return bound;
+}
+
+const char *cr_plan_leaf_code(const cr_plan *plan) {
+    for (const cr_edit *edit = plan->last; edit; edit = edit->previous)
+        if (edit->kind == EDIT_LEAF)
+            return edit->name;
+    return "";
 }
 
 bool cr_linear_is_constant(cr_plan *plan, const cr_node *node) {
@@ -153,6 +216,11 @@ bool cr_linear_is_constant(cr_plan *plan, const cr_node *node) {
             cr_refuse(&plan->refusal, "overridable-initializer",
                       "'%s' of '%s' is an input that a caller may override; --assume-const takes its default "
                       "as fixed",
+                      v->name, node->name);
+        else if (v && v->producer && cr_node_is(v->producer, "DequantizeLinear"))
+            cr_refuse(&plan->refusal, "quantized",
+                      "'%s' of '%s' is quantised in a way that cannot take this scale in; fold before "
+                      "quantising",
                       v->name, node->name);
         else if (!v || !v->constant || !cr_dtype_is_float(v->constant->dtype))
             cr_refuse(&plan->refusal, "not-constant",
@@ -177,6 +245,11 @@ bool cr_channels_agree(cr_plan *plan, const cr_node *node, const cr_affine *affi
 
 double cr_bias_at(const cr_tensor *bias, int64_t c) {
     return bias ? cr_load_float(bias->dtype, bias->data, cr_shape_n(&bias->shape) == 1 ? 0 : c) : 0;
+}
+
+bool cr_is_linear(const cr_node *node) {
+    return cr_node_is(node, "Conv") || cr_node_is(node, "ConvTranspose") || cr_node_is(node, "Gemm") ||
+           cr_node_is(node, "MatMul");
 }
 
 bool cr_is_activation(const cr_node *node) {

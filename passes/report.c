@@ -72,9 +72,13 @@ static crease_status put(cr_report *report, const cr_node *node, crease_fold_ent
 }
 
 crease_status cr_report_folded(cr_report *report, const cr_node *node, const char *into, const char *pattern,
-                               double bound) {
+                               cr_fold_bound bound) {
     return put(report, node,
-               (crease_fold_entry){.folded = true, .into = into, .pattern = pattern, .bound = bound});
+               (crease_fold_entry){.folded = true,
+                                   .into = into,
+                                   .pattern = pattern,
+                                   .bound = bound.fold,
+                                   .layer_bound = bound.layer});
 }
 
 crease_status cr_report_kept(cr_report *report, const cr_node *node, const char *reason, const char *detail) {

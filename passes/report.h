@@ -18,10 +18,15 @@ struct crease_fold_report {
 
 crease_status cr_report_create(cr_heap *heap, cr_report **report) CREASE_MUST_TEST;
 
+/* crease_fold_entry.bound and .layer_bound */
+typedef struct cr_fold_bound {
+    double fold, layer;
+} cr_fold_bound;
+
 /* What became of `node`; said again, the last word counts. into: names of the nodes that took it in,
- * comma-separated. bound: relative rounding error that the fold adds. */
+ * comma-separated. */
 crease_status cr_report_folded(cr_report *report, const cr_node *node, const char *into, const char *pattern,
-                               double bound) CREASE_MUST_TEST;
+                               cr_fold_bound bound) CREASE_MUST_TEST;
 /* reason must be a constant string; detail is a sentence. */
 crease_status cr_report_kept(cr_report *report, const cr_node *node, const char *reason,
                              const char *detail) CREASE_MUST_TEST;

@@ -179,6 +179,68 @@ Test(fold_conv, refuses_used_statistics) {
     expect_kept(s, "extra-outputs");
 }
 
+/* Statistics that nobody reads ask for training all the same before operator set 14. */
+Test(fold_conv, unused_statistics_by_operator_set) {
+    static const struct {
+        int64_t opset;
+        int is_test;
+        const char *outcome;
+    } cases[] = {{6, 1, "conv-bn"}, {6, 0, "training-mode"}, {9, 0, "extra-outputs"}, {15, 0, "conv-bn"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        small s = small_begin(cases[i].opset, DIMS(1, 2, 3, 3));
+        cr_value *y =
+            small_node(&s, "Conv", "conv", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(2, 2, 1, 1))));
+        cr_value *in[5] = {y}, *out[2];
+        for (int p = 1; p < 5; p++)
+            in[p] = small_constant(&s, "p", 0.5, 1, DIMS(2));
+        for (int o = 0; o < 2; o++)
+            OK(cr_graph_add_value(s.model->graph, NULL, true, &out[o]));
+        cr_node *bn;
+        OK(cr_graph_add_node(s.model->graph, NULL, "BatchNormalization", "", "bn", in, 5, out, 2, &bn));
+        if (cases[i].is_test)
+            OK(cr_node_set_int(bn, "is_test", 1));
+        OK(cr_node_set_float(bn, "momentum", 0.5F)); /* of no account at inference */
+        small_output(&s, out[0]);
+        OK(cr_model_resolve(s.model));
+        OK(cr_optimize_fold(s.model, NULL, s.report));
+        crease_fold_entry e = small_entry(&s, "bn");
+        cr_assert_str_eq(e.folded ? e.pattern : e.reason, cases[i].outcome);
+        small_end(&s);
+    }
+}
+
+Test(fold_conv, refuses_no_channels) {
+    small s = small_begin(17, DIMS(1, 2, 3, 3));
+    cr_value *y = small_node(&s, "Conv", "conv", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(0, 2, 1, 1))));
+    small_output(&s, small_bn(&s, "bn", y, 0));
+    small_expect(&s, "bn", "no-channels");
+}
+
+/* Nothing changes, but the report names the node all the same. */
+Test(fold_conv, identity) {
+    small s = conv_bn(1, true, NULL);
+    cr_node *bn = small_find(&s, "bn");
+    for (int i = 1; i < 5; i++)
+        for (int c = 0; c < 8; c++)
+            ((double *)bn->inputs[i]->constant->data)[c] = i == 1 || i == 4;
+    OK(cr_node_set_float(bn, "epsilon", 0));
+    const cr_value *w = small_find(&s, "conv")->inputs[1];
+    small_fold_with(&s, NULL);
+    cr_assert_str_eq(small_entry(&s, "bn").into, "conv");
+    cr_assert_eq(small_entry(&s, "bn").bound, 0);
+    cr_assert_eq(small_find(&s, "conv")->inputs[1], w);
+    small_end(&s);
+}
+
+Test(fold_conv, bounds_are_those_of_type_and_length) {
+    small s = conv_bn(2, true, NULL);
+    small_fold_with(&s, NULL);
+    crease_fold_entry e = small_entry(&s, "bn");
+    cr_assert_eq(e.bound, 0x1p-53);
+    cr_assert(fabs(e.layer_bound - 0x1p-53 * (3 * sqrt(2 * 9) + 2)) < 1e-25); /* 2 channels of 3x3 taps */
+    small_end(&s);
+}
+
 Test(fold_conv, names_choose) {
     small s = conv_bn(1, true, NULL);
     small_fold_with(&s, &(cr_fold_settings){.keep = "b*"});

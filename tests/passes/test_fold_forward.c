@@ -50,10 +50,10 @@ Test(fold_forward, transposed) {
     small s = bn_conv("ConvTranspose", 2, DIMS(4, 3, 1, 1), true);
     small_expect(&s, "bn", "bn-conv-transpose");
     s = bn_conv("ConvTranspose", 1, DIMS(4, 3, 3, 3), true);
-    small_expect(&s, "bn", "padded-border");
+    small_expect(&s, "bn", "border-values");
     s = bn_conv("ConvTranspose", 1, DIMS(4, 3, 1, 1), true);
     OK(cr_node_set_ints(small_find(&s, "conv"), "strides", (int64_t[]){2, 2}, 2));
-    small_expect(&s, "bn", "padded-border");
+    small_expect(&s, "bn", "border-values");
 }
 
 Test(fold_forward, all_consumers_or_none) {
@@ -115,10 +115,76 @@ Test(fold_forward, matmul_of_any_rank) {
     small_expect(&s, "mul", "mul-matmul-add");
 }
 
-Test(fold_forward, preactivation_stays) {
+/* x -> BN -> activation -> Conv */
+static small preactivation(const char *activation) {
     small s = small_begin(13, DIMS(1, 3, 4, 4));
-    cr_value *y = small_bn(&s, "bn", s.x, 3);
-    y = small_node(&s, "Relu", "relu", IN(y));
+    cr_value *y = small_node(&s, activation, "act", IN(small_bn(&s, "bn", s.x, 3)));
     small_output(&s, small_node(&s, "Conv", "conv", IN(y, small_constant(&s, "w", -1, 1, DIMS(2, 3, 1, 1)))));
-    small_expect(&s, "bn", "nonlinear-before");
+    return s;
+}
+
+Test(fold_forward, preactivation_stays) {
+    small s = preactivation("Relu");
+    small_fold_with(&s, NULL);
+    crease_fold_entry e = small_entry(&s, "bn");
+    cr_assert_str_eq(e.reason, "pre-activation");
+    cr_assert(strstr(e.detail, "runs fused"));
+    small_end(&s);
+    s = preactivation("Sigmoid");
+    small_expect(&s, "bn", "pre-activation");
+    s = preactivation("Softmax"); /* not element by element */
+    small_expect(&s, "bn", "nonlinear-after");
+    s = small_begin(13, DIMS(1, 3, 4, 4)); /* nothing linear behind */
+    small_output(&s, small_node(&s, "Relu", "relu", IN(small_bn(&s, "bn", s.x, 3))));
+    small_expect(&s, "bn", "nonlinear-after");
+}
+
+/* A session fuses what only such consumers see: another one gives the reason, wherever it stands. */
+Test(fold_forward, what_is_fused_gives_way_to_other_reasons) {
+    for (int first = 0; first < 2; first++) {
+        small s = small_begin(13, DIMS(1, 3, 4, 4));
+        cr_value *y = small_bn(&s, "bn", s.x, 3);
+        if (first)
+            small_output(&s, small_node(&s, "LRN", "lrn", IN(y)));
+        cr_value *z = small_node(&s, "Relu", "relu", IN(y));
+        small_output(&s,
+                     small_node(&s, "Conv", "conv", IN(z, small_constant(&s, "w", -1, 1, DIMS(2, 3, 1, 1)))));
+        if (!first)
+            small_output(&s, small_node(&s, "LRN", "lrn", IN(y)));
+        CR_FOR_NODES(node, s.model->graph)
+        if (cr_node_is(node, "LRN"))
+            OK(cr_node_set_int(node, "size", 3));
+        small_expect(&s, "bn", "no-linear-neighbour");
+    }
+}
+
+Test(fold_forward, padding_is_absorbed_only_directly_behind) {
+    small s = bn_conv("Conv", 1, DIMS(3, 4, 3, 3), true);
+    OK(cr_node_set_ints(small_find(&s, "conv"), "pads", (int64_t[]){1, 1, 1, 1}, 4));
+    small_fold_with(&s, NULL);
+    cr_assert(strstr(small_entry(&s, "bn").detail, "sessions absorb it exactly at run time"));
+    small_end(&s);
+    s = small_begin(17, DIMS(2, 4, 6, 7));
+    cr_value *y = small_bn(&s, "bn", small_node(&s, "Relu", "relu", IN(s.x)), 4);
+    y = small_node(&s, "AveragePool", "pool", IN(y));
+    OK(cr_node_set_ints(small_find(&s, "pool"), "kernel_shape", (int64_t[]){2, 2}, 2));
+    small_output(&s, small_node(&s, "Conv", "conv", IN(y, small_constant(&s, "w", -1, 1, DIMS(2, 4, 3, 3)))));
+    OK(cr_node_set_ints(small_find(&s, "conv"), "pads", (int64_t[]){1, 1, 1, 1}, 4));
+    small_expect(&s, "bn", "border-values");
+}
+
+/* An unknown number of channels may be 1, which the Mul widens: the convolution must not see it. */
+Test(fold_forward, refuses_what_may_broadcast) {
+    for (int known = 0; known < 2; known++) {
+        small s = small_begin(17, DIMS(2, 4, 6, 7));
+        s.x->shape.dims[1] = known ? 4 : -1;
+        cr_value *y = small_node(&s, "Mul", "mul", IN(s.x, small_constant(&s, "c", 1, 2, DIMS(4, 1, 1))));
+        small_output(&s,
+                     small_node(&s, "Conv", "conv", IN(y, small_constant(&s, "w", -1, 1, DIMS(3, 4, 1, 1)))));
+        OK(cr_model_resolve(s.model));
+        OK(cr_graph_infer(s.model->graph));
+        OK(cr_optimize_fold(s.model, NULL, s.report));
+        cr_assert_eq(small_entry(&s, "mul").folded, known);
+        small_end(&s);
+    }
 }

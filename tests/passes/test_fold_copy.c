@@ -1,0 +1,81 @@
+#include "tests/passes/small.h"
+
+/* x [2, in, 5, 4] -> Conv 1x1 to 6 channels */
+static cr_value *conv(small *s, int64_t in) {
+    *s = small_begin(17, DIMS(2, in, 5, 4));
+    return small_node(
+        s, "Conv", "conv",
+        IN(s->x, small_constant(s, "w", -1, 1, DIMS(6, in, 1, 1)), small_constant(s, "b", -1, 1, DIMS(6))));
+}
+
+static void two_bns(small *s, int64_t in) {
+    cr_value *y = conv(s, in);
+    small_output(s, small_node(s, "Relu", "relu1", IN(small_bn(s, "bn1", y, 6))));
+    small_output(s, small_node(s, "Relu", "relu2", IN(small_bn(s, "bn2", y, 6))));
+}
+
+Test(fold_copy, a_cheap_convolution_is_computed_twice) {
+    small s;
+    two_bns(&s, 4);
+    small_fold_with(&s, NULL);
+    cr_assert_eq(small_count(&s, "BatchNormalization"), 0);
+    cr_assert_eq(small_count(&s, "Conv"), 2);
+    cr_assert_str_eq(small_entry(&s, "bn1").pattern, "conv-bn-duplicated");
+    cr_assert_str_eq(small_entry(&s, "bn1").into, "conv.bn1");
+    cr_assert_str_eq(small_entry(&s, "bn2").pattern, "conv-bn");
+    cr_assert_str_eq(small_entry(&s, "bn2").into, "conv");
+    small_end(&s);
+    two_bns(&s, 4);
+    small_expect(&s, "bn2", "conv-bn");
+}
+
+Test(fold_copy, a_dear_one_is_not_and_the_price_is_said) {
+    small s;
+    two_bns(&s, 200);
+    small_fold_with(&s, NULL);
+    crease_fold_entry e = small_entry(&s, "bn1");
+    cr_assert_eq(small_count(&s, "Conv"), 1);
+    cr_assert_str_eq(e.reason, "several-consumers");
+    cr_assert(strstr(e.detail, "would cost 200 multiplications"), "%s", e.detail);
+    small_end(&s);
+}
+
+/* One more consumer that is no normalisation needs the convolution as it is: a copy saves one pass alone. */
+Test(fold_copy, other_consumers_count) {
+    small s;
+    cr_value *y = conv(&s, 8);
+    small_output(&s, small_node(&s, "Relu", "relu", IN(small_bn(&s, "bn", y, 6))));
+    small_output(&s, small_node(&s, "Sigmoid", "sigmoid", IN(y)));
+    small_expect(&s, "bn", "several-consumers");
+    y = conv(&s, 1);
+    small_output(&s, small_node(&s, "Relu", "relu", IN(small_bn(&s, "bn", y, 6))));
+    small_output(&s, small_node(&s, "Sigmoid", "sigmoid", IN(y)));
+    small_expect(&s, "bn", "conv-bn-duplicated");
+    y = conv(&s, 1);
+    small_output(&s, small_bn(&s, "bn", y, 6));
+    small_output(&s, y);
+    small_expect(&s, "bn", "conv-bn-duplicated");
+}
+
+Test(fold_copy, nothing_is_copied_in_vain) {
+    small s;
+    cr_value *y = conv(&s, 1);
+    small_output(&s, small_bn(&s, "bn", y, 6));
+    small_output(&s, small_bn(&s, "bad", y, 6));
+    cr_value *gamma = small_find(&s, "bad")->inputs[1];
+    ((double *)gamma->constant->data)[1] = NAN;
+    OK(cr_optimize_fold(s.model, NULL, s.report));
+    cr_assert_str_eq(small_entry(&s, "bad").reason, "non-finite");
+    cr_assert_str_eq(small_entry(&s, "bn").pattern, "conv-bn-duplicated");
+    cr_assert_eq(small_count(&s, "Conv"), 2);
+    small_end(&s);
+    y = conv(&s, 1); /* the weights would overflow: the copy goes again */
+    small_output(&s, small_bn(&s, "bn", y, 6));
+    small_output(&s, small_node(&s, "Relu", "relu", IN(y)));
+    ((double *)small_find(&s, "conv")->inputs[1]->constant->data)[0] = 1e308;
+    ((double *)small_find(&s, "bn")->inputs[1]->constant->data)[0] = 1e5;
+    OK(cr_optimize_fold(s.model, NULL, s.report));
+    cr_assert_str_eq(small_entry(&s, "bn").reason, "several-consumers");
+    cr_assert_eq(small_count(&s, "Conv"), 1);
+    small_end(&s);
+}
