@@ -6,12 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char how_to_keep[] =
-    "0 BatchNormalization nodes: the exporter folded them, or the network has none.\n"
-    "To export them unfolded from PyTorch:\n"
-    "  torch.onnx.export(model.eval(), ..., training=torch.onnx.TrainingMode.PRESERVE, "
-    "do_constant_folding=False)\n";
-
 fold_counts report_count(const crease_fold_report *report) {
     fold_counts counts = {0, 0};
     crease_fold_entry e = {.struct_size = sizeof e};
@@ -40,15 +34,55 @@ static void print_entries(const crease_fold_report *report) {
     table_print(&out, 0);
 }
 
+static void print_table(const crease_fold_report *report) {
+    static const char *const headers[] = {"name", "finding", "detail", NULL};
+    crease_fold_finding f = {.struct_size = sizeof f};
+    table out;
+    table_begin(&out, headers);
+    for (size_t i = 0; crease_fold_report_finding_at(report, i, &f); i++)
+        if (f.node) {
+            table_cell(&out, "%s", f.node);
+            table_cell(&out, "%s", f.code);
+            table_cell(&out, "%s", f.detail);
+        }
+    putchar('\n');
+    table_print(&out, 0);
+}
+
+/* What concerns the whole model is a sentence of its own. */
+static void print_findings(const crease_fold_report *report) {
+    crease_fold_finding f = {.struct_size = sizeof f};
+    bool any = false;
+    for (size_t i = 0; crease_fold_report_finding_at(report, i, &f); i++) {
+        any |= f.node != NULL;
+        if (!f.node)
+            puts(f.detail);
+    }
+    if (any)
+        print_table(report);
+}
+
 void report_print(const crease_fold_report *report) {
     fold_counts counts = report_count(report);
     if (crease_fold_report_n_entries(report))
         print_entries(report);
-    if (counts.folded + counts.kept == 0)
-        fputs(how_to_keep, stdout);
-    else
+    if (counts.folded + counts.kept > 0)
         printf("%" PRId64 " of %" PRId64 " BatchNormalization nodes folded\n", counts.folded,
                counts.folded + counts.kept);
+    print_findings(report);
+}
+
+static void write_findings(json *j, const crease_fold_report *report) {
+    crease_fold_finding f = {.struct_size = sizeof f};
+    json_begin_array(j, "findings");
+    for (size_t i = 0; crease_fold_report_finding_at(report, i, &f); i++) {
+        json_begin_object(j, NULL);
+        json_text(j, "node", f.node);
+        json_text(j, "code", f.code);
+        json_text(j, "detail", f.detail);
+        json_end_object(j);
+    }
+    json_end_array(j);
 }
 
 void report_write(json *j, const crease_fold_report *report, const double *measured) {
@@ -71,4 +105,5 @@ void report_write(json *j, const crease_fold_report *report, const double *measu
         json_end_object(j);
     }
     json_end_array(j);
+    write_findings(j, report);
 }

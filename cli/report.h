@@ -13,10 +13,10 @@ typedef struct fold_counts {
 
 fold_counts report_count(const crease_fold_report *report);
 
-/* A table with a line for each entry, and a sum. */
+/* A table with a line for each entry, a sum, and a table of findings. */
 void report_print(const crease_fold_report *report);
 
-/* "folded", "kept" and "entries" in the object that is open. measured [entries]: the relative difference that
+/* "folded", "kept", "entries" and "findings" in the object that is open. measured [entries]: the relative difference that
  * a run showed, NaN where none was made; NULL: none anywhere. */
 void report_write(json *j, const crease_fold_report *report, const double *measured);
 

@@ -4,6 +4,11 @@
 
 #include <stdio.h>
 
+static const char no_batch_norm[] =
+    "0 BatchNormalization nodes: the exporter folded them, or the network has none. To export them unfolded "
+    "from PyTorch: torch.onnx.export(model.eval(), ..., training=torch.onnx.TrainingMode.PRESERVE, "
+    "do_constant_folding=False)";
+
 /* Every BatchNormalization of the model as it came: what no pass spoke of was removed because nobody needs
  * it. */
 typedef struct census {
@@ -61,7 +66,10 @@ static crease_status optimize(cr_model *model, const cr_fold_settings *settings,
     CR_TRY(cr_graph_infer(model->graph));
     CR_TRY(take_census(model, c));
     CR_TRY(cr_pass_check_globs(model, settings));
+    if (c->n == 0)
+        CR_TRY(cr_report_find(report, NULL, "no-batch-norm", no_batch_norm));
     CR_TRY(tidy(model, report));
+    CR_TRY(cr_pass_lint(model, report));
     CR_TRY(cr_graph_infer(model->graph)); /* shapes that constants have decided */
     CR_TRY(cr_pass_fold(model, settings, report));
     CR_TRY(cr_model_drop_dead(model));

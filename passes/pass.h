@@ -25,6 +25,9 @@ crease_status cr_pass_fold(cr_model *model, const cr_fold_settings *settings,
  * would otherwise be ignored without a word. */
 crease_status cr_pass_check_globs(cr_model *model, const cr_fold_settings *settings) CREASE_MUST_TEST;
 
+/* passes/lint.c: nothing changes; what is odd about the BatchNormalizations is reported */
+crease_status cr_pass_lint(cr_model *model, cr_report *report) CREASE_MUST_TEST;
+
 /* passes/optimize.c: all of them in order, from a model as loaded to one to be run or saved. settings NULL:
  * fold all. */
 crease_status cr_optimize_fold(cr_model *model, const cr_fold_settings *settings,

@@ -18,6 +18,7 @@ void crease_fold_report_free(crease_fold_report *report) {
     cr_heap *heap = report->heap;
     cr_free(heap, report->entries);
     cr_free(heap, report->nodes);
+    cr_free(heap, report->findings);
     cr_arena_clear(&report->arena);
     cr_free(heap, report);
     cr_heap_release(heap);
@@ -85,6 +86,17 @@ crease_status cr_report_kept(cr_report *report, const cr_node *node, const char 
     return put(report, node, (crease_fold_entry){.reason = reason, .detail = detail});
 }
 
+crease_status cr_report_find(cr_report *report, const cr_node *node, const char *code, const char *detail) {
+    crease_fold_finding finding = {.struct_size = sizeof finding, .code = code};
+    if (node)
+        CR_TRY(cr_arena_string(&report->arena, node->name, &finding.node));
+    CR_TRY(cr_arena_string(&report->arena, detail, &finding.detail));
+    CR_TRY(cr_grow(report->heap, (void **)&report->findings, &report->capacity_findings,
+                   report->n_findings + 1, sizeof *report->findings));
+    report->findings[report->n_findings++] = finding;
+    return CREASE_OK;
+}
+
 size_t cr_report_n_folded(const cr_report *report) {
     size_t n = 0;
     for (size_t i = 0; i < report->n; i++)
@@ -100,5 +112,17 @@ bool crease_fold_report_entry_at(const crease_fold_report *report, size_t index,
     if (!report || index >= report->n)
         return false;
     *entry = report->entries[index];
+    return true;
+}
+
+size_t crease_fold_report_n_findings(const crease_fold_report *report) {
+    return report ? report->n_findings : 0;
+}
+
+bool crease_fold_report_finding_at(const crease_fold_report *report, size_t index,
+                                   crease_fold_finding *finding) {
+    if (!report || index >= report->n_findings)
+        return false;
+    *finding = report->findings[index];
     return true;
 }

@@ -14,6 +14,8 @@ struct crease_fold_report {
     crease_fold_entry *entries; /* sorted by node id */
     int *nodes;                 /* [n] id of the node that an entry speaks of */
     size_t n, capacity, capacity_nodes;
+    crease_fold_finding *findings;
+    size_t n_findings, capacity_findings;
 };
 
 crease_status cr_report_create(cr_heap *heap, cr_report **report) CREASE_MUST_TEST;
@@ -29,6 +31,10 @@ crease_status cr_report_folded(cr_report *report, const cr_node *node, const cha
                                cr_fold_bound bound) CREASE_MUST_TEST;
 /* reason must be a constant string; detail is a sentence. */
 crease_status cr_report_kept(cr_report *report, const cr_node *node, const char *reason,
+                             const char *detail) CREASE_MUST_TEST;
+
+/* node NULL: the model. code must be a constant string. */
+crease_status cr_report_find(cr_report *report, const cr_node *node, const char *code,
                              const char *detail) CREASE_MUST_TEST;
 
 bool cr_report_has(const cr_report *report, const cr_node *node);

@@ -297,6 +297,19 @@ CREASE_API crease_status crease_fold(const crease_model *model, const crease_fol
 CREASE_API size_t crease_fold_report_n_entries(const crease_fold_report *report);
 CREASE_API bool crease_fold_report_entry_at(const crease_fold_report *report, size_t index,
                                             crease_fold_entry *entry);
+
+/* What is odd about the batch normalisations themselves, whether or not they fold. Strings belong to the
+ * report. Codes: "dead-channels" (scale 0), "tiny-variance" (far below epsilon), "untrained-statistics" (mean
+ * 0 and variance 1 throughout), "identity", "huge-gain", and "no-batch-norm" for a model without any. */
+typedef struct crease_fold_finding {
+    size_t struct_size;
+    const char *node;   /* name; NULL: the whole model */
+    const char *code;   /* stable */
+    const char *detail; /* one sentence: what was found, what the user can do */
+} crease_fold_finding;
+CREASE_API size_t crease_fold_report_n_findings(const crease_fold_report *report);
+CREASE_API bool crease_fold_report_finding_at(const crease_fold_report *report, size_t index,
+                                              crease_fold_finding *finding);
 CREASE_API void crease_fold_report_free(crease_fold_report *report);
 
 /* ---- Sessions

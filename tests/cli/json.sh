@@ -17,6 +17,10 @@ holds fold.json "all(set(e) == {'name', 'op', 'status', 'into', 'pattern', 'reas
 holds fold.json "all(e['status'] == 'folded' and e['into'] and e['pattern'] and e['reason'] is None for e in r['entries'])"
 holds fold.json "all(e['measured'] < 1e-4 for e in r['entries'] if e['measured'] is not None)"
 holds fold.json "sum(e['measured'] is not None for e in r['entries']) >= 19"
+holds fold.json "all(set(f) == {'node', 'code', 'detail'} and f['code'] and f['detail'] for f in r['findings'])"
+expect 0 "fold, folded already" "$exe" fold folded.onnx --dry-run --json
+cp out.txt none.json
+holds none.json "[f['code'] for f in r['findings']] == ['no-batch-norm'] and r['findings'][0]['node'] is None"
 expect 0 "fold, kept" "$exe" fold "$model" --dry-run --json --keep '*stem*'
 cp out.txt kept.json
 holds kept.json "r['folded'] + r['kept'] == 21 and r['kept'] >= 1"
