@@ -79,3 +79,13 @@ Test(fold_copy, nothing_is_copied_in_vain) {
     cr_assert_eq(small_count(&s, "Conv"), 1);
     small_end(&s);
 }
+
+Test(fold_copy, products) {
+    for (int64_t k = 3; k <= 300; k *= 100) {
+        small s = small_begin(13, DIMS(64, k));
+        cr_value *y = small_node(&s, "MatMul", "mm", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(k, 8))));
+        small_output(&s, small_bn(&s, "bn", y, 8));
+        small_output(&s, small_bn(&s, "bn2", y, 8));
+        small_expect(&s, "bn", k == 3 ? "matmul-bn-duplicated" : "several-consumers");
+    }
+}
