@@ -85,11 +85,13 @@ static crease_status read_training(const cr_node *node, int64_t opset, bool *tra
     return CREASE_OK;
 }
 
-static crease_status read_spatial(const cr_node *node, int64_t opset, bool *spatial) {
+/* spatial 0 before opset 9: a parameter for every position, [C, D1, ...]; exporters also set it with [C],
+ * which can only mean channels. */
+static crease_status read_spatial(const cr_node *node, int64_t opset, const cr_shape *gamma, bool *spatial) {
     int64_t flag = 1;
     if (opset < 9)
         CR_TRY(cr_attr_int(node, "spatial", 1, &flag));
-    *spatial = flag != 0;
+    *spatial = flag != 0 || gamma->rank == 1;
     return CREASE_OK;
 }
 
@@ -97,7 +99,8 @@ static crease_status batch_infer(cr_infer *infer) {
     bool spatial;
     CR_TRY(cr_infer_same(infer));
     CR_TRY(check_outputs(infer, 5));
-    CR_TRY(read_spatial(infer->node, infer->opset, &spatial));
+    CR_TRY(cr_infer_need(infer, 1));
+    CR_TRY(read_spatial(infer->node, infer->opset, &infer->in[1]->shape, &spatial));
     cr_shape x = infer->in[0]->shape;
     if (x.rank >= 0 && x.rank < 2) { /* one channel */
         x.dims[1] = 1;
@@ -135,7 +138,7 @@ static crease_status batch_prepare(cr_prepare *p) {
     const cr_shape *x = &p->in[0]->shape;
     CR_TRY(CR_PREPARE_STATE(p, &s));
     CR_TRY(read_training(p->node, p->opset, &s->training));
-    CR_TRY(read_spatial(p->node, p->opset, &spatial));
+    CR_TRY(read_spatial(p->node, p->opset, &p->in[1]->shape, &spatial));
     CR_TRY(cr_attr_float(p->node, "epsilon", 1e-5f, &epsilon));
     CR_TRY(cr_attr_float(p->node, "momentum", 0.9f, &momentum));
     s->epsilon = (double)epsilon;

@@ -209,6 +209,21 @@ Test(fold_conv, unused_statistics_by_operator_set) {
     }
 }
 
+/* MXNet writes spatial 0 with one parameter a channel; with one a position nothing folds. */
+Test(fold_conv, spatial_0) {
+    for (int map = 0; map < 2; map++) {
+        small s = small_begin(8, DIMS(1, 2, 3, 3));
+        cr_value *y =
+            small_node(&s, "Conv", "conv", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(2, 2, 1, 1))));
+        cr_value *in[5] = {y};
+        for (int p = 1; p < 5; p++)
+            in[p] = small_constant(&s, "p", 0.5, 1, map ? 3 : 1, (int64_t[]){2, 3, 3});
+        small_output(&s, small_node(&s, "BatchNormalization", "bn", 5, in));
+        OK(cr_node_set_int(small_find(&s, "bn"), "spatial", 0));
+        small_expect(&s, "bn", map ? "spatial-0" : "conv-bn");
+    }
+}
+
 Test(fold_conv, refuses_no_channels) {
     small s = small_begin(17, DIMS(1, 2, 3, 3));
     cr_value *y = small_node(&s, "Conv", "conv", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(0, 2, 1, 1))));
