@@ -32,6 +32,7 @@ need_release() { [ -n "${release_built:-}" ] || { release_built=1; step "build: 
 # floats in constant.c and gemm.c as decimal, and overlooks that range_length returns on a step of 0.
 suite_style() {
     step "style: floors" bash tests/floors.sh
+    step "style: reasons explained" bash tests/reasons.sh
     step "style: clang-format" bash -c "git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror"
     step "style: cppcheck" bash -c "git ls-files '*.c' ':!tests' | grep -v tmpl | xargs cppcheck -q -j2 --std=c11 \
         --enable=warning --inline-suppr --error-exitcode=1 -I. \
