@@ -66,6 +66,20 @@ Test(fold_affine, decomposed) {
     small_expect(&s, "add", "conv-add");
 }
 
+/* The deviation as an expression of the variance. */
+Test(fold_affine, decomposed_with_a_square_root) {
+    small s;
+    cr_value *y = conv(&s);
+    y = small_node(&s, "Sub", "sub", IN(y, small_constant(&s, "m", -1, 1, DIMS(6, 1, 1))));
+    cr_value *d = small_node(
+        &s, "Add", "variance",
+        IN(small_constant(&s, "v", 0.5, 2, DIMS(6, 1, 1)), small_constant(&s, "e", 1e-5, 1e-5, 0, NULL)));
+    y = small_node(&s, "Div", "div", IN(y, small_node(&s, "Sqrt", "deviation", IN(d))));
+    y = small_node(&s, "Mul", "mul", IN(y, small_constant(&s, "g", -2, 2, DIMS(6, 1, 1))));
+    small_output(&s, small_node(&s, "Add", "add", IN(small_constant(&s, "t", -1, 1, DIMS(6, 1, 1)), y)));
+    small_expect(&s, "sub", "conv-sub");
+}
+
 Test(fold_affine, bn_chain_and_scale) {
     small s;
     cr_value *y = small_bn(&s, "bn1", conv(&s), 6);

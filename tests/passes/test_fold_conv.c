@@ -224,6 +224,44 @@ Test(fold_conv, spatial_0) {
     }
 }
 
+/* x, w in one type, the BN's parameters in another (opset 15): W' is W s rounded once to the type of W. */
+Test(fold_conv, types_and_mixed_types) {
+    static const crease_dtype types[] = {CREASE_FLOAT16, CREASE_BFLOAT16, CREASE_FLOAT, CREASE_DOUBLE};
+    for (int i = 0; i < 16; i++) {
+        crease_dtype data = types[i / 4], parameters = types[i % 4];
+        small s = small_begin(15, DIMS(1, 1, 2, 2));
+        const double values[6] = {0.7, -1.3, 0.4, 0.3, 0.9, 0.1};
+        cr_value *v[6];
+        cr_tensor *t;
+        s.x->dtype = data;
+        for (int j = 0; j < 6; j++) {
+            cr_shape shape = cr_shape_of(j ? 1 : 4, (int64_t[]){1, 1, 1, 1});
+            OK(cr_graph_new_constant(s.model->graph, "c", j == 0 || j == 5 ? data : parameters, &shape, &v[j],
+                                     &t));
+            cr_store_float(t->dtype, t->data, 0, values[j]);
+        }
+        cr_value *y = small_node(&s, "Conv", "conv", IN(s.x, v[0], v[5]));
+        small_output(&s, small_node(&s, "BatchNormalization", "bn", IN(y, v[1], v[2], v[3], v[4])));
+        double p[6];
+        for (int j = 0; j < 6; j++)
+            p[j] = cr_load_float(v[j]->dtype, v[j]->constant->data, 0);
+        double scale = p[1] / sqrt(p[4] + (double)1e-5F),
+               exact[2] = {p[0] * scale, fma(p[5] - p[3], scale, p[2])};
+        OK(cr_model_resolve(s.model));
+        OK(cr_graph_infer(s.model->graph));
+        OK(cr_optimize_fold(s.model, NULL, s.report));
+        cr_assert(small_entry(&s, "bn").folded, "%s", small_entry(&s, "bn").detail);
+        for (int j = 0; j < 2; j++) {
+            const cr_tensor *w = cr_node_constant(small_find(&s, "conv"), 1 + j);
+            double rounded;
+            cr_store_float(data, &rounded, 0, exact[j]);
+            cr_assert_eq(w->dtype, data);
+            cr_assert_eq(cr_load_float(data, w->data, 0), cr_load_float(data, &rounded, 0));
+        }
+        small_end(&s);
+    }
+}
+
 Test(fold_conv, refuses_no_channels) {
     small s = small_begin(17, DIMS(1, 2, 3, 3));
     cr_value *y = small_node(&s, "Conv", "conv", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(0, 2, 1, 1))));

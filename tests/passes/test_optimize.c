@@ -8,6 +8,49 @@ Test(optimize, constants_and_noops_are_seen_through) {
     small_expect(&s, "bn", "conv-bn");
 }
 
+/* Weights [4, 2, 1, 1] of a Conv, or the scale [4] of the BN behind it, made by nodes. */
+static small made(int way) {
+    small s = small_begin(13, DIMS(1, 2, 3, 3));
+    cr_value *w = small_constant(&s, "w", -1, 1, DIMS(4, 2, 1, 1)), *gamma = NULL;
+    if (way == 0) { /* an expression, reshaped */
+        w = small_node(
+            &s, "Mul", "product",
+            IN(small_constant(&s, "a", -1, 1, DIMS(4, 2)), small_constant(&s, "b", 1, 2, DIMS(4, 1))));
+        w = small_node(&s, "Reshape", "form", IN(w, small_ints(&s, "shape", 4, (int64_t[]){4, 2, 1, 1})));
+    } else if (way == 1) {
+        w = small_node(&s, "Cast", "widened", IN(w));
+        OK(cr_node_set_int(small_find(&s, "widened"), "to", CREASE_FLOAT));
+        w = small_node(&s, "Cast", "again", IN(w));
+        OK(cr_node_set_int(small_find(&s, "again"), "to", CREASE_DOUBLE));
+    } else {
+        cr_tensor *value;
+        cr_shape one = cr_shape_of(1, (int64_t[]){1});
+        OK(CR_ARENA_NEW(&s.model->arena, &value, 1));
+        OK(cr_tensor_create(s.heap, CREASE_DOUBLE, &one, value));
+        *(double *)value->data = -1.5;
+        gamma = small_node(&s, way == 2 ? "ConstantOfShape" : "Constant", "gamma", way == 2 ? 1 : 0,
+                           (cr_value *[]){small_ints(&s, "n", 1, (int64_t[]){4})});
+        OK(cr_node_set_attr(small_find(&s, "gamma"),
+                            &(cr_attr){.name = "value", .type = CR_ATTR_TENSOR, .n = 1, .tensors = value}));
+        cr_tensor held = *value; /* the node has its own reference */
+        cr_tensor_release(&held);
+        if (way == 3)
+            gamma = small_node(&s, "Expand", "four", IN(gamma, small_ints(&s, "n", 1, (int64_t[]){4})));
+    }
+    cr_value *y = small_bn(&s, "bn", small_node(&s, "Conv", "conv", IN(s.x, w)), 4);
+    if (gamma)
+        OK(cr_node_set_input(small_find(&s, "bn"), 1, gamma));
+    small_output(&s, y);
+    return s;
+}
+
+Test(optimize, weights_and_parameters_that_nodes_make) {
+    for (int way = 0; way < 4; way++) {
+        small s = made(way);
+        small_expect(&s, "bn", "conv-bn");
+    }
+}
+
 Test(optimize, a_graph_output_keeps_its_name_behind_identity) {
     small s = small_begin(13, DIMS(1, 2, 3, 3));
     cr_value *y = small_node(&s, "Conv", "conv", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(2, 2, 1, 1))));
