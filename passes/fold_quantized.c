@@ -7,12 +7,12 @@
  *         constants; then an affine
  * after:  scale'[o] = scale[o] |s[o]|, and q and its zero point as they were. Where s < 0, q' = 2 zero - q;
  *         where s = 0, q' = zero and scale' = 1. A quantised bias becomes one in floating point.
- * not:    blocks of another shape than an output channel (groups of a ConvTranspose, block_size); one scale
- *         for all before operator set 13, which has no scales for each channel; a q whose mirror its type
- *         does not hold (-128 in int8 with zero point 0); q of another type than 8, 16 or 32 bits where it
- *         would have to change; a computed q, scale or zero point
- * why:    (q - zero) (scale s) is the dequantised weight times s, rounded once, in the scale. Quantising the
- *         product anew would err by half a step of every weight. */
+ * not:    an output_dtype of its own; blocks of another shape than an output channel (groups of a
+ * ConvTranspose, block_size); one scale for all before operator set 13, which has no scales for each channel;
+ * a q whose mirror its type does not hold (-128 in int8 with zero point 0); q of another type than 8, 16 or
+ * 32 bits where it would have to change; a computed q, scale or zero point why:    (q - zero) (scale s) is
+ * the dequantised weight times s, rounded once, in the scale. Quantising the product anew would err by half a
+ * step of every weight. */
 
 typedef struct quantized {
     const cr_tensor *q, *scale, *zero; /* zero NULL: 0 */
@@ -48,15 +48,16 @@ static bool holds_integers(const cr_tensor *t) {
 }
 
 static crease_status read_quantized(const cr_node *dq, int rank, quantized *z, bool *valid) {
-    int64_t block;
+    int64_t block, type;
     z->q = cr_node_constant(dq, 0);
     z->scale = cr_node_constant(dq, 1);
     z->zero = cr_node_constant(dq, 2);
     CR_TRY(cr_attr_int(dq, "axis", 1, &z->axis));
     CR_TRY(cr_attr_int(dq, "block_size", 0, &block));
+    CR_TRY(cr_attr_int(dq, "output_dtype", 0, &type));
     z->axis += z->axis < 0 ? rank : 0;
     *valid =
-        block == 0 && z->scale->shape.rank <= 1 &&
+        block == 0 && type == 0 && z->scale->shape.rank <= 1 &&
         (!z->zero || (cr_shape_equal(&z->zero->shape, &z->scale->shape) && z->zero->dtype == z->q->dtype));
     return CREASE_OK;
 }
@@ -149,6 +150,10 @@ static crease_status put_scales(cr_plan *plan, cr_node *node, const quantized *z
     }
     if (!z->zero || cr_shape_equal(&shape, &z->zero->shape))
         return CREASE_OK;
+    if (!holds_integers(z->zero)) {
+        refuse_form(plan, node, "are of a type whose zero point cannot be repeated");
+        return CREASE_OK;
+    }
     CR_TRY(cr_plan_constant(plan, node, 2, dq->inputs[2]->name, z->q->dtype, &shape, &to));
     cr_plan_behind(plan, 1);
     for (int64_t o = 0; o < n; o++)
@@ -196,6 +201,8 @@ crease_status cr_scale_quantized(cr_plan *plan, cr_node *node, int axis, int64_t
     }
     CR_TRY(cr_plan_own_producer(plan, node, 1));
     CR_TRY(put_scales(plan, node, &z, affine, n, fit));
+    if (plan->refusal.code)
+        return CREASE_OK;
     if (n > 1) {
         CR_TRY(cr_plan_set_int(plan, node, "axis", axis));
         cr_plan_behind(plan, 1);

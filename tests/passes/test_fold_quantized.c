@@ -105,7 +105,7 @@ Test(fold_quantized, a_scale_of_zero_has_zero_weights_and_scale_1) {
 
 static void expect_kept(small s, const char *reason) {
     OK(cr_optimize_fold(s.model, NULL, s.report));
-    cr_assert(!small_entry(&s, "bn").folded);
+    cr_assert(!small_entry(&s, "bn").folded, "%s: %s", reason, small_entry(&s, "bn").pattern);
     cr_assert_str_eq(small_entry(&s, "bn").reason, reason);
     small_end(&s);
 }
@@ -131,6 +131,50 @@ Test(fold_quantized, refuses_other_forms) {
     s = conv_bn(13, 4, CREASE_INT8, false); /* scales of the input channels */
     OK(cr_node_set_int(small_find(&s, "dq"), "axis", 1));
     expect_kept(s, "quantized");
+}
+
+/* Four-bit numbers are packed: their scales change, they themselves do not. */
+Test(fold_quantized, packed_types) {
+    for (int kind = 0; kind < 3; kind++) {
+        int64_t n = kind == 2 ? 1 : 4;
+        small s = conv_bn(21, n, CREASE_INT8, false);
+        cr_node *dq = small_find(&s, "dq");
+        cr_shape shape = cr_node_constant(dq, 0)->shape, one = cr_shape_of(1, &n);
+        cr_value *q, *zero;
+        cr_tensor *t;
+        OK(cr_graph_new_constant(s.model->graph, "q4", CREASE_INT4, &shape, &q, &t));
+        memset(t->data, 0x73, 24);
+        OK(cr_graph_new_constant(s.model->graph, "z4", CREASE_INT4, &one, &zero, &t));
+        memset(t->data, 0x11, (size_t)(n + 1) / 2);
+        OK(cr_node_set_input(dq, 0, q));
+        OK(cr_node_set_input(dq, 2, zero));
+        for (int c = 0; c < 4; c++)
+            ((double *)small_find(&s, "bn")->inputs[1]->constant->data)[c] = kind == 1 && c ? -1 : 1;
+        OK(cr_optimize_fold(s.model, NULL, s.report));
+        crease_fold_entry e = small_entry(&s, "bn");
+        if (kind == 0)
+            cr_assert(e.folded, "%s", e.detail);
+        else
+            cr_assert_str_eq(e.reason, "quantized");
+        small_end(&s);
+    }
+}
+
+Test(fold_quantized, hostile_forms) {
+    small s = conv_bn(13, 3, CREASE_INT8, false); /* three scales for four channels */
+    expect_kept(s, "quantized");
+    s = conv_bn(13, 4, CREASE_INT8, false);
+    OK(cr_node_set_input(small_find(&s, "dq_bias"), 1, small_constant(&s, "none", 0, 1, DIMS(0))));
+    expect_kept(s, "quantized");
+    s = conv_bn(13, 4, CREASE_INT8, false);
+    OK(cr_node_set_int(small_find(&s, "dq"), "axis", 1LL << 40));
+    expect_kept(s, "quantized");
+    s = conv_bn(13, 4, CREASE_INT8, false);
+    OK(cr_node_set_int(small_find(&s, "dq"), "output_dtype", CREASE_FLOAT16));
+    expect_kept(s, "quantized");
+    s = conv_bn(13, 4, CREASE_INT8, false);
+    ((double *)cr_node_constant(small_find(&s, "dq"), 1)->data)[1] = INFINITY;
+    expect_kept(s, "non-finite");
 }
 
 Test(fold_quantized, shared_weights_keep_their_node) {
