@@ -34,7 +34,7 @@ static void print_entries(const crease_fold_report *report) {
     table_print(&out, 0);
 }
 
-static void print_table(const crease_fold_report *report) {
+static void print_findings(const crease_fold_report *report) {
     static const char *const headers[] = {"name", "finding", "detail", NULL};
     crease_fold_finding f = {.struct_size = sizeof f};
     table out;
@@ -47,29 +47,30 @@ static void print_table(const crease_fold_report *report) {
         }
     putchar('\n');
     table_print(&out, 0);
+    putchar('\n');
 }
 
-/* What concerns the whole model is a sentence of its own. */
-static void print_findings(const crease_fold_report *report) {
+/* Sentences about the model as a whole; false when there are findings about nodes. */
+static bool print_sentences(const crease_fold_report *report) {
     crease_fold_finding f = {.struct_size = sizeof f};
-    bool any = false;
+    bool only = true;
     for (size_t i = 0; crease_fold_report_finding_at(report, i, &f); i++) {
-        any |= f.node != NULL;
+        only &= !f.node;
         if (!f.node)
             puts(f.detail);
     }
-    if (any)
-        print_table(report);
+    return only;
 }
 
 void report_print(const crease_fold_report *report) {
     fold_counts counts = report_count(report);
     if (crease_fold_report_n_entries(report))
         print_entries(report);
+    if (!print_sentences(report))
+        print_findings(report);
     if (counts.folded + counts.kept > 0)
         printf("%" PRId64 " of %" PRId64 " BatchNormalization nodes folded\n", counts.folded,
                counts.folded + counts.kept);
-    print_findings(report);
 }
 
 static void write_findings(json *j, const crease_fold_report *report) {

@@ -13,7 +13,7 @@ typedef struct fold_counts {
 
 fold_counts report_count(const crease_fold_report *report);
 
-/* A table with a line for each entry, a sum, and a table of findings. */
+/* A table with a line for each entry, one of findings, and a sum. */
 void report_print(const crease_fold_report *report);
 
 /* "folded", "kept", "entries" and "findings" in the object that is open. measured [entries]: the relative difference that

@@ -490,15 +490,31 @@ static crease_status shift_one(cr_plan *plan, cr_node *node, const cr_affine *a,
     return CREASE_OK;
 }
 
-static crease_status sum(cr_plan *plan, cr_node *node, const cr_affine *a, int depth) {
+/* The shift goes into `taker`, the scale into all. */
+static crease_status scale_all(cr_plan *plan, cr_node *node, const cr_affine *a, int taker, int depth) {
     cr_affine scale;
+    CR_TRY(cr_affine_scale_only(&plan->arena, a, &scale));
+    for (int i = 0; i < node->n_inputs && !plan->refusal.code; i++)
+        CR_TRY(cr_fold_back(plan, node->inputs[i], i == taker ? a : &scale, depth + 1));
+    return CREASE_OK;
+}
+
+/* Sums within sums are tried with other takers no deeper than this: every level multiplies the attempts. */
+enum { MAX_TAKER_DEPTH = 3 };
+
+static crease_status sum(cr_plan *plan, cr_node *node, const cr_affine *a, int depth) {
+    int last = cr_node_is(node, "Sub") || depth > MAX_TAKER_DEPTH ? 1 : node->n_inputs;
+    cr_edit *mark = cr_plan_mark(plan);
     if (!branches_agree(plan, node, a))
         return CREASE_OK;
     if (!cr_affine_scales(a))
         return shift_one(plan, node, a, depth);
-    CR_TRY(cr_affine_scale_only(&plan->arena, a, &scale));
-    for (int i = 0; i < node->n_inputs && !plan->refusal.code; i++)
-        CR_TRY(cr_fold_back(plan, node->inputs[i], i == 0 ? a : &scale, depth + 1));
+    CR_TRY(scale_all(plan, node, a, 0, depth));
+    for (int i = 1; i < last && plan->refusal.code && strcmp(plan->refusal.code, "no-bias") == 0; i++) {
+        plan->refusal.code = NULL;
+        cr_plan_rewind(plan, mark);
+        CR_TRY(scale_all(plan, node, a, i, depth));
+    }
     return CREASE_OK;
 }
 

@@ -118,6 +118,7 @@ check "an unexpected fold is not written" test ! -e other.onnx -a ! -e other.jso
 expect 0 "dry run" "$exe" fold "$model" -o dry.onnx --dry-run
 check "a dry run writes nothing" test ! -e dry.onnx
 expect 0 "folded twice folds nothing" "$exe" fold folded.onnx -o twice.onnx --expect-folded 0
+check "a model without normalisations says how to export them" grep -q TrainingMode.PRESERVE out.txt
 check "and says why" grep -q 'TrainingMode.PRESERVE' out.txt
 "$exe" fold "$model" -o again.onnx >/dev/null
 check "folding is deterministic" cmp -s folded.onnx again.onnx

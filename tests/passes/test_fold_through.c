@@ -254,3 +254,18 @@ Test(fold_through, shift_of_a_sum) {
     cr_assert_str_eq(small_entry(&s, "shift").into, "a");
     small_end(&s);
 }
+
+/* Products of rank 3: only the branch with an Add of its own has a place for the shift. */
+Test(fold_through, shift_of_a_scaled_sum) {
+    for (int biased = 0; biased < 2; biased++) {
+        small s = small_begin(13, DIMS(2, 6, 5));
+        cr_value *a = small_node(&s, "MatMul", "a", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(5, 4)))),
+                 *b = small_node(&s, "MatMul", "b", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(5, 4))));
+        if (biased)
+            b = small_node(&s, "Add", "bias", IN(b, small_constant(&s, "c", -1, 1, DIMS(4))));
+        cr_value *y = small_node(&s, "Transpose", "turn", IN(small_node(&s, "Add", "sum", IN(a, b))));
+        OK(cr_node_set_ints(small_find(&s, "turn"), "perm", (int64_t[]){0, 2, 1}, 3));
+        small_output(&s, small_bn(&s, "bn", y, 4));
+        small_expect(&s, "bn", biased ? "matmul-permute-bn" : "no-bias");
+    }
+}
