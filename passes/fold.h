@@ -89,8 +89,8 @@ crease_status cr_fold_back_through(cr_plan *plan, cr_node *node, const cr_affine
 crease_status cr_fold_ahead_through(cr_plan *plan, cr_node *node, int input, const cr_affine *affine,
                                     int depth, bool *taken) CREASE_MUST_TEST;
 
-/* Whether a copy of the linear operator that makes `shared` costs less than the passes over memory that it saves.
- * Where it would be possible but does not pay, refusal->detail says what it would cost. */
+/* Whether a copy of the linear operator that makes `shared` costs less than the passes over memory that it
+ * saves. Where it would be possible but does not pay, refusal->detail says what it would cost. */
 crease_status cr_copy_pays(cr_plan *plan, const cr_value *shared, cr_refusal *refusal,
                            bool *pays) CREASE_MUST_TEST;
 
