@@ -123,3 +123,21 @@ Test(optimize, bodies_are_folded) {
     cr_assert_eq(body->outputs[0], z);
     small_end(&s);
 }
+
+/* 2^22 elements and some more: computed where the file holds as many already, and not where it would grow. */
+Test(optimize, large_constants) {
+    for (int grows = 0; grows < 2; grows++) {
+        small s = small_begin(13, DIMS(1, 64, 1, 1));
+        const int64_t dims[] = {65537, 64, 1, 1};
+        cr_value *w =
+            grows ? small_node(&s, "Expand", "made",
+                               IN(small_constant(&s, "w", -1, 1, DIMS(1)), small_ints(&s, "shape", 4, dims)))
+                  : small_node(&s, "Neg", "made", IN(small_constant(&s, "w", -1, 1, 4, dims)));
+        small_output(&s, small_node(&s, "Conv", "conv", IN(s.x, w)));
+        OK(cr_model_resolve(s.model));
+        OK(cr_graph_infer(s.model->graph));
+        OK(cr_optimize_fold(s.model, NULL, s.report));
+        cr_assert_eq(s.model->graph->n_nodes, grows ? 2 : 1);
+        small_end(&s);
+    }
+}
