@@ -1,3 +1,4 @@
+#include "passes/activation.h"
 #include "passes/fold.h"
 #include "runtime/graph/edit.h"
 
@@ -48,6 +49,17 @@ static bool is_bn(const cr_node *node) {
 static bool may_be_affine(const cr_node *node) {
     return is_bn(node) || cr_node_is(node, "Mul") || cr_node_is(node, "Add") || cr_node_is(node, "Sub") ||
            cr_node_is(node, "Div");
+}
+
+/* The division that ends x clip(x + 3, 0, 6) / 6 belongs to the activation: apart from it, neither could be
+ * fused. */
+static crease_status ends_activation(const cr_node *node, bool *ends) {
+    cr_value *x;
+    cr_act kind = CR_ACT_NONE;
+    if (cr_node_is(node, "Mul") || cr_node_is(node, "Div"))
+        CR_TRY(cr_read_spelled_activation(node, &x, &kind));
+    *ends = kind != CR_ACT_NONE;
+    return CREASE_OK;
 }
 
 static bool is_taker(const cr_node *node) {
@@ -412,7 +424,9 @@ static crease_status fold_graph(cr_graph *graph, void *context) {
     for (cr_node *node = graph->first, *next; node; node = next) {
         cr_plan plan;
         bool before = f->changed;
-        if (!may_be_affine(node)) {
+        bool spelled;
+        CR_TRY(ends_activation(node, &spelled));
+        if (!may_be_affine(node) || spelled) {
             next = node->next;
             continue;
         }
