@@ -68,6 +68,7 @@ static crease_status tidy(cr_model *model) {
 
 crease_status cr_optimize_lower(cr_model *model, const cr_lower_settings *settings) {
     CR_TRY(tidy(model));
+    CR_TRY(cr_pass_widen_halves(model));
     CR_TRY(cr_pass_tidy_shapes(model));
     CR_TRY(cr_pass_share_concat(model));
     CR_TRY(cr_model_resolve(model));

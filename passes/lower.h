@@ -17,6 +17,8 @@ typedef struct cr_lower_settings {
 /* passes/lower.c: all of the below in order. The model must be resolved and inferred. */
 crease_status cr_optimize_lower(cr_model *model, const cr_lower_settings *settings) CREASE_MUST_TEST;
 
+/* passes/widen_halves.c: float16 and bfloat16 are computed in float32 throughout */
+crease_status cr_pass_widen_halves(cr_model *model) CREASE_MUST_TEST;
 /* passes/tidy_shapes.c: padding and means that are operators of their own become parts of others */
 crease_status cr_pass_tidy_shapes(cr_model *model) CREASE_MUST_TEST;
 /* passes/share_concat.c: a Concat begins with the result of an earlier one */
