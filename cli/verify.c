@@ -80,10 +80,13 @@ static void merge(crease_verify_entry *into, const crease_verify_entry *e) {
     into->pass &= e->pass;
     into->n += e->n;
     into->max_abs = worse(e->max_abs, into->max_abs);
-    into->max_rel = worse(e->max_rel, into->max_rel);
     into->unfolded_error = worse(e->unfolded_error, into->unfolded_error);
     into->folded_error = worse(e->folded_error, into->folded_error);
     into->bound = worse(e->bound, into->bound);
+    into->fold_error = worse(e->fold_error, into->fold_error);
+    if (e->max_rel >= into->max_rel)
+        into->cause = e->cause; /* constant strings */
+    into->max_rel = worse(e->max_rel, into->max_rel);
     into->top1 = e->top1 < into->top1 ? e->top1 : into->top1;
 }
 
@@ -95,12 +98,15 @@ static void gather(findings *f, size_t index, const crease_verify_entry *e) {
     }
     f->list = memory_grow(f->list, &f->capacity, f->n + 1, sizeof *f->list);
     f->list[f->n] = *e;
-    f->list[f->n++].name = memory_text(e->name);
+    f->list[f->n].name = memory_text(e->name);
+    f->list[f->n++].node = e->node ? memory_text(e->node) : NULL;
 }
 
 static void free_findings(findings *f) {
-    for (size_t i = 0; i < f->n; i++)
+    for (size_t i = 0; i < f->n; i++) {
         free((char *)(uintptr_t)f->list[i].name);
+        free((char *)(uintptr_t)f->list[i].node);
+    }
     free(f->list);
 }
 
@@ -131,7 +137,7 @@ static int compare_folder(verification *v, crease_session *session, const char *
         tensor want = {0};
         crease_tensor got;
         crease_verify_entry e = {
-            .struct_size = sizeof e, .unfolded_error = -1, .folded_error = -1, .top1 = -1};
+            .struct_size = sizeof e, .unfolded_error = -1, .folded_error = -1, .fold_error = -1, .top1 = -1};
         char *path = memory_format("%s/output_%zu.pb", folder, i), *name = NULL;
         bool there = access(path, F_OK) == 0;
         if (there)
@@ -236,10 +242,12 @@ static void add_error(table *out, double error) {
 static void print_findings(const findings *f, const char *what, bool two_models) {
     const char *headers[] = {what,
                              ">elements",
-                             ">max difference",
-                             ">relative",
+                             ">difference",
+                             ">bound",
                              two_models ? ">a to float64" : ">unfolded to float64",
                              two_models ? ">b to float64" : ">folded to float64",
+                             two_models ? ">float64 a to b" : ">by folding",
+                             "mostly",
                              "top-1",
                              "",
                              NULL};
@@ -249,12 +257,14 @@ static void print_findings(const findings *f, const char *what, bool two_models)
     table_begin(&out, headers);
     for (size_t i = 0; i < f->n; i++) {
         const crease_verify_entry *e = &f->list[i];
-        table_cell(&out, "%s", e->name);
+        table_cell(&out, "%s", e->node ? e->node : e->name);
         table_cell(&out, "%" PRId64, e->n);
-        table_cell(&out, "%.2e", e->max_abs);
         table_cell(&out, "%.2e", e->max_rel);
+        add_error(&out, e->bound > 0 ? e->bound : -1);
         add_error(&out, e->unfolded_error);
         add_error(&out, e->folded_error);
+        add_error(&out, e->fold_error);
+        table_cell(&out, "%s", e->cause ? e->cause : "-");
         table_cell(&out, "%s", e->top1 < 0 ? "-" : e->top1 ? "same" : "changed");
         table_cell(&out, "%s", e->pass ? "ok" : "FAIL");
     }
@@ -268,11 +278,22 @@ static double largest(const findings *f) {
     return rel;
 }
 
+/* The first layer that does not pass: where the two part. */
+static const crease_verify_entry *first_divergence(const verification *v) {
+    for (size_t i = 0; i < v->layers.n; i++)
+        if (!v->layers.list[i].pass)
+            return &v->layers.list[i];
+    return NULL;
+}
+
 static void print_all(const verification *v) {
     bool two = v->models[1] != NULL;
     print_findings(&v->layers, "layer", two);
     print_findings(&v->outputs, "output", two);
     print_findings(&v->expected, "expected output", two);
+    const crease_verify_entry *first = first_divergence(v);
+    if (first)
+        printf("first to differ: %s, at '%s'\n", first->node ? first->node : first->name, first->name);
     printf("%s: %s and %s %s, largest relative difference %.2e\n", table_verdict(v->pass),
            two ? v->options->models[0] : "folded", two ? v->options->models[1] : "unfolded",
            v->pass ? "agree" : "differ", fmax(largest(&v->outputs), largest(&v->expected)));
@@ -284,6 +305,8 @@ static void write_findings(json *j, const char *key, const findings *f) {
         const crease_verify_entry *e = &f->list[i];
         json_begin_object(j, NULL);
         json_text(j, "name", e->name);
+        if (e->node)
+            json_text(j, "node", e->node);
         json_boolean(j, "pass", e->pass);
         json_integer(j, "n", e->n);
         json_number(j, "max_abs", e->max_abs);
@@ -291,6 +314,8 @@ static void write_findings(json *j, const char *key, const findings *f) {
         json_number(j, "bound", e->bound > 0 ? e->bound : NAN);
         json_number(j, "unfolded_error", e->unfolded_error < 0 ? NAN : e->unfolded_error);
         json_number(j, "folded_error", e->folded_error < 0 ? NAN : e->folded_error);
+        json_number(j, "fold_error", e->fold_error < 0 ? NAN : e->fold_error);
+        json_text(j, "cause", e->cause);
         if (e->top1 < 0)
             json_null(j, "top1");
         else
@@ -311,6 +336,8 @@ static int write_all(const verification *v) {
     json_integer(&j, "runs", o->runs);
     json_number(&j, "atol", o->atol);
     json_number(&j, "rtol", o->rtol);
+    const crease_verify_entry *first = first_divergence(v);
+    json_text(&j, "first_divergence", first ? first->name : NULL);
     write_findings(&j, "outputs", &v->outputs);
     write_findings(&j, "layers", &v->layers);
     write_findings(&j, "expected", &v->expected);

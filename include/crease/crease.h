@@ -392,20 +392,23 @@ CREASE_API bool crease_session_step_at(const crease_session *session, size_t ind
 /* ---- Verification
  * ------------------------------------------------------------------------------------------ */
 
-/* A float32 network computed three ways on the same inputs: unfolded, folded, and unfolded in float64 as the
- * judge. */
+/* A network computed on the same inputs unfolded, folded, and both again in float64, where the unfolded one
+ * is the judge. folded - unfolded is then the sum of three parts that are each measured: the rounding of the
+ * folded network's kernels, what folding did to the weights, and the rounding of the unfolded one's kernels.
+ * The a-priori bound says how far rounding may move a tensor; it is stated for a network and its folded self,
+ * and holds with overwhelming probability (docs/verify.md). */
 typedef struct crease_verify_options {
     size_t struct_size;
     double atol, rtol; /* |a - b| <= atol + rtol * max|b| over the output; default 0 and 1e-4 */
-    bool layers;       /* also compare the output of every folded node */
-    bool judge;        /* run the float64 judge; default true */
+    bool layers;       /* also compare every fold, at the output of the folded node; they decide, too */
+    bool judge;        /* run in float64 and state bounds; default true */
 } crease_verify_options;
 CREASE_API void crease_verify_options_init(crease_verify_options *options);
 
 typedef struct crease_verify_entry {
     size_t struct_size;
     const char *name;
-    bool pass;
+    bool pass;             /* within the tolerance, and within the bound where there is one */
     int64_t n;             /* elements compared */
     double max_abs;        /* largest |folded - unfolded| */
     double max_rel;        /* the same over the largest magnitude */
@@ -413,13 +416,17 @@ typedef struct crease_verify_entry {
     double folded_error;   /* the same for folded; -1: no judge */
     double bound;          /* a-priori bound for max_rel by rounding; 0: none stated */
     int top1;              /* 1: same arg max in every row, 0: not, -1: does not apply */
+    double fold_error;     /* |folded - unfolded|, both in float64, over the largest magnitude: what folding
+                              did apart from the kernels; -1: no judge */
+    const char *cause;     /* "folding" or "kernels": the larger part of the difference; NULL: none known */
+    const char *node;      /* of a layer: the folded node; name is then the tensor compared. Else NULL */
 } crease_verify_entry;
 
 typedef struct crease_verify_report crease_verify_report;
 
 /* Compare `a` (NULL b: a unfolded, with a folded) with `b` on inputs (n_inputs tensors, matched by name; name
- * NULL: the only input). The report holds outputs, then layers. CREASE_OK also when the comparison fails: see
- * _pass. */
+ * NULL: the only input). The report holds outputs, and layers in the order of the network: the first layer
+ * that does not pass is where the two part. CREASE_OK also when the comparison fails: see _pass. */
 CREASE_API crease_status crease_verify(crease_model *a, crease_model *b, const crease_tensor *inputs,
                                        size_t n_inputs, const crease_options *options,
                                        const crease_verify_options *verify_options,

@@ -3,17 +3,20 @@
 
 static crease_status widen_tensor(cr_heap *heap, const cr_tensor *from, cr_tensor *to) {
     CR_TRY(cr_tensor_create(heap, CREASE_DOUBLE, &from->shape, to));
-    const float *narrow = from->data;
     double *wide = to->data;
     for (int64_t i = 0, n = cr_shape_n(&from->shape); i < n; i++)
-        wide[i] = (double)narrow[i];
+        wide[i] = cr_load_float(from->dtype, from->data, i);
     return CREASE_OK;
+}
+
+static bool is_narrow(int64_t dtype) {
+    return dtype == CREASE_FLOAT || dtype == CREASE_FLOAT16 || dtype == CREASE_BFLOAT16;
 }
 
 /* Replace *tensor (in the model's arena) by its double twin, owned by the model. */
 static crease_status widen_in_place(cr_model *model, cr_tensor *tensor) {
     cr_tensor wide;
-    if (tensor->dtype != CREASE_FLOAT)
+    if (!is_narrow(tensor->dtype))
         return CREASE_OK;
     CR_TRY(widen_tensor(model->heap, tensor, &wide));
     *tensor = wide;
@@ -31,7 +34,7 @@ static crease_status widen_attrs(cr_node *node) {
         const cr_attr *attr = &node->attrs[i];
         bool names_type = (cr_node_is(node, "Cast") && attr->name[0] == 't' && attr->name[1] == 'o') ||
                           (attr->type == CR_ATTR_INT && cr_node_is(node, "EyeLike") && attr->name[0] == 'd');
-        if (names_type && attr->type == CR_ATTR_INT && attr->ints[0] == CREASE_FLOAT)
+        if (names_type && attr->type == CR_ATTR_INT && is_narrow(attr->ints[0]))
             return cr_node_set_int(node, attr->name, CREASE_DOUBLE);
     }
     return CREASE_OK;
@@ -79,7 +82,7 @@ static crease_status widen_model(cr_model *model) {
             CR_TRY(widen_in_place(model, value->constant));
         if (value->initial)
             CR_TRY(widen_in_place(model, value->initial));
-        if (value->dtype == CREASE_FLOAT)
+        if (is_narrow(value->dtype))
             value->dtype = CREASE_DOUBLE;
     }
     return cr_model_each_graph(model, widen_graph, NULL);

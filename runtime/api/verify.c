@@ -1,11 +1,12 @@
-#include "runtime/api/judge.h"
-#include "runtime/api/session.h"
+#include "runtime/api/compare.h"
+#include "runtime/api/noise.h"
+#include "runtime/api/twins.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* Three runs on the same inputs (unfolded, folded, unfolded in float64) and what they differ by. */
+/* Four runs on the same inputs (unfolded and folded, each as the engine runs it and in float64) and what they
+ * differ by. */
 
 struct crease_verify_report {
     cr_heap *heap;
@@ -20,190 +21,192 @@ void crease_verify_options_init(crease_verify_options *options) {
 }
 
 typedef struct runs {
-    crease_session *a, *b, *judge; /* judge NULL: none */
+    crease_session *a, *b;
+    cr_twins twins; /* the same in float64; wide NULL: no judge */
+    double *bounds; /* by value id of a; NULL: none stated */
+    bool related;   /* b is a, folded */
     const crease_verify_options *options;
     crease_verify_report *report;
 } runs;
 
-/* ---- comparing two tensors ---- */
+/* ---- one tensor ---- */
 
-static bool is_number(crease_dtype dtype) {
-    return cr_dtype_is_float(dtype);
-}
+/* The four computations of one value. */
+typedef struct views {
+    const cr_tensor *a, *b, *judge, *judge_b; /* the last two may be NULL */
+    double bound;
+} views;
 
-static double element(const crease_tensor *t, int64_t i) {
-    if (cr_dtype_is_float(t->dtype))
-        return cr_load_float(t->dtype, t->data, i);
-    return (double)((const unsigned char *)t->data)[i];
-}
-
-static int64_t count(const crease_tensor *t) {
-    int64_t n = 1;
-    for (int i = 0; i < t->rank; i++)
-        n *= t->dims[i];
-    return n;
-}
-
-/* |x - y|, where equal infinities and two NaNs differ by nothing and anything else non-finite by infinity. */
-static double distance(double x, double y) {
-    if (x == y || (isnan(x) && isnan(y)))
-        return 0;
-    double d = fabs(x - y);
-    return isnan(d) ? INFINITY : d;
-}
-
-static void largest(const crease_tensor *a, const crease_tensor *b, double *max_abs, double *magnitude) {
-    *max_abs = *magnitude = 0;
-    for (int64_t i = 0, n = count(a); i < n; i++) {
-        double x = element(a, i), y = element(b, i);
-        *max_abs = fmax(*max_abs, distance(x, y));
-        if (isfinite(y))
-            *magnitude = fmax(*magnitude, fabs(y));
-    }
-}
-
-static double relative(const crease_tensor *a, const crease_tensor *b) {
-    double d, m;
-    largest(a, b, &d, &m);
-    return d == 0 ? 0 : d / (m > 0 ? m : 1);
-}
-
-/* Same arg max along the last axis in every row of a [rows, classes] output. */
-static int same_top1(const crease_tensor *a, const crease_tensor *b) {
-    if (a->rank != 2 || a->dims[1] < 2 || !is_number(a->dtype))
+static double error_between(const cr_tensor *a, const cr_tensor *b) {
+    if (!a || !b)
         return -1;
-    for (int64_t row = 0; row < a->dims[0]; row++) {
-        int64_t classes = a->dims[1], best_a = 0, best_b = 0;
-        for (int64_t c = 1; c < classes; c++) {
-            best_a = element(a, row * classes + c) > element(a, row * classes + best_a) ? c : best_a;
-            best_b = element(b, row * classes + c) > element(b, row * classes + best_b) ? c : best_b;
-        }
-        if (best_a != best_b)
-            return 0;
-    }
-    return 1;
+    cr_difference d = cr_compare(a, b);
+    return cr_relative(&d);
 }
 
-static bool same_shape(const crease_tensor *a, const crease_tensor *b) {
-    return a->rank == b->rank &&
-           (a->rank == 0 || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0);
+/* b - a is the sum of three parts: the rounding of b's kernels, what folding did, the rounding of a's. */
+static const char *cause_of(const views *v, const crease_verify_entry *entry) {
+    double kernels = fmax(entry->unfolded_error, error_between(v->b, v->judge_b));
+    if (entry->fold_error < 0 || entry->max_abs == 0)
+        return NULL;
+    return entry->fold_error > kernels ? "folding" : "kernels";
 }
 
-static crease_status compare(const runs *r, const crease_tensor *a, const crease_tensor *b,
-                             const crease_tensor *judge, crease_verify_entry *entry) {
-    double magnitude;
-    *entry = (crease_verify_entry){.struct_size = sizeof *entry, .n = count(a), .top1 = -1};
-    CR_TRY(cr_arena_string(&r->report->arena, a->name, &entry->name));
-    entry->unfolded_error = entry->folded_error = -1;
-    if (!same_shape(a, b) || a->dtype != b->dtype) {
-        entry->max_abs = entry->max_rel = INFINITY;
-    } else if (!is_number(a->dtype)) {
-        entry->max_abs = entry->max_rel = memcmp(a->data, b->data, a->bytes) ? 1 : 0;
-        entry->pass = entry->max_abs == 0;
-    } else {
-        largest(b, a, &entry->max_abs, &magnitude);
-        entry->max_rel = relative(b, a);
-        entry->pass = entry->max_abs <= r->options->atol + r->options->rtol * magnitude;
-        entry->top1 = same_top1(a, b);
-        if (judge && same_shape(a, judge)) {
-            entry->unfolded_error = relative(a, judge);
-            entry->folded_error = relative(b, judge);
-        }
-    }
-    r->report->pass &= entry->pass;
+static void judge(const views *v, crease_verify_entry *entry) {
+    entry->unfolded_error = error_between(v->a, v->judge);
+    entry->folded_error = error_between(v->b, v->judge);
+    entry->fold_error = error_between(v->judge_b, v->judge);
+    entry->bound = v->bound;
+    entry->cause = cause_of(v, entry);
+}
+
+static crease_status compare(const runs *r, const char *name, const views *v, crease_verify_entry *entry) {
+    cr_difference d = cr_compare(v->b, v->a);
+    bool floats = cr_dtype_is_float(v->a->dtype), same_type = v->a->dtype == v->b->dtype;
+    *entry = (crease_verify_entry){.struct_size = sizeof *entry,
+                                   .n = cr_shape_n(&v->a->shape),
+                                   .max_abs = same_type ? d.max_abs : INFINITY,
+                                   .max_rel = same_type ? cr_relative(&d) : INFINITY,
+                                   .unfolded_error = -1,
+                                   .folded_error = -1,
+                                   .fold_error = -1,
+                                   .top1 = cr_same_top1(v->a, v->b)};
+    CR_TRY(cr_arena_string(&r->report->arena, name, &entry->name));
+    if (floats && same_type)
+        judge(v, entry);
+    double allowed = floats ? r->options->atol + r->options->rtol * d.magnitude : 0;
+    entry->pass = entry->max_abs <= allowed && (entry->bound == 0 || entry->max_rel <= entry->bound);
     return CREASE_OK;
 }
 
-/* ---- running ---- */
-
-static crease_status set_inputs(crease_session *session, const crease_tensor *inputs, size_t n, bool widen) {
-    for (size_t i = 0; i < n; i++) {
-        const crease_tensor *t = &inputs[i];
-        if (!widen || t->dtype != CREASE_FLOAT) {
-            CR_TRY(crease_session_set_input(session, t->name, t->dtype, t->rank, t->dims, t->data));
-            continue;
-        }
-        void *block;
-        int64_t elements = count(t);
-        CR_TRY(cr_alloc(session->heap, (size_t)elements * sizeof(double), &block));
-        for (int64_t e = 0; e < elements; e++)
-            ((double *)block)[e] = (double)((const float *)t->data)[e];
-        crease_status status =
-            crease_session_set_input(session, t->name, CREASE_DOUBLE, t->rank, t->dims, block);
-        cr_free(session->heap, block);
-        CR_TRY(status);
-    }
-    return CREASE_OK;
+/* The value with id `a` in the first network and `b` in the second; false: one of them does not keep it. */
+static bool view(const runs *r, int a, int b, views *v) {
+    bool judged = r->twins.wide && r->twins.wide_after;
+    *v = (views){.a = cr_session_contents(r->a, a),
+                 .b = cr_session_contents(r->b, b),
+                 .judge = judged ? cr_session_contents(r->twins.wide, a) : NULL,
+                 .judge_b = judged ? cr_session_contents(r->twins.wide_after, b) : NULL,
+                 .bound = r->bounds ? r->bounds[a] : 0};
+    return v->a && v->b;
 }
 
-static crease_status run_all(const runs *r, const crease_tensor *inputs, size_t n) {
-    CR_TRY(set_inputs(r->a, inputs, n, false));
-    CR_TRY(set_inputs(r->b, inputs, n, false));
-    CR_TRY(crease_session_run(r->a));
-    CR_TRY(crease_session_run(r->b));
-    if (!r->judge)
-        return CREASE_OK;
-    CR_TRY(set_inputs(r->judge, inputs, n, true));
-    return crease_session_run(r->judge);
-}
+/* ---- outputs and layers ---- */
 
 static crease_status compare_outputs(const runs *r) {
     crease_verify_report *report = r->report;
-    size_t n = crease_model_n_outputs(r->a->optimized);
-    CR_TRY(CR_ARENA_NEW(&report->arena, &report->outputs, n));
-    for (size_t i = 0; i < n; i++) {
-        crease_tensor a = {.struct_size = sizeof a}, b = a, judge = a;
-        CR_TRY(crease_session_output(r->a, i, &a));
-        CR_TRY(crease_session_output(r->b, i, &b));
-        if (r->judge)
-            CR_TRY(crease_session_output(r->judge, i, &judge));
-        CR_TRY(compare(r, &a, &b, r->judge ? &judge : NULL, &report->outputs[i]));
+    const cr_graph *a = r->a->optimized->ir->graph, *b = r->b->optimized->ir->graph;
+    if (a->n_outputs != b->n_outputs)
+        return cr_fail(CREASE_ERROR_INPUT, "the models have %d and %d outputs: they cannot be compared",
+                       a->n_outputs, b->n_outputs);
+    CR_TRY(CR_ARENA_NEW(&report->arena, &report->outputs, (size_t)a->n_outputs));
+    for (int i = 0; i < a->n_outputs; i++) {
+        views v;
+        if (!view(r, a->outputs[i]->id, b->outputs[i]->id, &v))
+            return cr_fail(CREASE_ERROR_UNSUPPORTED, "output '%s' has no contents that can be compared",
+                           a->outputs[i]->name);
+        CR_TRY(compare(r, a->outputs[i]->name, &v, &report->outputs[i]));
+        report->pass &= report->outputs[i].pass;
         report->n_outputs++;
     }
     return CREASE_OK;
 }
 
-/* The output of every batch normalisation that b no longer has as a node but still has as a tensor. */
-static crease_status compare_layers(const runs *r) {
+static crease_status add_layer(const runs *r, const cr_value *value, const views *v, const char *node) {
+    crease_verify_report *report = r->report;
+    crease_verify_entry *entry = &report->layers[report->n_layers];
+    CR_TRY(compare(r, value->name, v, entry));
+    CR_TRY(cr_arena_string(&report->arena, node, &entry->node));
+    report->n_layers++;
+    if (r->related)
+        report->pass &= entry->pass;
+    return CREASE_OK;
+}
+
+/* Every fold at its checkpoint. */
+static crease_status compare_folds(const runs *r) {
+    crease_verify_report *report = r->report;
+    const cr_report *folds = r->b->report;
+    CR_TRY(CR_ARENA_NEW(&report->arena, &report->layers, folds->n));
+    for (size_t i = 0; i < folds->n; i++) {
+        views v;
+        const cr_value *value = r->twins.clean ? cr_twins_checkpoint(&r->twins, folds, i) : NULL;
+        if (value && view(r, value->id, value->id, &v))
+            CR_TRY(add_layer(r, value, &v, folds->entries[i].name));
+    }
+    return CREASE_OK;
+}
+
+static const cr_value *value_called(const cr_model *model, const char *name) {
+    for (int i = 0; i < model->n_values; i++)
+        if (model->values[i]->producer && model->values[i]->graph == model->graph &&
+            strcmp(model->values[i]->name, name) == 0)
+            return model->values[i];
+    return NULL;
+}
+
+/* Two files: the batch normalisations of the first whose output the second has under the same name. What such
+ * a tensor means is the second file's business, so that these lines inform and do not decide. */
+static crease_status compare_names(const runs *r) {
     crease_verify_report *report = r->report;
     const cr_graph *graph = r->a->optimized->ir->graph;
     CR_TRY(CR_ARENA_NEW(&report->arena, &report->layers, (size_t)graph->n_nodes));
-    bool pass = report->pass;
     CR_FOR_NODES(node, graph) {
-        crease_tensor a = {.struct_size = sizeof a}, b = a, judge = a;
-        if (!cr_node_is(node, "BatchNormalization") || !node->outputs[0])
-            continue;
-        const char *name = node->outputs[0]->name;
-        if (crease_session_peek(r->a, name, &a) != CREASE_OK ||
-            crease_session_peek(r->b, name, &b) != CREASE_OK)
-            continue;
-        bool judged = r->judge && crease_session_peek(r->judge, name, &judge) == CREASE_OK;
-        CR_TRY(compare(r, &a, &b, judged ? &judge : NULL, &report->layers[report->n_layers]));
-        report->n_layers++;
+        views v;
+        const cr_value *out = cr_node_is(node, "BatchNormalization") ? cr_node_output(node, 0) : NULL;
+        const cr_value *other = out ? value_called(r->b->optimized->ir, out->name) : NULL;
+        if (other && view(r, out->id, other->id, &v))
+            CR_TRY(add_layer(r, out, &v, node->name));
     }
-    report->pass = pass; /* the outputs decide; layers explain */
     return CREASE_OK;
+}
+
+/* ---- running ---- */
+
+static crease_status run_narrow(crease_session *session, const crease_tensor *inputs, size_t n) {
+    CR_TRY(cr_session_set_inputs(session, inputs, n, false));
+    return crease_session_run(session);
+}
+
+/* Bounds are for a network against its folded self; another file may be rounded anywhere. */
+static crease_status find_bounds(runs *r, const crease_options *o) {
+    const cr_model *wide = r->twins.wide->optimized->ir;
+    const cr_tensor **inputs;
+    cr_noise noise = {.heap = r->report->heap, .threads = r->twins.threads, .exact = o->exact};
+    CR_TRY(CR_ARENA_NEW(&r->report->arena, &inputs, (size_t)wide->graph->n_inputs));
+    CR_TRY(CR_ARENA_NEW(&r->report->arena, &r->bounds, (size_t)wide->n_values));
+    for (int i = 0; i < wide->graph->n_inputs; i++)
+        inputs[i] = cr_session_contents(r->twins.wide, wide->graph->inputs[i]->id);
+    crease_status status = cr_noise_bounds(&noise, wide, r->a->optimized->ir, inputs, r->bounds);
+    if (status == CREASE_ERROR_UNSUPPORTED)
+        r->bounds = NULL;
+    return status == CREASE_ERROR_UNSUPPORTED ? CREASE_OK : status;
+}
+
+/* An operator without a float64 form: no judge, said by errors of -1. */
+static crease_status run_judges(runs *r, const crease_options *o, const crease_tensor *inputs, size_t n) {
+    crease_status status =
+        cr_twins_run(&r->twins, r->a->optimized, r->b->optimized, o, inputs, n, r->related);
+    if (status == CREASE_OK && r->related)
+        return find_bounds(r, o);
+    return status == CREASE_ERROR_UNSUPPORTED || status == CREASE_ERROR_MODEL ? CREASE_OK : status;
 }
 
 static crease_status verify(runs *r, crease_model *a, crease_model *b, const crease_tensor *inputs, size_t n,
                             crease_options o) {
-    crease_model *judge = NULL;
     o.keep_all = r->options->layers;
-    crease_options unfolded = o, judged = o;
+    crease_options unfolded = o;
+    r->related = !b;
     unfolded.fold = b != NULL && o.fold;
-    judged.fold = false;
     CR_TRY(crease_session_create(a, &unfolded, &r->a));
     CR_TRY(crease_session_create(b ? b : a, &o, &r->b));
-    if (r->options->judge) {
-        CR_TRY(cr_judge_create(a, &judge));
-        crease_status status = crease_session_create(judge, &judged, &r->judge);
-        crease_model_free(judge); /* the session keeps it */
-        if (status != CREASE_OK)
-            r->judge = NULL; /* an operator without a float64 form: no judge, said by errors of -1 */
-    }
-    CR_TRY(run_all(r, inputs, n));
+    CR_TRY(run_narrow(r->a, inputs, n));
+    CR_TRY(run_narrow(r->b, inputs, n));
+    if (r->options->judge)
+        CR_TRY(run_judges(r, &o, inputs, n));
     CR_TRY(compare_outputs(r));
-    return r->options->layers ? compare_layers(r) : CREASE_OK;
+    if (!r->options->layers)
+        return CREASE_OK;
+    return r->related ? compare_folds(r) : compare_names(r);
 }
 
 crease_status crease_verify(crease_model *a, crease_model *b, const crease_tensor *inputs, size_t n_inputs,
@@ -232,9 +235,9 @@ crease_status crease_verify(crease_model *a, crease_model *b, const crease_tenso
     if (!b)
         o.fold = true;
     status = verify(&r, a, b, inputs, n_inputs, o);
+    cr_twins_free(&r.twins);
     crease_session_free(r.a);
     crease_session_free(r.b);
-    crease_session_free(r.judge);
     if (status == CREASE_OK)
         *report = r.report;
     else

@@ -1,0 +1,344 @@
+#include "runtime/api/noise.h"
+#include "runtime/kernels/gemm.h"
+#include "runtime/ops/eval.h"
+#include "runtime/ops/infer.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { N_PROBES = 3, N_LANES = N_PROBES + 1 }; /* lane 0 is exact */
+
+static const double SAFETY = 4;
+/* Winograd's transforms for 4x4 outputs of a 3x3 kernel add and subtract multiples of up to 8. */
+static const double WINOGRAD = 8;
+/* Functions such as exp and tanh are good to a few units in the last place. */
+static const double FUNCTION_ULPS = 4;
+
+typedef struct prober {
+    const cr_noise *settings;
+    const cr_model *wide, *narrow;
+    cr_eval eval;
+    cr_arena arena;
+    cr_tensor *lanes[N_LANES]; /* by value id */
+    int *pending;              /* by value id: uses to come */
+    double *bounds;
+    uint64_t random;
+} prober;
+
+/* SplitMix64 (Steele, Lea and Flood 2014). */
+static uint64_t random_bits(prober *p) {
+    uint64_t z = p->random += 0x9e3779b97f4a7c15;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return z ^ z >> 31;
+}
+
+/* ---- evaluating ---- */
+
+static crease_status gather(prober *p, const cr_node *node, int lane, const cr_tensor ***in) {
+    CR_TRY(CR_ARENA_NEW(&p->arena, in, (size_t)node->n_inputs + 1));
+    for (int i = 0; i < node->n_inputs; i++) {
+        const cr_value *v = node->inputs[i];
+        if (!v)
+            continue;
+        const cr_tensor *own = &p->lanes[lane][v->id];
+        (*in)[i] = own->shape.rank >= 0 && own->dtype ? own : v->constant ? v->constant : v->initial;
+        if (!(*in)[i])
+            return cr_node_fail(node, CREASE_ERROR_INPUT, "'%s' has no contents", v->name);
+    }
+    return CREASE_OK;
+}
+
+static crease_status square(prober *p, const cr_tensor *from, cr_tensor *to) {
+    CR_TRY(cr_tensor_create(p->eval.heap, CREASE_DOUBLE, &from->shape, to));
+    const double *x = from->data;
+    double *y = to->data;
+    for (int64_t i = 0, n = cr_shape_n(&from->shape); i < n; i++)
+        y[i] = x[i] * x[i];
+    return CREASE_OK;
+}
+
+/* The node on squared inputs: sum (w x)^2 for a linear operator. */
+static crease_status eval_squared(prober *p, const cr_node *node, const cr_tensor *const *in,
+                                  cr_tensor *out) {
+    cr_tensor *squares;
+    const cr_tensor **ports;
+    CR_TRY(CR_ARENA_NEW(&p->arena, &squares, (size_t)node->n_inputs + 1));
+    CR_TRY(CR_ARENA_NEW(&p->arena, &ports, (size_t)node->n_inputs + 1));
+    crease_status status = CREASE_OK;
+    for (int i = 0; i < node->n_inputs && status == CREASE_OK; i++) {
+        bool wide = in[i] && in[i]->dtype == CREASE_DOUBLE;
+        ports[i] = wide ? &squares[i] : in[i];
+        status = wide ? square(p, in[i], &squares[i]) : CREASE_OK;
+    }
+    if (status == CREASE_OK)
+        status = cr_eval_node(&p->eval, node, ports, out);
+    for (int i = 0; i < node->n_inputs; i++)
+        cr_tensor_release(&squares[i]);
+    return status;
+}
+
+/* A batch normalisation at 0: its shift. */
+static crease_status eval_at_zero(prober *p, const cr_node *node, const cr_tensor *const *in,
+                                  cr_tensor *out) {
+    const cr_tensor **ports;
+    cr_tensor zero;
+    CR_TRY(CR_ARENA_NEW(&p->arena, &ports, (size_t)node->n_inputs + 1));
+    CR_TRY(cr_tensor_create(p->eval.heap, CREASE_DOUBLE, &in[0]->shape, &zero));
+    memset(zero.data, 0, (size_t)cr_shape_n(&zero.shape) * sizeof(double));
+    memcpy(ports, in, (size_t)node->n_inputs * sizeof *ports);
+    ports[0] = &zero;
+    crease_status status = cr_eval_node(&p->eval, node, ports, out);
+    cr_tensor_release(&zero);
+    return status;
+}
+
+/* ---- the rounding error of one node ---- */
+
+static double unit_of(crease_dtype dtype) {
+    return dtype == CREASE_DOUBLE     ? 0x1p-53
+           : dtype == CREASE_FLOAT16  ? 0x1p-11
+           : dtype == CREASE_BFLOAT16 ? 0x1p-8
+                                      : 0x1p-24;
+}
+
+static bool is_linear(const cr_node *node) {
+    return cr_node_is(node, "Conv") || cr_node_is(node, "ConvTranspose") || cr_node_is(node, "Gemm") ||
+           cr_node_is(node, "MatMul");
+}
+
+/* Results that are some of the inputs, unrounded. */
+static bool is_movement(const cr_node *node) {
+    static const char *const names[] = {"Relu",   "MaxPool", "GlobalMaxPool", "Transpose",
+                                        "Pad",    "Clip",    "Max",           "Min",
+                                        "Gather", "Slice",   "Abs",           "DepthToSpace"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (cr_node_is(node, names[i]))
+            return true;
+    return node->op->flags & (CR_OP_VIEW | CR_OP_JOIN | CR_OP_PART);
+}
+
+static bool may_be_winograd(const prober *p, const cr_node *node, const cr_tensor *const *in) {
+    const int64_t *strides;
+    int n;
+    if (p->settings->exact || !cr_node_is(node, "Conv") || in[1]->shape.rank != 4 ||
+        in[1]->shape.dims[2] != 3 || in[1]->shape.dims[3] != 3)
+        return false;
+    return cr_attr_ints(node, "strides", &strides, &n) == CREASE_OK &&
+           (n == 0 || (n == 2 && strides[0] == 1 && strides[1] == 1));
+}
+
+/* alpha and beta of a Gemm are not squared with its inputs. */
+static double factor_of(const cr_node *node) {
+    float alpha, beta;
+    if (!cr_node_is(node, "Gemm") || cr_attr_float(node, "alpha", 1, &alpha) != CREASE_OK ||
+        cr_attr_float(node, "beta", 1, &beta) != CREASE_OK)
+        return 1;
+    return fmax(1, fmax(fabs((double)alpha), fabs((double)beta)));
+}
+
+static double terms_of(const cr_node *node, const cr_tensor *const *in, const cr_tensor *out) {
+    cr_info infos[4], result = {.dtype = out->dtype, .shape = out->shape};
+    const cr_info *ports[4] = {NULL};
+    for (int i = 0; i < node->n_inputs && i < 4; i++)
+        if (in[i]) {
+            infos[i] = (cr_info){.dtype = in[i]->dtype, .shape = in[i]->shape, .known = in[i]};
+            ports[i] = &infos[i];
+        }
+    int64_t n = cr_shape_n(&out->shape), macs = cr_node_macs(node, ports, &result);
+    return n > 0 && macs > n ? (double)macs / (double)n : 1;
+}
+
+static double root_mean_square(const cr_tensor *t) {
+    double sum = 0;
+    int64_t n = t->dtype == CREASE_DOUBLE ? cr_shape_n(&t->shape) : 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += ((const double *)t->data)[i] * ((const double *)t->data)[i];
+    return n ? sqrt(sum / (double)n) : 0;
+}
+
+/* error[i] = hypot(error[i], y[i]) unit */
+static void scale_errors(cr_tensor *error, const cr_tensor *y, double unit) {
+    double *e = error->data;
+    for (int64_t i = 0, n = cr_shape_n(&y->shape); i < n; i++)
+        e[i] = hypot(e[i], ((const double *)y->data)[i]) * unit;
+}
+
+/* Sums are accumulated in float32 or better and rounded to the type of the result. */
+static crease_status linear_error(prober *p, const cr_node *node, const cr_tensor *const *in,
+                                  const cr_tensor *y, double unit, cr_tensor *error) {
+    double sums = fmin(unit, 0x1p-24) * sqrt(terms_of(node, in, y)), factor = factor_of(node);
+    if (may_be_winograd(p, node, in))
+        sums *= WINOGRAD;
+    CR_TRY(eval_squared(p, node, in, error));
+    double *e = error->data;
+    for (int64_t i = 0, n = cr_shape_n(&y->shape); i < n; i++)
+        e[i] = factor * sqrt(fabs(e[i]));
+    scale_errors(error, y, hypot(sums, unit));
+    return CREASE_OK;
+}
+
+/* Of a batch normalisation, s x + t, where |s x| <= |y| + |t|. */
+static crease_status affine_error(prober *p, const cr_node *node, const cr_tensor *const *in,
+                                  const cr_tensor *y, double unit, cr_tensor *error) {
+    cr_tensor *outputs;
+    CR_TRY(CR_ARENA_NEW(&p->arena, &outputs, (size_t)node->n_outputs));
+    CR_TRY(eval_at_zero(p, node, in, outputs));
+    *error = outputs[0];
+    for (int i = 1; i < node->n_outputs; i++)
+        cr_tensor_release(&outputs[i]);
+    scale_errors(error, y, 2 * unit);
+    return CREASE_OK;
+}
+
+/* The terms of a reduction may be larger than its result. */
+static crease_status function_error(prober *p, const cr_tensor *const *in, const cr_tensor *y, double unit,
+                                    cr_tensor *error) {
+    bool reduces = in[0] && cr_shape_n(&in[0]->shape) > cr_shape_n(&y->shape);
+    double size = reduces ? root_mean_square(in[0]) : 0;
+    CR_TRY(cr_tensor_create(p->eval.heap, CREASE_DOUBLE, &y->shape, error));
+    for (int64_t i = 0, n = cr_shape_n(&y->shape); i < n; i++)
+        ((double *)error->data)[i] = size;
+    scale_errors(error, y, FUNCTION_ULPS * unit);
+    return CREASE_OK;
+}
+
+static crease_status error_of(prober *p, const cr_node *node, const cr_tensor *const *in, const cr_tensor *y,
+                              double unit, cr_tensor *error) {
+    if (is_linear(node))
+        return linear_error(p, node, in, y, unit, error);
+    if (cr_node_is(node, "BatchNormalization"))
+        return affine_error(p, node, in, y, unit, error);
+    return function_error(p, in, y, unit, error);
+}
+
+/* ---- one node ---- */
+
+static void move(prober *p, const cr_tensor *error, cr_tensor *noisy) {
+    double *y = noisy->data;
+    const double *e = error->data;
+    uint64_t bits = 0;
+    for (int64_t i = 0, n = cr_shape_n(&noisy->shape); i < n; i++) {
+        bits = i % 64 ? bits >> 1 : random_bits(p);
+        y[i] += bits & 1 ? e[i] : -e[i];
+    }
+}
+
+/* Noise on the lanes of output i, and the bound that they give. */
+static crease_status disturb(prober *p, const cr_node *node, const cr_tensor *const *in, int i) {
+    const cr_value *v = node->outputs[i];
+    const cr_tensor *exact = &p->lanes[0][v->id];
+    double largest = 0, moved = 0;
+    cr_tensor error = {0};
+    if (exact->dtype != CREASE_DOUBLE)
+        return CREASE_OK;
+    double unit = v->id < p->narrow->n_values ? unit_of(p->narrow->values[v->id]->dtype) : 0x1p-24;
+    bool moves =
+        !is_movement(node) && (i == 0 || (!is_linear(node) && !cr_node_is(node, "BatchNormalization")));
+    if (moves)
+        CR_TRY(error_of(p, node, in, exact, unit, &error));
+    for (int lane = 1; lane < N_LANES; lane++) {
+        cr_tensor *noisy = &p->lanes[lane][v->id];
+        if (!cr_shape_equal(&noisy->shape, &exact->shape))
+            continue; /* a shape that depends on data */
+        if (moves)
+            move(p, &error, noisy);
+        const double *x = exact->data, *y = noisy->data;
+        for (int64_t e = 0, n = cr_shape_n(&exact->shape); e < n; e++) {
+            double d = fabs(y[e] - x[e]);
+            moved = fmax(moved, isnan(d) ? 0 : d);
+            largest = isfinite(x[e]) ? fmax(largest, fabs(x[e])) : largest;
+        }
+    }
+    cr_tensor_release(&error);
+    p->bounds[v->id] = SAFETY * moved / (largest > 0 ? largest : 1);
+    return CREASE_OK;
+}
+
+static crease_status eval_lane(prober *p, const cr_node *node, int lane, const cr_tensor ***in) {
+    cr_tensor *out;
+    CR_TRY(CR_ARENA_NEW(&p->arena, &out, (size_t)node->n_outputs + 1));
+    CR_TRY(gather(p, node, lane, in));
+    CR_TRY(cr_eval_node(&p->eval, node, *in, out));
+    for (int i = 0; i < node->n_outputs; i++)
+        if (node->outputs[i])
+            p->lanes[lane][node->outputs[i]->id] = out[i];
+    return CREASE_OK;
+}
+
+static void forget(prober *p, const cr_value *v) {
+    for (int lane = 0; lane < N_LANES; lane++) {
+        cr_tensor_release(&p->lanes[lane][v->id]);
+        p->lanes[lane][v->id] = (cr_tensor){0};
+    }
+}
+
+static crease_status probe_node(prober *p, const cr_node *node) {
+    const cr_tensor **in, **exact;
+    CR_TRY(eval_lane(p, node, 0, &exact));
+    for (int lane = 1; lane < N_LANES; lane++)
+        CR_TRY(eval_lane(p, node, lane, &in));
+    for (int i = 0; i < node->n_outputs; i++)
+        if (node->outputs[i])
+            CR_TRY(disturb(p, node, exact, i));
+    for (int i = 0; i < node->n_outputs; i++)
+        if (node->outputs[i] && p->pending[node->outputs[i]->id] == 0)
+            forget(p, node->outputs[i]);
+    for (int i = 0; i < node->n_inputs; i++)
+        if (node->inputs[i] && --p->pending[node->inputs[i]->id] == 0)
+            forget(p, node->inputs[i]);
+    return CREASE_OK;
+}
+
+/* ---- the network ---- */
+
+static crease_status begin(prober *p, const cr_tensor *const *inputs) {
+    const cr_model *m = p->wide;
+    CR_TRY(CR_ARENA_NEW(&p->arena, &p->pending, (size_t)m->n_values));
+    for (int lane = 0; lane < N_LANES; lane++)
+        CR_TRY(CR_ARENA_NEW(&p->arena, &p->lanes[lane], (size_t)m->n_values));
+    for (int i = 0; i < m->n_values; i++)
+        p->pending[i] = m->values[i]->n_uses;
+    for (int i = 0; i < m->graph->n_inputs; i++)
+        for (int lane = 0; inputs[i] && lane < N_LANES; lane++)
+            p->lanes[lane][m->graph->inputs[i]->id] = cr_tensor_retain(inputs[i]);
+    return CREASE_OK;
+}
+
+static crease_status probe(prober *p, const cr_tensor *const *inputs) {
+    CR_TRY(begin(p, inputs));
+    CR_FOR_NODES(node, p->wide->graph) {
+        cr_arena kept = p->arena; /* what a node needs is given back with it */
+        cr_arena_init(&p->arena, p->eval.heap);
+        crease_status status = probe_node(p, node);
+        cr_arena_clear(&p->arena);
+        p->arena = kept;
+        CR_TRY(status);
+    }
+    return CREASE_OK;
+}
+
+crease_status cr_noise_bounds(const cr_noise *noise, const cr_model *wide, const cr_model *narrow,
+                              const cr_tensor *const *inputs, double *bounds) {
+    prober p = {.settings = noise,
+                .wide = wide,
+                .narrow = narrow,
+                .eval = {.heap = noise->heap, .exact = true},
+                .bounds = bounds,
+                .random = 1};
+    cr_pool *pool;
+    CR_TRY(cr_pool_create(noise->heap, noise->threads, &pool));
+    p.eval.pool = pool;
+    cr_arena_init(&p.arena, noise->heap);
+    for (int i = 0; i < wide->n_values; i++)
+        bounds[i] = 0;
+    cr_blas_enter();
+    crease_status status = probe(&p, inputs);
+    cr_blas_leave();
+    for (int lane = 0; lane < N_LANES; lane++)
+        for (int i = 0; p.lanes[lane] && i < wide->n_values; i++)
+            cr_tensor_release(&p.lanes[lane][i]);
+    cr_arena_clear(&p.arena);
+    cr_pool_destroy(pool);
+    return status;
+}

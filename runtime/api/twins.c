@@ -1,0 +1,288 @@
+#include "runtime/api/twins.h"
+#include "runtime/api/compare.h"
+#include "runtime/api/judge.h"
+#include "runtime/kernels/gemm.h"
+#include "runtime/ops/eval.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Below this relative difference two values mean the same; folding changes a meaning by far more. Rounding of
+ * folded weights to a narrow type moves values further. */
+static double meaning_limit(crease_dtype dtype) {
+    return dtype == CREASE_BFLOAT16 ? 0.25 : dtype == CREASE_FLOAT16 ? 0.03 : 1e-3;
+}
+
+/* ---- making ---- */
+
+static crease_status widen_input(const crease_tensor *t, cr_heap *heap, cr_tensor *wide) {
+    cr_shape shape = cr_shape_of(t->rank, t->dims);
+    CR_TRY(cr_tensor_create(heap, CREASE_DOUBLE, &shape, wide));
+    for (int64_t i = 0, n = cr_shape_n(&shape); i < n; i++)
+        ((double *)wide->data)[i] = cr_load_float(t->dtype, t->data, i);
+    return CREASE_OK;
+}
+
+crease_status cr_session_set_inputs(crease_session *session, const crease_tensor *inputs, size_t n,
+                                    bool widen) {
+    for (size_t i = 0; i < n; i++) {
+        const crease_tensor *t = &inputs[i];
+        cr_tensor wide = {0};
+        bool widens = widen && cr_dtype_is_float(t->dtype);
+        if (t->rank < 0 || t->rank > CR_MAX_RANK)
+            return cr_fail(CREASE_ERROR_INPUT, "input '%s' has rank %d", t->name ? t->name : "", t->rank);
+        if (widens)
+            CR_TRY(widen_input(t, session->heap, &wide));
+        crease_status status = crease_session_set_input(session, t->name, widens ? CREASE_DOUBLE : t->dtype,
+                                                        t->rank, t->dims, widens ? wide.data : t->data);
+        cr_tensor_release(&wide);
+        CR_TRY(status);
+    }
+    return CREASE_OK;
+}
+
+static crease_status run_wide(const crease_model *model, const crease_options *options,
+                              const crease_tensor *inputs, size_t n, crease_session **session) {
+    crease_model *judge;
+    CR_TRY(cr_judge_create(model, &judge));
+    crease_status status = crease_session_create(judge, options, session);
+    crease_model_free(judge); /* the session keeps it */
+    CR_TRY(status);
+    CR_TRY(cr_session_set_inputs(*session, inputs, n, true));
+    return crease_session_run(*session);
+}
+
+const cr_tensor *cr_session_contents(const crease_session *session, int id) {
+    const cr_model *ir = session->optimized->ir;
+    const cr_tensor *t = id < ir->n_values ? cr_session_value(session->exec, ir->values[id]) : NULL;
+    return t && !t->lanes ? t : NULL;
+}
+
+static bool agrees(const cr_twins *t, int id) {
+    const cr_tensor *a = cr_session_contents(t->wide, id), *b = cr_session_contents(t->wide_after, id);
+    if (!a || !b || id >= t->before->n_values)
+        return false;
+    cr_difference d = cr_compare(b, a);
+    return cr_relative(&d) <= meaning_limit(t->before->values[id]->dtype);
+}
+
+/* ---- what is the same before and after ---- */
+
+static bool same_input(const cr_value *a, const cr_value *b) {
+    if (!a || !b)
+        return a == b;
+    if (a->constant && b->constant)
+        return a->constant->data == b->constant->data; /* copies share buffers, folded weights are new */
+    return a->id == b->id;
+}
+
+typedef enum likeness { SAME, OTHER_WEIGHTS, OTHER } likeness;
+
+static likeness compare_nodes(const cr_node *a, const cr_node *b) {
+    likeness result = SAME;
+    if (!a || a->id != b->id)
+        return OTHER;
+    for (int i = 0; i < a->n_inputs || i < b->n_inputs; i++) {
+        const cr_value *x = cr_node_input(a, i), *y = cr_node_input(b, i);
+        bool weight = (!x || x->constant) && (!y || y->constant);
+        if (!same_input(x, y))
+            result = !weight ? OTHER : result == SAME ? OTHER_WEIGHTS : result;
+    }
+    return result;
+}
+
+static bool inputs_clean(const cr_twins *t, const cr_node *node) {
+    for (int i = 0; i < node->n_inputs; i++)
+        if (node->inputs[i] && !t->clean[node->inputs[i]->id])
+            return false;
+    return true;
+}
+
+/* A node with new weights that reads and writes what it did gives something else than before; one that reads
+ * or writes another value has taken a fold in, and the numbers tell. */
+static bool is_clean(const cr_twins *t, const cr_node *node, const cr_value *output) {
+    if (output->id >= t->before->n_values)
+        return false;
+    switch (compare_nodes(t->before->values[output->id]->producer, node)) {
+    case SAME:
+        return inputs_clean(t, node) || agrees(t, output->id);
+    case OTHER_WEIGHTS:
+        return false;
+    default:
+        return agrees(t, output->id);
+    }
+}
+
+static crease_status find_clean(cr_twins *t) {
+    void *block;
+    CR_TRY(cr_alloc_zeroed(t->heap, (size_t)t->after->n_values + 1, &block));
+    t->clean = block;
+    for (int i = 0; i < t->after->n_values; i++)
+        t->clean[i] = !t->after->values[i]->producer;
+    CR_FOR_NODES(node, t->after->graph)
+    for (int i = 0; i < node->n_outputs; i++)
+        if (node->outputs[i])
+            t->clean[node->outputs[i]->id] = is_clean(t, node, node->outputs[i]);
+    return CREASE_OK;
+}
+
+crease_status cr_twins_run(cr_twins *twins, const crease_model *before, const crease_model *after,
+                           const crease_options *options, const crease_tensor *inputs, size_t n_inputs,
+                           bool related) {
+    crease_options o = cr_options_of(options);
+    *twins = (cr_twins){.before = before->ir,
+                        .after = after->ir,
+                        .heap = before->ir->heap,
+                        .threads = o.threads > 0 ? o.threads : cr_cpu_count()};
+    o.fold = false;
+    CR_TRY(run_wide(before, &o, inputs, n_inputs, &twins->wide));
+    CR_TRY(run_wide(after, &o, inputs, n_inputs, &twins->wide_after));
+    return related && o.keep_all ? find_clean(twins) : CREASE_OK;
+}
+
+void cr_twins_free(cr_twins *twins) {
+    crease_session_free(twins->wide);
+    crease_session_free(twins->wide_after);
+    if (twins->heap)
+        cr_free(twins->heap, twins->clean);
+}
+
+/* ---- checkpoints ---- */
+
+static const cr_node *node_called(const cr_graph *graph, const char *name, size_t length) {
+    CR_FOR_NODES(node, graph)
+    if (strlen(node->name) == length && memcmp(node->name, name, length) == 0)
+        return node;
+    return NULL;
+}
+
+/* The folded node's output where something still makes it, else the output of what took it in. */
+static const cr_value *first_value(const cr_twins *t, const cr_report *report, size_t entry) {
+    const cr_node *folded = t->before->nodes[report->nodes[entry]];
+    const cr_value *out = cr_node_output(folded, 0);
+    if (out && t->after->values[out->id]->producer && out->graph == t->before->graph)
+        return t->after->values[out->id];
+    const char *into = report->entries[entry].into;
+    const cr_node *taker = into ? node_called(t->after->graph, into, strcspn(into, ",")) : NULL;
+    return taker ? cr_node_output(taker, 0) : NULL;
+}
+
+static bool any_marked(const bool *marked, cr_value *const *values, int n) {
+    for (int i = 0; i < n; i++)
+        if (values[i] && marked[values[i]->id])
+            return true;
+    return false;
+}
+
+/* Marks what depends on `first`, until something that agrees. */
+static const cr_value *walk_down(const cr_twins *t, const cr_value *first, bool *reached) {
+    reached[first->id] = true;
+    if (agrees(t, first->id))
+        return first;
+    for (const cr_node *node = first->producer->next; node; node = node->next) {
+        if (!any_marked(reached, node->inputs, node->n_inputs))
+            continue;
+        for (int i = 0; i < node->n_outputs; i++) {
+            if (!node->outputs[i])
+                continue;
+            reached[node->outputs[i]->id] = true;
+            if (agrees(t, node->outputs[i]->id))
+                return node->outputs[i];
+        }
+    }
+    return first;
+}
+
+const cr_value *cr_twins_checkpoint(const cr_twins *t, const cr_report *report, size_t entry) {
+    void *reached;
+    const cr_value *first = report->entries[entry].folded ? first_value(t, report, entry) : NULL;
+    if (!first || !first->producer || first->id >= t->before->n_values ||
+        cr_alloc_zeroed(t->heap, (size_t)t->after->n_values, &reached) != CREASE_OK)
+        return NULL;
+    const cr_value *found = walk_down(t, first, reached);
+    cr_free(t->heap, reached);
+    return found;
+}
+
+/* ---- one fold by itself ---- */
+
+typedef struct region {
+    const cr_twins *twins;
+    const cr_value *end;
+    cr_arena arena;
+    bool *needed;      /* by value id */
+    cr_tensor *values; /* by value id: what the region computes */
+    cr_eval eval;
+} region;
+
+/* Backwards from the end to values that are as they were. */
+static void mark_region(const region *r) {
+    r->needed[r->end->id] = true;
+    for (const cr_node *node = r->end->producer; node; node = node->previous)
+        if (any_marked(r->needed, node->outputs, node->n_outputs))
+            for (int i = 0; i < node->n_inputs; i++)
+                if (node->inputs[i] && !node->inputs[i]->constant && !r->twins->clean[node->inputs[i]->id])
+                    r->needed[node->inputs[i]->id] = true;
+}
+
+static const cr_tensor *input_of(const region *r, const cr_value *value) {
+    const cr_tensor *own = &r->values[value->id];
+    if (own->dtype)
+        return own;
+    return value->constant ? value->constant : cr_session_contents(r->twins->wide, value->id);
+}
+
+static crease_status run_node(region *r, const cr_node *node) {
+    const cr_tensor **in;
+    cr_tensor *out;
+    CR_TRY(CR_ARENA_NEW(&r->arena, &in, (size_t)node->n_inputs + 1));
+    CR_TRY(CR_ARENA_NEW(&r->arena, &out, (size_t)node->n_outputs + 1));
+    for (int i = 0; i < node->n_inputs; i++) {
+        in[i] = node->inputs[i] ? input_of(r, node->inputs[i]) : NULL;
+        if (node->inputs[i] && !in[i])
+            return cr_node_fail(node, CREASE_ERROR_UNSUPPORTED, "'%s' has no contents",
+                                node->inputs[i]->name);
+    }
+    CR_TRY(cr_eval_node(&r->eval, node, in, out));
+    for (int i = 0; i < node->n_outputs; i++)
+        if (node->outputs[i])
+            r->values[node->outputs[i]->id] = out[i];
+    return CREASE_OK;
+}
+
+static crease_status run_region(region *r, double *measured) {
+    const cr_model *wide = r->twins->wide_after->optimized->ir;
+    CR_TRY(CR_ARENA_NEW(&r->arena, &r->needed, (size_t)wide->n_values));
+    CR_TRY(CR_ARENA_NEW(&r->arena, &r->values, (size_t)wide->n_values));
+    mark_region(r);
+    CR_FOR_NODES(node, wide->graph)
+    if (any_marked(r->needed, node->outputs, node->n_outputs))
+        CR_TRY(run_node(r, node));
+    const cr_tensor *before = cr_session_contents(r->twins->wide, r->end->id),
+                    *after = &r->values[r->end->id];
+    if (!before || !after->dtype)
+        return CREASE_OK;
+    cr_difference d = cr_compare(after, before);
+    *measured = cr_relative(&d);
+    return CREASE_OK;
+}
+
+crease_status cr_twins_measure(const cr_twins *twins, const cr_report *report, size_t entry,
+                               double *measured) {
+    *measured = NAN;
+    region r = {.twins = twins, .end = cr_twins_checkpoint(twins, report, entry)};
+    if (!r.end)
+        return CREASE_OK;
+    cr_pool *pool;
+    CR_TRY(cr_pool_create(twins->heap, twins->threads, &pool));
+    r.eval = (cr_eval){.heap = twins->heap, .pool = pool, .exact = true};
+    cr_arena_init(&r.arena, twins->heap);
+    cr_blas_enter();
+    crease_status status = run_region(&r, measured);
+    cr_blas_leave();
+    for (int i = 0; r.values && i < twins->wide_after->optimized->ir->n_values; i++)
+        cr_tensor_release(&r.values[i]);
+    cr_arena_clear(&r.arena);
+    cr_pool_destroy(pool);
+    return status == CREASE_ERROR_UNSUPPORTED ? CREASE_OK : status;
+}

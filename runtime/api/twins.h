@@ -1,0 +1,42 @@
+#ifndef CREASE_RUNTIME_API_TWINS_H
+#define CREASE_RUNTIME_API_TWINS_H
+
+#include "passes/report.h"
+#include "runtime/api/session.h"
+
+/* A network before and after folding, both computed in float64 on the same inputs and with every value kept:
+ * what a fold did to the numbers, apart from the rounding of the kernels that run it. A value of one has the
+ * id that it has in the other, since passes work on a clone. */
+typedef struct cr_twins {
+    const cr_model *before, *after;    /* as loaded and folded, with the types of the file; borrowed */
+    crease_session *wide, *wide_after; /* in float64, owned */
+    cr_heap *heap;                     /* borrowed */
+    int threads;
+    bool *clean; /* [after->n_values] the same number as before, but for rounding in earlier folds */
+} cr_twins;
+
+/* Make and run both. inputs are of the file's types. after is another model when `related` is false: then
+ * only the sessions can be used. Free it also after a failure. */
+crease_status cr_twins_run(cr_twins *twins, const crease_model *before, const crease_model *after,
+                           const crease_options *options, const crease_tensor *inputs, size_t n_inputs,
+                           bool related) CREASE_MUST_TEST;
+void cr_twins_free(cr_twins *twins);
+
+/* Where a fold can be checked: the first value, from the folded node's output downwards, that has the same
+ * meaning before and after. (A later fold may scale what an earlier one left behind.) When none agrees, the
+ * folded node's output. NULL: the fold left nothing to compare. The result belongs to `after`. */
+const cr_value *cr_twins_checkpoint(const cr_twins *twins, const cr_report *report, size_t entry);
+
+/* The relative error at its checkpoint that a fold causes by itself, computed in float64 from the values that
+ * the unfolded network has before it. NAN: not known. */
+crease_status cr_twins_measure(const cr_twins *twins, const cr_report *report, size_t entry,
+                               double *measured) CREASE_MUST_TEST;
+
+/* The contents that a session has for a value id; NULL when it does not keep them. */
+const cr_tensor *cr_session_contents(const crease_session *session, int id);
+
+/* Set all inputs, widened to float64 where they are floats and `widen`. */
+crease_status cr_session_set_inputs(crease_session *session, const crease_tensor *inputs, size_t n,
+                                    bool widen) CREASE_MUST_TEST;
+
+#endif
