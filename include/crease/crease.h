@@ -408,7 +408,8 @@ CREASE_API void crease_verify_options_init(crease_verify_options *options);
 typedef struct crease_verify_entry {
     size_t struct_size;
     const char *name;
-    bool pass;             /* within the tolerance, and within the bound where there is one */
+    bool pass;             /* an output: within the tolerance, and the bounds where there are any; a layer:
+                              within the bounds, or else the tolerance */
     int64_t n;             /* elements compared */
     double max_abs;        /* largest |folded - unfolded| */
     double max_rel;        /* the same over the largest magnitude */
@@ -418,6 +419,7 @@ typedef struct crease_verify_entry {
     int top1;              /* 1: same arg max in every row, 0: not, -1: does not apply */
     double fold_error;     /* |folded - unfolded|, both in float64, over the largest magnitude: what folding
                               did apart from the kernels; -1: no judge */
+    double fold_bound;     /* a-priori bound for fold_error; 0: none stated */
     const char *cause;     /* "folding" or "kernels": the larger part of the difference; NULL: none known */
     const char *node;      /* of a layer: the folded node; name is then the tensor compared. Else NULL */
 } crease_verify_entry;

@@ -6,7 +6,10 @@
 #include <math.h>
 #include <string.h>
 
-enum { N_PROBES = 3, N_LANES = N_PROBES + 1 }; /* lane 0 is exact */
+/* Lane 0 is exact; then come the lanes of each kind of noise. */
+enum { N_PROBES = 3, N_LANES = 1 + 2 * N_PROBES };
+
+typedef enum kind { KERNELS, FOLDING } kind;
 
 static const double SAFETY = 4;
 /* Winograd's transforms for 4x4 outputs of a 3x3 kernel add and subtract multiples of up to 8. */
@@ -21,7 +24,7 @@ typedef struct prober {
     cr_arena arena;
     cr_tensor *lanes[N_LANES]; /* by value id */
     int *pending;              /* by value id: uses to come */
-    double *bounds;
+    double *bounds[2];         /* by kind */
     uint64_t random;
 } prober;
 
@@ -157,101 +160,164 @@ static double root_mean_square(const cr_tensor *t) {
     return n ? sqrt(sum / (double)n) : 0;
 }
 
-/* error[i] = hypot(error[i], y[i]) unit */
-static void scale_errors(cr_tensor *error, const cr_tensor *y, double unit) {
-    double *e = error->data;
+/* The rounding error of element i is size[i] times a unit for each kind of noise. */
+typedef struct node_error {
+    cr_tensor size;
+    double units[2];
+} node_error;
+
+/* size = hypot(size, y): the partial sums, or what cancels, and the result. */
+static void join_result(cr_tensor *size, const cr_tensor *y) {
+    double *e = size->data;
     for (int64_t i = 0, n = cr_shape_n(&y->shape); i < n; i++)
-        e[i] = hypot(e[i], ((const double *)y->data)[i]) * unit;
+        e[i] = hypot(e[i], ((const double *)y->data)[i]);
 }
 
 /* Sums are accumulated in float32 or better and rounded to the type of the result. */
 static crease_status linear_error(prober *p, const cr_node *node, const cr_tensor *const *in,
-                                  const cr_tensor *y, double unit, cr_tensor *error) {
+                                  const cr_tensor *y, double unit, node_error *error) {
     double sums = fmin(unit, 0x1p-24) * sqrt(terms_of(node, in, y)), factor = factor_of(node);
     if (may_be_winograd(p, node, in))
         sums *= WINOGRAD;
-    CR_TRY(eval_squared(p, node, in, error));
-    double *e = error->data;
+    CR_TRY(eval_squared(p, node, in, &error->size));
+    double *e = error->size.data;
     for (int64_t i = 0, n = cr_shape_n(&y->shape); i < n; i++)
         e[i] = factor * sqrt(fabs(e[i]));
-    scale_errors(error, y, hypot(sums, unit));
+    error->units[KERNELS] = hypot(sums, unit);
+    error->units[FOLDING] = unit;
     return CREASE_OK;
 }
 
 /* Of a batch normalisation, s x + t, where |s x| <= |y| + |t|. */
-static crease_status affine_error(prober *p, const cr_node *node, const cr_tensor *const *in,
-                                  const cr_tensor *y, double unit, cr_tensor *error) {
+static crease_status affine_error(prober *p, const cr_node *node, const cr_tensor *const *in, double unit,
+                                  node_error *error) {
     cr_tensor *outputs;
     CR_TRY(CR_ARENA_NEW(&p->arena, &outputs, (size_t)node->n_outputs));
     CR_TRY(eval_at_zero(p, node, in, outputs));
-    *error = outputs[0];
+    error->size = outputs[0];
     for (int i = 1; i < node->n_outputs; i++)
         cr_tensor_release(&outputs[i]);
-    scale_errors(error, y, 2 * unit);
+    error->units[KERNELS] = 2 * unit;
+    error->units[FOLDING] = unit;
     return CREASE_OK;
 }
 
 /* The terms of a reduction may be larger than its result. */
 static crease_status function_error(prober *p, const cr_tensor *const *in, const cr_tensor *y, double unit,
-                                    cr_tensor *error) {
+                                    node_error *error) {
     bool reduces = in[0] && cr_shape_n(&in[0]->shape) > cr_shape_n(&y->shape);
     double size = reduces ? root_mean_square(in[0]) : 0;
-    CR_TRY(cr_tensor_create(p->eval.heap, CREASE_DOUBLE, &y->shape, error));
+    CR_TRY(cr_tensor_create(p->eval.heap, CREASE_DOUBLE, &y->shape, &error->size));
     for (int64_t i = 0, n = cr_shape_n(&y->shape); i < n; i++)
-        ((double *)error->data)[i] = size;
-    scale_errors(error, y, FUNCTION_ULPS * unit);
+        ((double *)error->size.data)[i] = size;
+    error->units[KERNELS] = FUNCTION_ULPS * unit;
     return CREASE_OK;
 }
 
 static crease_status error_of(prober *p, const cr_node *node, const cr_tensor *const *in, const cr_tensor *y,
-                              double unit, cr_tensor *error) {
-    if (is_linear(node))
-        return linear_error(p, node, in, y, unit, error);
-    if (cr_node_is(node, "BatchNormalization"))
-        return affine_error(p, node, in, y, unit, error);
-    return function_error(p, in, y, unit, error);
+                              double unit, node_error *error) {
+    crease_status status = is_linear(node) ? linear_error(p, node, in, y, unit, error)
+                           : cr_node_is(node, "BatchNormalization") ? affine_error(p, node, in, unit, error)
+                                                                    : function_error(p, in, y, unit, error);
+    if (status == CREASE_OK)
+        join_result(&error->size, y);
+    return status;
+}
+
+/* What may be folded like a batch normalisation where one side is constant. */
+static bool is_affine(const cr_node *node) {
+    return cr_node_is(node, "Mul") || cr_node_is(node, "Add") || cr_node_is(node, "Sub") ||
+           cr_node_is(node, "Div");
 }
 
 /* ---- one node ---- */
 
-static void move(prober *p, const cr_tensor *error, cr_tensor *noisy) {
-    double *y = noisy->data;
-    const double *e = error->data;
+/* Elements of one channel share their weights, and so the signs of what those were rounded by: noise that
+ * differed from element to element would be lost in the next average. */
+static int64_t channel_run(const cr_node *node, const cr_shape *shape, int64_t *channels) {
+    bool last = cr_node_is(node, "Gemm") || cr_node_is(node, "MatMul");
+    int axis = last ? shape->rank - 1 : shape->rank > 1 ? 1 : 0;
+    int64_t run = 1;
+    for (int i = axis + 1; i < shape->rank; i++)
+        run *= shape->dims[i];
+    *channels = shape->rank && axis >= 0 ? shape->dims[axis] : 1;
+    return run;
+}
+
+static void move_elements(prober *p, const node_error *error, cr_tensor *noisy) {
+    double *y = noisy->data, unit = error->units[KERNELS];
+    const double *size = error->size.data;
     uint64_t bits = 0;
     for (int64_t i = 0, n = cr_shape_n(&noisy->shape); i < n; i++) {
         bits = i % 64 ? bits >> 1 : random_bits(p);
-        y[i] += bits & 1 ? e[i] : -e[i];
+        y[i] += bits & 1 ? size[i] * unit : -size[i] * unit;
     }
 }
 
-/* Noise on the lanes of output i, and the bound that they give. */
-static crease_status disturb(prober *p, const cr_node *node, const cr_tensor *const *in, int i) {
+static crease_status move_channels(prober *p, const cr_node *node, const node_error *error,
+                                   cr_tensor *noisy) {
+    double *y = noisy->data, *signs;
+    const double *size = error->size.data;
+    int64_t channels, run = channel_run(node, &noisy->shape, &channels);
+    CR_TRY(CR_ARENA_NEW(&p->arena, &signs, (size_t)channels + 1));
+    for (int64_t c = 0; c < channels; c++)
+        signs[c] = random_bits(p) & 1 ? error->units[FOLDING] : -error->units[FOLDING];
+    for (int64_t i = 0, n = cr_shape_n(&noisy->shape); i < n; i++)
+        y[i] += size[i] * signs[i / run % channels];
+    return CREASE_OK;
+}
+
+static kind kind_of(int lane) {
+    return lane <= N_PROBES ? KERNELS : FOLDING;
+}
+
+static crease_status move_lanes(prober *p, const cr_node *node, const cr_tensor *const *in, int i) {
     const cr_value *v = node->outputs[i];
     const cr_tensor *exact = &p->lanes[0][v->id];
-    double largest = 0, moved = 0;
-    cr_tensor error = {0};
-    if (exact->dtype != CREASE_DOUBLE)
-        return CREASE_OK;
     double unit = v->id < p->narrow->n_values ? unit_of(p->narrow->values[v->id]->dtype) : 0x1p-24;
-    bool moves =
-        !is_movement(node) && (i == 0 || (!is_linear(node) && !cr_node_is(node, "BatchNormalization")));
-    if (moves)
-        CR_TRY(error_of(p, node, in, exact, unit, &error));
-    for (int lane = 1; lane < N_LANES; lane++) {
+    node_error error = {.units = {0, is_affine(node) ? unit : 0}};
+    CR_TRY(error_of(p, node, in, exact, unit, &error));
+    crease_status status = CREASE_OK;
+    for (int lane = 1; lane < N_LANES && status == CREASE_OK; lane++) {
         cr_tensor *noisy = &p->lanes[lane][v->id];
         if (!cr_shape_equal(&noisy->shape, &exact->shape))
             continue; /* a shape that depends on data */
-        if (moves)
-            move(p, &error, noisy);
-        const double *x = exact->data, *y = noisy->data;
-        for (int64_t e = 0, n = cr_shape_n(&exact->shape); e < n; e++) {
-            double d = fabs(y[e] - x[e]);
-            moved = fmax(moved, isnan(d) ? 0 : d);
-            largest = isfinite(x[e]) ? fmax(largest, fabs(x[e])) : largest;
-        }
+        if (kind_of(lane) == KERNELS)
+            move_elements(p, &error, noisy);
+        else
+            status = move_channels(p, node, &error, noisy);
     }
-    cr_tensor_release(&error);
-    p->bounds[v->id] = SAFETY * moved / (largest > 0 ? largest : 1);
+    cr_tensor_release(&error.size);
+    return status;
+}
+
+static void record_bounds(prober *p, int id) {
+    const cr_tensor *exact = &p->lanes[0][id];
+    double largest = 0, moved[2] = {0, 0};
+    const double *x = exact->data;
+    int64_t n = cr_shape_n(&exact->shape);
+    for (int64_t e = 0; e < n; e++)
+        largest = isfinite(x[e]) ? fmax(largest, fabs(x[e])) : largest;
+    for (int lane = 1; lane < N_LANES; lane++) {
+        const double *y = p->lanes[lane][id].data;
+        double *most = &moved[kind_of(lane)];
+        if (!cr_shape_equal(&p->lanes[lane][id].shape, &exact->shape))
+            continue;
+        for (int64_t e = 0; e < n; e++)
+            *most = isnan(y[e] - x[e]) ? *most : fmax(*most, fabs(y[e] - x[e]));
+    }
+    for (int k = KERNELS; k <= FOLDING; k++)
+        p->bounds[k][id] = SAFETY * moved[k] / (largest > 0 ? largest : 1);
+}
+
+/* Outputs of linear operators and batch normalisations beyond the first are statistics, no sums. */
+static crease_status disturb(prober *p, const cr_node *node, const cr_tensor *const *in, int i) {
+    const cr_tensor *exact = &p->lanes[0][node->outputs[i]->id];
+    if (exact->dtype != CREASE_DOUBLE)
+        return CREASE_OK;
+    if (!is_movement(node) && i == 0)
+        CR_TRY(move_lanes(p, node, in, i));
+    record_bounds(p, node->outputs[i]->id);
     return CREASE_OK;
 }
 
@@ -267,10 +333,8 @@ static crease_status eval_lane(prober *p, const cr_node *node, int lane, const c
 }
 
 static void forget(prober *p, const cr_value *v) {
-    for (int lane = 0; lane < N_LANES; lane++) {
+    for (int lane = 0; lane < N_LANES; lane++)
         cr_tensor_release(&p->lanes[lane][v->id]);
-        p->lanes[lane][v->id] = (cr_tensor){0};
-    }
 }
 
 static crease_status probe_node(prober *p, const cr_node *node) {
@@ -319,19 +383,19 @@ static crease_status probe(prober *p, const cr_tensor *const *inputs) {
 }
 
 crease_status cr_noise_bounds(const cr_noise *noise, const cr_model *wide, const cr_model *narrow,
-                              const cr_tensor *const *inputs, double *bounds) {
+                              const cr_tensor *const *inputs, double *kernels, double *folding) {
     prober p = {.settings = noise,
                 .wide = wide,
                 .narrow = narrow,
                 .eval = {.heap = noise->heap, .exact = true},
-                .bounds = bounds,
+                .bounds = {kernels, folding},
                 .random = 1};
     cr_pool *pool;
     CR_TRY(cr_pool_create(noise->heap, noise->threads, &pool));
     p.eval.pool = pool;
     cr_arena_init(&p.arena, noise->heap);
     for (int i = 0; i < wide->n_values; i++)
-        bounds[i] = 0;
+        kernels[i] = folding[i] = 0;
     cr_blas_enter();
     crease_status status = probe(&p, inputs);
     cr_blas_leave();

@@ -16,7 +16,11 @@
  * 2019). sum (w x)^2 is the node itself on squared weights and inputs. The bound of a value is 4 times the
  * largest movement that three such runs show anywhere in its tensor. It holds with overwhelming probability,
  * not certainly: the certain bound, (K + 1) u sum |w x| in every layer, grows by a factor in each layer
- * and says nothing about a deep network. */
+ * and says nothing about a deep network.
+ *
+ * Folding has a bound of its own, far smaller, for two float64 runs that differ only in their weights: here
+ * the error of a node is u sqrt(sum (w x)^2 + y^2), that of rounding each weight once, with one sign for all
+ * elements of a channel, since they share their weights. */
 
 typedef struct cr_noise {
     cr_heap *heap;
@@ -25,10 +29,11 @@ typedef struct cr_noise {
 } cr_noise;
 
 /* wide: a resolved float64 model; narrow: the model whose rounding is meant, with the same value ids. inputs
- * [wide->graph->n_inputs]: contents in file order, NULL for those that keep their default. bounds
- * [wide->n_values], by value id: relative to the largest magnitude of the tensor; 0: none. Fails with
- * UNSUPPORTED where a node has a body. */
+ * [wide->graph->n_inputs]: contents in file order, NULL for those that keep their default. kernels and
+ * folding [wide->n_values], by value id: bounds relative to the largest magnitude of the tensor; 0: none.
+ * Fails with UNSUPPORTED where a node has a body. */
 crease_status cr_noise_bounds(const cr_noise *noise, const cr_model *wide, const cr_model *narrow,
-                              const cr_tensor *const *inputs, double *bounds) CREASE_MUST_TEST;
+                              const cr_tensor *const *inputs, double *kernels,
+                              double *folding) CREASE_MUST_TEST;
 
 #endif
