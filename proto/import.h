@@ -62,6 +62,10 @@ crease_status cr_import_call(cr_import *import, cr_scope *site, const CreaseOnnx
 /* Keep the names that a graph and its subgraphs define from being given to other values. */
 crease_status cr_import_reserve_names(cr_model *model, const CreaseOnnx__GraphProto *graph) CREASE_MUST_TEST;
 
+/* Hostile bytes as a message, to be freed with cr_proto_allocator(heap). `who` names them in failures. */
+crease_status cr_proto_parse(const void *data, size_t bytes, const char *who, cr_heap *heap,
+                             CreaseOnnx__ModelProto **proto) CREASE_MUST_TEST;
+
 /* protobuf-c's memory from a heap. */
 ProtobufCAllocator cr_proto_allocator(cr_heap *heap);
 

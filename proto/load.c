@@ -159,14 +159,22 @@ static crease_status import_model(CreaseOnnx__ModelProto *proto, const char *who
     return status;
 }
 
+crease_status cr_proto_parse(const void *data, size_t bytes, const char *who, cr_heap *heap,
+                             CreaseOnnx__ModelProto **proto) {
+    ProtobufCAllocator allocator = cr_proto_allocator(heap);
+    *proto = NULL;
+    CR_TRY(sniff(data, bytes, who));
+    *proto = crease_onnx__model_proto__unpack(&allocator, bytes, data);
+    return *proto ? CREASE_OK
+                  : cr_fail(CREASE_ERROR_MODEL, "%s: not an ONNX model, or more than memory allows", who);
+}
+
 static crease_status load(const void *data, size_t bytes, const char *who, const char *folder,
                           bool assume_const, cr_heap *heap, cr_model **model) {
     ProtobufCAllocator allocator = cr_proto_allocator(heap);
+    CreaseOnnx__ModelProto *proto;
     *model = NULL;
-    CR_TRY(sniff(data, bytes, who));
-    CreaseOnnx__ModelProto *proto = crease_onnx__model_proto__unpack(&allocator, bytes, data);
-    if (!proto)
-        return cr_fail(CREASE_ERROR_MODEL, "%s: not an ONNX model, or more than memory allows", who);
+    CR_TRY(cr_proto_parse(data, bytes, who, heap, &proto));
     crease_status status = import_model(proto, who, folder, assume_const, heap, model);
     crease_onnx__model_proto__free_unpacked(proto, &allocator);
     return status;
