@@ -4,6 +4,8 @@
 /* One file each. argv[0] is the command's name; the result is the program's exit code. */
 int run_command(int argc, char **argv);
 int fold_command(int argc, char **argv);
+int unfold_command(int argc, char **argv);
+int calibrate_command(int argc, char **argv);
 int verify_command(int argc, char **argv);
 int bench_command(int argc, char **argv);
 int inspect_command(int argc, char **argv);

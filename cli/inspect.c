@@ -264,7 +264,7 @@ static int write_all(const char *path, const crease_model *model, const crease_f
         write_nodes(&j, model);
     json_begin_object(&j, "batch_norms");
     json_integer(&j, "n", info.n_batch_norms);
-    report_write(&j, report, NULL);
+    report_write(&j, report);
     json_end_object(&j);
     write_problems(&j, model);
     json_end_object(&j);

@@ -14,6 +14,7 @@ static const struct {
 } commands[] = {
     {"run", "MODEL", "run a network on pictures or tensors", run_command},
     {"fold", "MODEL", "fold batch normalisations, write the model, explain each one", fold_command},
+    {"unfold", "FOLDED", "write the model that was folded, bit for bit", unfold_command},
     {"verify", "MODEL [MODEL2]", "compare folded with unfolded, judged in float64", verify_command},
     {"bench", "MODEL [MODEL2]", "measure what folding gains, with its uncertainty", bench_command},
     {"inspect", "MODEL", "show inputs, outputs, operators, sizes and batch normalisations", inspect_command},

@@ -86,7 +86,7 @@ static void write_findings(json *j, const crease_fold_report *report) {
     json_end_array(j);
 }
 
-void report_write(json *j, const crease_fold_report *report, const double *measured) {
+void report_write(json *j, const crease_fold_report *report) {
     fold_counts counts = report_count(report);
     crease_fold_entry e = {.struct_size = sizeof e};
     json_integer(j, "folded", counts.folded);
@@ -102,7 +102,7 @@ void report_write(json *j, const crease_fold_report *report, const double *measu
         json_text(j, "reason", e.reason);
         json_text(j, "detail", e.detail);
         json_number(j, "bound", e.folded ? e.bound : NAN);
-        json_number(j, "measured", measured ? measured[i] : NAN);
+        json_number(j, "measured", e.measured < 0 ? NAN : e.measured);
         json_end_object(j);
     }
     json_end_array(j);

@@ -16,8 +16,7 @@ fold_counts report_count(const crease_fold_report *report);
 /* A table with a line for each entry, one of findings, and a sum. */
 void report_print(const crease_fold_report *report);
 
-/* "folded", "kept", "entries" and "findings" in the object that is open. measured [entries]: the relative
- * difference that a run showed, NaN where none was made; NULL: none anywhere. */
-void report_write(json *j, const crease_fold_report *report, const double *measured);
+/* "folded", "kept", "entries" and "findings" in the object that is open. */
+void report_write(json *j, const crease_fold_report *report);
 
 #endif

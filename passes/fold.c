@@ -39,7 +39,8 @@ typedef struct folder {
 
 bool cr_fold_chosen(const cr_fold_settings *settings, const cr_node *node) {
     return (!settings->only || fnmatch(settings->only, node->name, 0) == 0) &&
-           (!settings->keep || fnmatch(settings->keep, node->name, 0) != 0);
+           (!settings->keep || fnmatch(settings->keep, node->name, 0) != 0) &&
+           !(settings->held && node->id < settings->n_held && settings->held[node->id]);
 }
 
 static bool is_bn(const cr_node *node) {

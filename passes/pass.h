@@ -11,6 +11,8 @@
 /* Which affines may be folded. */
 typedef struct cr_fold_settings {
     const char *only, *keep; /* globs (fnmatch) on node names, or NULL: fold these alone; leave these */
+    const bool *held;        /* [n_held] by node id: leave these, too; NULL: none */
+    int n_held;
 } cr_fold_settings;
 
 /* passes/fold_constants.c: nodes whose inputs are all constant become constants; a BatchNormalization is

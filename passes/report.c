@@ -79,11 +79,12 @@ crease_status cr_report_folded(cr_report *report, const cr_node *node, const cha
                                    .into = into,
                                    .pattern = pattern,
                                    .bound = bound.fold,
-                                   .layer_bound = bound.layer});
+                                   .layer_bound = bound.layer,
+                                   .measured = -1});
 }
 
 crease_status cr_report_kept(cr_report *report, const cr_node *node, const char *reason, const char *detail) {
-    return put(report, node, (crease_fold_entry){.reason = reason, .detail = detail});
+    return put(report, node, (crease_fold_entry){.reason = reason, .detail = detail, .measured = -1});
 }
 
 crease_status cr_report_find(cr_report *report, const cr_node *node, const char *code, const char *detail) {

@@ -262,6 +262,17 @@ typedef struct crease_fold_options {
     const char *only; /* glob on node names: fold these alone; NULL: all. No match is CREASE_ERROR_ARGUMENT */
     const char *keep; /* glob on node names: leave these; NULL: none. No match is CREASE_ERROR_ARGUMENT */
     bool assume_const; /* treat overridable initializers (IR >= 4) as constants */
+    /* Run the network on these, in float64, and measure what each fold does to it by itself. Matched by name;
+     * a NULL name is the only input. NULL: nothing is measured. */
+    const crease_tensor *inputs;
+    size_t n_inputs;
+    double max_error; /* leave what moves its result by more than this (relative to the largest magnitude),
+                         with the reason "max-error"; needs inputs. 0: no limit */
+    int threads;      /* for measuring; 0: one for each core */
+    /* The bytes of the ONNX file that the model was loaded from: the folded model then carries what
+     * crease_unfold() needs to write that file again. NULL: it does not. */
+    const void *original;
+    size_t original_bytes;
 } crease_fold_options;
 CREASE_API void crease_fold_options_init(crease_fold_options *options);
 
@@ -285,6 +296,8 @@ typedef struct crease_fold_entry {
                            group times the kernel's size); u of the result's type. Rounding errors are taken
                            to be independent, as they are in practice; in the worst case K replaces sqrt(K).
                            With several layers (a Concat's inputs) the largest. */
+    double measured;    /* relative error at the folded node's output that the fold causes by itself, found in
+                           float64; -1: not measured */
 } crease_fold_entry;
 
 /* What was done to each BatchNormalization. Immutable; entries belong to the report. */
@@ -294,6 +307,13 @@ typedef struct crease_fold_report crease_fold_report;
  * options and report may be NULL. The new model has standard operators only and can be saved. */
 CREASE_API crease_status crease_fold(const crease_model *model, const crease_fold_options *options,
                                      crease_model **folded, crease_fold_report **report) CREASE_MUST_TEST;
+
+/* The ONNX file that a folded model came from, bit for bit in graph and weights, where it was folded with its
+ * original. *data is released with crease_memory_free(). Fails with INPUT when the model carries no original,
+ * MODEL when that is damaged or a weight it shares with the folded model was changed since, MEMORY. */
+CREASE_API crease_status crease_unfold(const crease_model *folded, void **data,
+                                       size_t *bytes) CREASE_MUST_TEST;
+
 CREASE_API size_t crease_fold_report_n_entries(const crease_fold_report *report);
 CREASE_API bool crease_fold_report_entry_at(const crease_fold_report *report, size_t index,
                                             crease_fold_entry *entry);
