@@ -1,6 +1,6 @@
 #include "runtime/api/noise.h"
+#include "runtime/api/walk.h"
 #include "runtime/kernels/gemm.h"
-#include "runtime/ops/eval.h"
 #include "runtime/ops/infer.h"
 
 #include <math.h>
@@ -21,10 +21,9 @@ typedef struct prober {
     const cr_noise *settings;
     const cr_model *wide, *narrow;
     cr_eval eval;
-    cr_arena arena;
-    cr_tensor *lanes[N_LANES]; /* by value id */
-    int *pending;              /* by value id: uses to come */
-    double *bounds[2];         /* by kind */
+    cr_arena arena; /* of the node at hand */
+    cr_walk lanes[N_LANES];
+    double *bounds[2]; /* by kind */
     uint64_t random;
 } prober;
 
@@ -37,20 +36,6 @@ static uint64_t random_bits(prober *p) {
 }
 
 /* ---- evaluating ---- */
-
-static crease_status gather(prober *p, const cr_node *node, int lane, const cr_tensor ***in) {
-    CR_TRY(CR_ARENA_NEW(&p->arena, in, (size_t)node->n_inputs + 1));
-    for (int i = 0; i < node->n_inputs; i++) {
-        const cr_value *v = node->inputs[i];
-        if (!v)
-            continue;
-        const cr_tensor *own = &p->lanes[lane][v->id];
-        (*in)[i] = own->shape.rank >= 0 && own->dtype ? own : v->constant ? v->constant : v->initial;
-        if (!(*in)[i])
-            return cr_node_fail(node, CREASE_ERROR_INPUT, "'%s' has no contents", v->name);
-    }
-    return CREASE_OK;
-}
 
 static crease_status square(prober *p, const cr_tensor *from, cr_tensor *to) {
     CR_TRY(cr_tensor_create(p->eval.heap, CREASE_DOUBLE, &from->shape, to));
@@ -273,13 +258,13 @@ static kind kind_of(int lane) {
 
 static crease_status move_lanes(prober *p, const cr_node *node, const cr_tensor *const *in, int i) {
     const cr_value *v = node->outputs[i];
-    const cr_tensor *exact = &p->lanes[0][v->id];
+    const cr_tensor *exact = &p->lanes[0].values[v->id];
     double unit = v->id < p->narrow->n_values ? unit_of(p->narrow->values[v->id]->dtype) : 0x1p-24;
     node_error error = {.units = {0, is_affine(node) ? unit : 0}};
     CR_TRY(error_of(p, node, in, exact, unit, &error));
     crease_status status = CREASE_OK;
     for (int lane = 1; lane < N_LANES && status == CREASE_OK; lane++) {
-        cr_tensor *noisy = &p->lanes[lane][v->id];
+        cr_tensor *noisy = &p->lanes[lane].values[v->id];
         if (!cr_shape_equal(&noisy->shape, &exact->shape))
             continue; /* a shape that depends on data */
         if (kind_of(lane) == KERNELS)
@@ -292,16 +277,16 @@ static crease_status move_lanes(prober *p, const cr_node *node, const cr_tensor 
 }
 
 static void record_bounds(prober *p, int id) {
-    const cr_tensor *exact = &p->lanes[0][id];
+    const cr_tensor *exact = &p->lanes[0].values[id];
     double largest = 0, moved[2] = {0, 0};
     const double *x = exact->data;
     int64_t n = cr_shape_n(&exact->shape);
     for (int64_t e = 0; e < n; e++)
         largest = isfinite(x[e]) ? fmax(largest, fabs(x[e])) : largest;
     for (int lane = 1; lane < N_LANES; lane++) {
-        const double *y = p->lanes[lane][id].data;
+        const double *y = p->lanes[lane].values[id].data;
         double *most = &moved[kind_of(lane)];
-        if (!cr_shape_equal(&p->lanes[lane][id].shape, &exact->shape))
+        if (!cr_shape_equal(&p->lanes[lane].values[id].shape, &exact->shape))
             continue;
         for (int64_t e = 0; e < n; e++)
             *most = isnan(y[e] - x[e]) ? *most : fmax(*most, fabs(y[e] - x[e]));
@@ -312,7 +297,7 @@ static void record_bounds(prober *p, int id) {
 
 /* Outputs of linear operators and batch normalisations beyond the first are statistics, no sums. */
 static crease_status disturb(prober *p, const cr_node *node, const cr_tensor *const *in, int i) {
-    const cr_tensor *exact = &p->lanes[0][node->outputs[i]->id];
+    const cr_tensor *exact = &p->lanes[0].values[node->outputs[i]->id];
     if (exact->dtype != CREASE_DOUBLE)
         return CREASE_OK;
     if (!is_movement(node) && i == 0)
@@ -321,62 +306,35 @@ static crease_status disturb(prober *p, const cr_node *node, const cr_tensor *co
     return CREASE_OK;
 }
 
-static crease_status eval_lane(prober *p, const cr_node *node, int lane, const cr_tensor ***in) {
-    cr_tensor *out;
-    CR_TRY(CR_ARENA_NEW(&p->arena, &out, (size_t)node->n_outputs + 1));
-    CR_TRY(gather(p, node, lane, in));
-    CR_TRY(cr_eval_node(&p->eval, node, *in, out));
-    for (int i = 0; i < node->n_outputs; i++)
-        if (node->outputs[i])
-            p->lanes[lane][node->outputs[i]->id] = out[i];
-    return CREASE_OK;
-}
-
-static void forget(prober *p, const cr_value *v) {
-    for (int lane = 0; lane < N_LANES; lane++)
-        cr_tensor_release(&p->lanes[lane][v->id]);
-}
-
 static crease_status probe_node(prober *p, const cr_node *node) {
-    const cr_tensor **in, **exact;
-    CR_TRY(eval_lane(p, node, 0, &exact));
-    for (int lane = 1; lane < N_LANES; lane++)
-        CR_TRY(eval_lane(p, node, lane, &in));
+    const cr_tensor **in[N_LANES];
+    for (int lane = 0; lane < N_LANES; lane++) {
+        CR_TRY(CR_ARENA_NEW(&p->arena, &in[lane], (size_t)node->n_inputs + 1));
+        CR_TRY(cr_walk_gather(&p->lanes[lane], node, in[lane]));
+        CR_TRY(cr_walk_eval(&p->lanes[lane], &p->eval, node, in[lane]));
+    }
     for (int i = 0; i < node->n_outputs; i++)
         if (node->outputs[i])
-            CR_TRY(disturb(p, node, exact, i));
-    for (int i = 0; i < node->n_outputs; i++)
-        if (node->outputs[i] && p->pending[node->outputs[i]->id] == 0)
-            forget(p, node->outputs[i]);
-    for (int i = 0; i < node->n_inputs; i++)
-        if (node->inputs[i] && --p->pending[node->inputs[i]->id] == 0)
-            forget(p, node->inputs[i]);
+            CR_TRY(disturb(p, node, in[0], i));
+    for (int lane = 0; lane < N_LANES; lane++)
+        cr_walk_leave(&p->lanes[lane], node);
     return CREASE_OK;
 }
 
 /* ---- the network ---- */
 
-static crease_status begin(prober *p, const cr_tensor *const *inputs) {
-    const cr_model *m = p->wide;
-    CR_TRY(CR_ARENA_NEW(&p->arena, &p->pending, (size_t)m->n_values));
-    for (int lane = 0; lane < N_LANES; lane++)
-        CR_TRY(CR_ARENA_NEW(&p->arena, &p->lanes[lane], (size_t)m->n_values));
-    for (int i = 0; i < m->n_values; i++)
-        p->pending[i] = m->values[i]->n_uses;
-    for (int i = 0; i < m->graph->n_inputs; i++)
-        for (int lane = 0; inputs[i] && lane < N_LANES; lane++)
-            p->lanes[lane][m->graph->inputs[i]->id] = cr_tensor_retain(inputs[i]);
-    return CREASE_OK;
-}
-
 static crease_status probe(prober *p, const cr_tensor *const *inputs) {
-    CR_TRY(begin(p, inputs));
-    CR_FOR_NODES(node, p->wide->graph) {
-        cr_arena kept = p->arena; /* what a node needs is given back with it */
+    const cr_graph *graph = p->wide->graph;
+    for (int lane = 0; lane < N_LANES; lane++) {
+        CR_TRY(cr_walk_begin(&p->lanes[lane], p->wide, p->eval.heap));
+        for (int i = 0; i < graph->n_inputs; i++)
+            if (inputs[i])
+                cr_walk_set(&p->lanes[lane], graph->inputs[i], inputs[i]);
+    }
+    CR_FOR_NODES(node, graph) {
         cr_arena_init(&p->arena, p->eval.heap);
         crease_status status = probe_node(p, node);
         cr_arena_clear(&p->arena);
-        p->arena = kept;
         CR_TRY(status);
     }
     return CREASE_OK;
@@ -393,16 +351,13 @@ crease_status cr_noise_bounds(const cr_noise *noise, const cr_model *wide, const
     cr_pool *pool;
     CR_TRY(cr_pool_create(noise->heap, noise->threads, &pool));
     p.eval.pool = pool;
-    cr_arena_init(&p.arena, noise->heap);
     for (int i = 0; i < wide->n_values; i++)
         kernels[i] = folding[i] = 0;
     cr_blas_enter();
     crease_status status = probe(&p, inputs);
     cr_blas_leave();
     for (int lane = 0; lane < N_LANES; lane++)
-        for (int i = 0; p.lanes[lane] && i < wide->n_values; i++)
-            cr_tensor_release(&p.lanes[lane][i]);
-    cr_arena_clear(&p.arena);
+        cr_walk_end(&p.lanes[lane]);
     cr_pool_destroy(pool);
     return status;
 }

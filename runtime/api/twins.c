@@ -1,8 +1,8 @@
 #include "runtime/api/twins.h"
 #include "runtime/api/compare.h"
 #include "runtime/api/judge.h"
+#include "runtime/api/walk.h"
 #include "runtime/kernels/gemm.h"
-#include "runtime/ops/eval.h"
 
 #include <math.h>
 #include <string.h>
@@ -210,8 +210,8 @@ typedef struct region {
     const cr_twins *twins;
     const cr_value *end;
     cr_arena arena;
-    bool *needed;      /* by value id */
-    cr_tensor *values; /* by value id: what the region computes */
+    bool *needed; /* by value id */
+    cr_walk walk;
     cr_eval eval;
 } region;
 
@@ -225,41 +225,29 @@ static void mark_region(const region *r) {
                     r->needed[node->inputs[i]->id] = true;
 }
 
-static const cr_tensor *input_of(const region *r, const cr_value *value) {
-    const cr_tensor *own = &r->values[value->id];
-    if (own->dtype)
-        return own;
-    return value->constant ? value->constant : cr_session_contents(r->twins->wide, value->id);
-}
-
 static crease_status run_node(region *r, const cr_node *node) {
     const cr_tensor **in;
-    cr_tensor *out;
     CR_TRY(CR_ARENA_NEW(&r->arena, &in, (size_t)node->n_inputs + 1));
-    CR_TRY(CR_ARENA_NEW(&r->arena, &out, (size_t)node->n_outputs + 1));
     for (int i = 0; i < node->n_inputs; i++) {
-        in[i] = node->inputs[i] ? input_of(r, node->inputs[i]) : NULL;
-        if (node->inputs[i] && !in[i])
-            return cr_node_fail(node, CREASE_ERROR_UNSUPPORTED, "'%s' has no contents",
-                                node->inputs[i]->name);
+        const cr_value *v = node->inputs[i];
+        const cr_tensor *before = v ? cr_session_contents(r->twins->wide, v->id) : NULL;
+        if (v && !cr_walk_contents(&r->walk, v) && before)
+            cr_walk_set(&r->walk, v, before);
     }
-    CR_TRY(cr_eval_node(&r->eval, node, in, out));
-    for (int i = 0; i < node->n_outputs; i++)
-        if (node->outputs[i])
-            r->values[node->outputs[i]->id] = out[i];
-    return CREASE_OK;
+    CR_TRY(cr_walk_gather(&r->walk, node, in));
+    return cr_walk_eval(&r->walk, &r->eval, node, in);
 }
 
 static crease_status run_region(region *r, double *measured) {
     const cr_model *wide = r->twins->wide_after->optimized->ir;
     CR_TRY(CR_ARENA_NEW(&r->arena, &r->needed, (size_t)wide->n_values));
-    CR_TRY(CR_ARENA_NEW(&r->arena, &r->values, (size_t)wide->n_values));
+    CR_TRY(cr_walk_begin(&r->walk, wide, r->twins->heap));
     mark_region(r);
     CR_FOR_NODES(node, wide->graph)
     if (any_marked(r->needed, node->outputs, node->n_outputs))
         CR_TRY(run_node(r, node));
     const cr_tensor *before = cr_session_contents(r->twins->wide, r->end->id),
-                    *after = &r->values[r->end->id];
+                    *after = &r->walk.values[r->end->id];
     if (!before || !after->dtype)
         return CREASE_OK;
     cr_difference d = cr_compare(after, before);
@@ -280,8 +268,7 @@ crease_status cr_twins_measure(const cr_twins *twins, const cr_report *report, s
     cr_blas_enter();
     crease_status status = run_region(&r, measured);
     cr_blas_leave();
-    for (int i = 0; r.values && i < twins->wide_after->optimized->ir->n_values; i++)
-        cr_tensor_release(&r.values[i]);
+    cr_walk_end(&r.walk);
     cr_arena_clear(&r.arena);
     cr_pool_destroy(pool);
     return status == CREASE_ERROR_UNSUPPORTED ? CREASE_OK : status;
