@@ -16,6 +16,7 @@ static const struct {
     {"fold", "MODEL", "fold batch normalisations, write the model, explain each one", fold_command},
     {"unfold", "FOLDED", "write the model that was folded, bit for bit", unfold_command},
     {"verify", "MODEL [MODEL2]", "compare folded with unfolded, judged in float64", verify_command},
+    {"calibrate", "MODEL", "estimate statistics of batch normalisations from data", calibrate_command},
     {"bench", "MODEL [MODEL2]", "measure what folding gains, with its uncertainty", bench_command},
     {"inspect", "MODEL", "show inputs, outputs, operators, sizes and batch normalisations", inspect_command},
     {"ops", "", "list the operators that crease runs", ops_command},
@@ -28,7 +29,7 @@ static void print_help(void) {
     puts("usage: crease COMMAND [ARGUMENTS]\n\n"
          "Runs ONNX networks on CPU, with every batch normalisation folded or explained.\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
-        printf("  %-8s %-15s %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
+        printf("  %-9s %-15s %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
     puts("\n  crease COMMAND --help says more; crease --version says what was built.\n\n"
          "exit codes: 0 done; 1 a comparison or expectation failed; 2 wrong usage; 3 bad model or input;\n"
          "4 unsupported operator or type; 5 out of memory, limit or failure at run time; 130 interrupted");

@@ -3,7 +3,7 @@
 
 /* crease: run ONNX networks on CPU, with every batch normalisation folded or explained.
  *
- * In learning order: status, types, options, models, folding, sessions, profiles, verification, measurement.
+ * In learning order: status, types, options, models, folding, sessions, profiles, verification, calibration.
  * The shortest use is six calls (examples/embed.c):
  *
  *     crease_model_load_file("net.onnx", NULL, &model);
@@ -461,6 +461,39 @@ CREASE_API size_t crease_verify_report_n_layers(const crease_verify_report *repo
 CREASE_API bool crease_verify_report_layer_at(const crease_verify_report *report, size_t index,
                                               crease_verify_entry *entry);
 CREASE_API void crease_verify_report_free(crease_verify_report *report);
+
+/* ---- Calibration
+ * ------------------------------------------------------------------------------------------- */
+
+/* Estimating the statistics of every BatchNormalization anew, from data: a forward pass in which each one
+ * normalises by the mean and the biased variance of the batch before it, layer by layer, and accumulates them
+ * (Ioffe & Szegedy 2015; ONNX BatchNormalization-15 with training_mode = 1):
+ *     running = running momentum + batch (1 - momentum).
+ * Weights stay as they are, and Dropout does nothing. */
+typedef struct crease_calibrate_options {
+    size_t struct_size;
+    double momentum; /* of the running value; below 0, the default: each node's own attribute */
+    bool cumulative; /* the plain average over all batches instead; what was stored counts for nothing */
+    int threads;     /* 0: one for each core */
+} crease_calibrate_options;
+CREASE_API void crease_calibrate_options_init(crease_calibrate_options *options);
+
+/* A calibration in the making. Used by one thread at a time. */
+typedef struct crease_calibration crease_calibration;
+
+/* Keeps the model alive. Fails with UNSUPPORTED, which includes a BatchNormalization in the body of a
+ * control-flow node, and with ARGUMENT when the model has none at all. */
+CREASE_API crease_status crease_calibration_create(crease_model *model,
+                                                   const crease_calibrate_options *options,
+                                                   crease_calibration **calibration) CREASE_MUST_TEST;
+/* One batch: all inputs of the model, matched by name; a NULL name is the only input. Fails with INPUT, also
+ * when a channel has one value in the batch and therefore no variance; what was accumulated is then lost. */
+CREASE_API crease_status crease_calibration_add(crease_calibration *calibration, const crease_tensor *inputs,
+                                                size_t n_inputs) CREASE_MUST_TEST;
+/* A new model with the statistics found so far. Fails with ARGUMENT before the first batch. */
+CREASE_API crease_status crease_calibration_finish(const crease_calibration *calibration,
+                                                   crease_model **calibrated) CREASE_MUST_TEST;
+CREASE_API void crease_calibration_free(crease_calibration *calibration);
 
 #ifdef __cplusplus
 }
