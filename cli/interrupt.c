@@ -44,6 +44,7 @@ void interrupt_install(void) {
         /* a signal that the parent had ignored (nohup) stays ignored */
         if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
             sigaction(numbers[i], &action, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* a file size limit is a failed write like others, and temporaries go */
 }
 
 crease_status interrupt_run(crease_session *session) {

@@ -55,7 +55,12 @@ static crease_status import_type(cr_import *import, const CreaseOnnx__ValueInfoP
     if (cr_dtype_valid(type->tensor_type->elem_type))
         value->dtype = (crease_dtype)type->tensor_type->elem_type;
     value->declared = true;
-    return import_shape(import, type->tensor_type->shape, value);
+    CR_TRY(import_shape(import, type->tensor_type->shape, value));
+    cr_shape *stated;
+    CR_TRY(CR_ARENA_NEW(&import->model->arena, &stated, 1));
+    *stated = value->shape;
+    value->stated = stated;
+    return CREASE_OK;
 }
 
 /* ---- initializers and inputs ---- */

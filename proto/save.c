@@ -86,16 +86,17 @@ static crease_status save_type(saver *s, const cr_value *v, CreaseOnnx__ValueInf
     type->tensor_type = tensor;
     tensor->has_elem_type = 1;
     tensor->elem_type = (int)v->dtype;
-    if (v->shape.rank < 0)
+    const cr_shape *shape = v->stated ? v->stated : &v->shape;
+    if (shape->rank < 0)
         return CREASE_OK;
     NEW(s, &tensor->shape, crease_onnx__tensor_shape_proto__init);
-    tensor->shape->n_dim = (size_t)v->shape.rank;
+    tensor->shape->n_dim = (size_t)shape->rank;
     CR_TRY(CR_ARENA_NEW(&s->arena, &tensor->shape->dim, tensor->shape->n_dim));
-    for (int i = 0; i < v->shape.rank; i++) {
+    for (int i = 0; i < shape->rank; i++) {
         CreaseOnnx__TensorShapeProto__Dimension *dim;
         NEW(s, &dim, crease_onnx__tensor_shape_proto__dimension__init);
         tensor->shape->dim[i] = dim;
-        int64_t d = v->shape.dims[i];
+        int64_t d = shape->dims[i];
         dim->has_dim_value = d >= 0;
         dim->dim_value = d >= 0 ? d : 0;
         if (d <= CR_DIM_FIRST_SYMBOL)

@@ -213,6 +213,17 @@ void cr_infer_walk_end(cr_infer_walk *walk, const cr_model *model) {
     *walk = (cr_infer_walk){0};
 }
 
+/* What was found, and where nothing was, what the model says. */
+static void refine(cr_shape *shape, const cr_shape *found) {
+    bool better = found->rank >= 0 && (cr_shape_is_static(found) || !cr_shape_is_static(shape));
+    cr_shape declared = *shape;
+    if (better)
+        *shape = *found;
+    for (int i = 0; better && declared.rank == found->rank && i < found->rank; i++)
+        if (found->dims[i] == CR_DIM_UNKNOWN)
+            shape->dims[i] = declared.dims[i];
+}
+
 crease_status cr_graph_infer(cr_graph *graph) {
     cr_infer_walk walk;
     cr_model *model = graph->model;
@@ -226,10 +237,7 @@ crease_status cr_graph_infer(cr_graph *graph) {
         const cr_info *info = &walk.infos[v->id];
         if (info->dtype)
             v->dtype = info->dtype;
-        bool better =
-            info->shape.rank >= 0 && (cr_shape_is_static(&info->shape) || !cr_shape_is_static(&v->shape));
-        if (better)
-            v->shape = info->shape;
+        refine(&v->shape, &info->shape);
     }
     cr_infer_walk_end(&walk, model);
     return status;
