@@ -43,6 +43,17 @@ static crease_status keep_raw(cr_import *import, const CreaseOnnx__TypeProto *ty
     return CREASE_OK;
 }
 
+/* Denotations, doc strings and dimensions that say nothing are kept for the file that is written. */
+static crease_status keep_statement(cr_import *import, const CreaseOnnx__ValueInfoProto *info,
+                                    cr_value *value) {
+    void *block;
+    value->stated_bytes = crease_onnx__value_info_proto__get_packed_size(info);
+    CR_TRY(cr_arena_alloc(&import->model->arena, value->stated_bytes, &block));
+    crease_onnx__value_info_proto__pack(info, block);
+    value->stated = block;
+    return CREASE_OK;
+}
+
 static crease_status import_type(cr_import *import, const CreaseOnnx__ValueInfoProto *info, cr_value *value) {
     const CreaseOnnx__TypeProto *type = info->type;
     if (!type)
@@ -55,12 +66,8 @@ static crease_status import_type(cr_import *import, const CreaseOnnx__ValueInfoP
     if (cr_dtype_valid(type->tensor_type->elem_type))
         value->dtype = (crease_dtype)type->tensor_type->elem_type;
     value->declared = true;
-    CR_TRY(import_shape(import, type->tensor_type->shape, value));
-    cr_shape *stated;
-    CR_TRY(CR_ARENA_NEW(&import->model->arena, &stated, 1));
-    *stated = value->shape;
-    value->stated = stated;
-    return CREASE_OK;
+    CR_TRY(keep_statement(import, info, value));
+    return import_shape(import, type->tensor_type->shape, value);
 }
 
 /* ---- initializers and inputs ---- */

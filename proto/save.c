@@ -68,7 +68,19 @@ static void to_arena(void *arena, void *block) {
     (void)block;
 }
 
+/* As the file stated it. */
+static crease_status save_statement(saver *s, const cr_value *v, CreaseOnnx__ValueInfoProto **to) {
+    ProtobufCAllocator allocator = {from_arena, to_arena, &s->arena};
+    *to = crease_onnx__value_info_proto__unpack(&allocator, v->stated_bytes, v->stated);
+    if (!*to)
+        return cr_fail(CREASE_ERROR_MEMORY, "out of memory");
+    (*to)->name = text(v->name);
+    return CREASE_OK;
+}
+
 static crease_status save_type(saver *s, const cr_value *v, CreaseOnnx__ValueInfoProto **to) {
+    if (v->stated)
+        return save_statement(s, v, to);
     NEW(s, to, crease_onnx__value_info_proto__init);
     (*to)->name = text(v->name);
     if (v->raw_type) {
@@ -86,17 +98,16 @@ static crease_status save_type(saver *s, const cr_value *v, CreaseOnnx__ValueInf
     type->tensor_type = tensor;
     tensor->has_elem_type = 1;
     tensor->elem_type = (int)v->dtype;
-    const cr_shape *shape = v->stated ? v->stated : &v->shape;
-    if (shape->rank < 0)
+    if (v->shape.rank < 0)
         return CREASE_OK;
     NEW(s, &tensor->shape, crease_onnx__tensor_shape_proto__init);
-    tensor->shape->n_dim = (size_t)shape->rank;
+    tensor->shape->n_dim = (size_t)v->shape.rank;
     CR_TRY(CR_ARENA_NEW(&s->arena, &tensor->shape->dim, tensor->shape->n_dim));
-    for (int i = 0; i < shape->rank; i++) {
+    for (int i = 0; i < v->shape.rank; i++) {
         CreaseOnnx__TensorShapeProto__Dimension *dim;
         NEW(s, &dim, crease_onnx__tensor_shape_proto__dimension__init);
         tensor->shape->dim[i] = dim;
-        int64_t d = shape->dims[i];
+        int64_t d = v->shape.dims[i];
         dim->has_dim_value = d >= 0;
         dim->dim_value = d >= 0 ? d : 0;
         if (d <= CR_DIM_FIRST_SYMBOL)
@@ -231,14 +242,16 @@ static crease_status save_inputs(saver *s, const cr_graph *graph, CreaseOnnx__Gr
     return CREASE_OK;
 }
 
+/* In the order of the nodes, which is the same when the file is read and written again. */
 static crease_status save_value_infos(saver *s, const cr_graph *graph, CreaseOnnx__GraphProto *p) {
     size_t n = 0;
-    for (int i = 0; i < s->model->n_values; i++)
-        n += s->model->values[i]->graph == graph && s->model->values[i]->declared;
+    CR_FOR_NODES(node, graph)
+    n += (size_t)node->n_outputs;
     CR_TRY(CR_ARENA_NEW(&s->arena, &p->value_info, n));
-    for (int i = 0; i < s->model->n_values; i++) {
-        const cr_value *v = s->model->values[i];
-        if (v->graph == graph && v->declared && v->producer && !v->n_outputs)
+    CR_FOR_NODES(node, graph)
+    for (int i = 0; i < node->n_outputs; i++) {
+        const cr_value *v = node->outputs[i];
+        if (v && v->declared && !v->n_outputs)
             CR_TRY(save_type(s, v, &p->value_info[p->n_value_info++]));
     }
     return CREASE_OK;

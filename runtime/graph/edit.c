@@ -205,10 +205,13 @@ crease_status cr_value_replace(cr_value *from, cr_value *to) {
         cr_use use = from->uses[from->n_uses - 1];
         CR_TRY(cr_node_set_input(use.node, use.input, to));
     }
-    if (from->n_outputs) { /* the graph output keeps its name: the two values swap names */
-        const char *name = from->name;
+    if (from->n_outputs) { /* the graph output keeps its name and what is stated of it */
+        cr_value old = *from;
         from->name = to->name;
-        to->name = name;
+        to->name = old.name;
+        to->declared = old.declared;
+        to->stated = old.stated;
+        to->stated_bytes = old.stated_bytes;
         for (int i = 0; i < from->graph->n_outputs; i++)
             if (from->graph->outputs[i] == from)
                 CR_TRY(cr_graph_set_output(from->graph, i, to));

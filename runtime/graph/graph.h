@@ -36,9 +36,10 @@ struct cr_value {
     cr_kind kind;
     crease_dtype dtype; /* CREASE_UNDEFINED: not known */
     cr_shape shape;
-    bool declared;          /* the model file states type or shape (value_info): kept on saving */
-    const cr_shape *stated; /* the shape that it states, whatever inference found since; NULL: none */
-    cr_node *producer;      /* NULL: graph input, constant */
+    bool declared;      /* the model file states type or shape (value_info): kept on saving */
+    const void *stated; /* that statement, serialized: written again as it was, whatever inference found */
+    size_t stated_bytes;
+    cr_node *producer; /* NULL: graph input, constant */
     int producer_output;
     cr_use *uses;
     int n_uses, capacity_uses;

@@ -143,7 +143,7 @@ static crease_status copy_value(copier *c, const cr_value *from, cr_value *to) {
     CR_TRY(copy_tensor(c, from->constant, &to->constant));
     CR_TRY(copy_tensor(c, from->initial, &to->initial));
     CR_TRY(copy_block(c, from->raw_type, from->raw_type_bytes, &to->raw_type));
-    CR_TRY(copy_block(c, from->stated, sizeof *from->stated, (const void **)&to->stated));
+    CR_TRY(copy_block(c, from->stated, from->stated_bytes, &to->stated));
     return cr_names_add(c->to->names, to->name);
 }
 
