@@ -134,8 +134,10 @@ static crease_status fold_within(folding *f) {
 /* What is stored must be a model that can be loaded from memory again. */
 static crease_status check_file(const void *data, size_t bytes, cr_heap *heap) {
     cr_model *ir;
+    crease_model *model;
     CR_TRY(cr_proto_load_memory(data, bytes, heap, false, &ir));
-    cr_model_destroy(ir);
+    CR_TRY(cr_model_publish(ir, &model));
+    crease_model_free(model);
     return CREASE_OK;
 }
 
