@@ -271,6 +271,10 @@ static const char *stored_text(const cr_model *folded) {
     return NULL;
 }
 
+bool cr_proto_has_originals(const cr_model *folded) {
+    return stored_text(folded) != NULL;
+}
+
 crease_status cr_proto_restore_originals(const cr_model *folded, cr_heap *heap, void **data, size_t *bytes) {
     ProtobufCAllocator allocator = cr_proto_allocator(heap);
     CreaseOnnx__ModelProto *proto = NULL;

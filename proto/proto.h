@@ -20,6 +20,7 @@ crease_status cr_proto_save_file(const cr_model *model, const char *path) CREASE
 
 /* ---- originals.c: the model that a folded one came from ---- */
 
+bool cr_proto_has_originals(const cr_model *folded);
 /* Store in the metadata of `folded` what is needed to write `original`, the bytes of an ONNX file, again:
  * all of it but the weights that `folded` still has. External data are UNSUPPORTED. */
 crease_status cr_proto_store_originals(cr_model *folded, const void *original, size_t bytes) CREASE_MUST_TEST;

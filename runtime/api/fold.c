@@ -37,8 +37,8 @@ static crease_status optimize(const folding *f, cr_model *ir) {
     cr_fold_settings settings = {
         .only = o->only, .keep = o->keep, .held = f->held, .n_held = f->model->ir->n_nodes};
     CR_TRY(cr_optimize_fold(ir, &settings, f->report));
-    bool changed = cr_report_n_folded(f->report) > 0;
-    return o->original && changed ? cr_proto_store_originals(ir, o->original, o->original_bytes) : CREASE_OK;
+    bool store = o->original && (cr_report_n_folded(f->report) > 0 || !cr_proto_has_originals(ir));
+    return store ? cr_proto_store_originals(ir, o->original, o->original_bytes) : CREASE_OK;
 }
 
 static void drop_results(folding *f) {

@@ -7,7 +7,7 @@ fashion=$repository/models/fashion
 expect 0 "version" "$exe" --version
 check "version names kernels and BLAS" grep -q 'kernels .*BLAS ' out.txt
 expect 0 "help" "$exe" --help
-for command in run fold verify bench inspect ops demo; do
+for command in run fold unfold verify calibrate bench inspect ops demo; do
     expect 0 "$command --help" "$exe" $command --help
     check "$command in the help" grep -q "usage: crease $command" out.txt
     expect 2 "$command, unknown option" "$exe" $command --frobnicate

@@ -62,6 +62,10 @@ def test_only_what_was_folded():
     crease("unfold", "part_back.onnx", "-o", "back.onnx")
     check("and the other", same_bytes(MODEL, "back.onnx"))
     crease("unfold", "rest.onnx", expect=2)
+    crease("demo", "squeezenet1_1", "-o", "demo.onnx")
+    crease("fold", "demo.onnx", "-o", "demo_folded.onnx", "--keep-originals", "--expect-folded", 0)
+    crease("unfold", "demo_folded.onnx", "-o", "back.onnx")
+    check("without normalisations, too", same_bytes("demo.onnx", "back.onnx"))
 
 
 def test_hostile():
