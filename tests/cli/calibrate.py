@@ -218,6 +218,29 @@ def test_accuracy():
     check("from nothing to most of it", right[0] < 0.5 and right[1] > 0.8, right)
 
 
+def test_reference():
+    """ONNX's own evaluator in training mode, where this python3-onnx has one (from 1.13 on)."""
+    try:
+        from onnx.reference import ReferenceEvaluator
+    except ImportError:
+        print("skipped: this onnx module has no onnx.reference")
+        return
+    w, x = random_weights(), data()
+    onnx.save(network(w), "net.onnx")
+    np.save("x.npy", x)
+    crease("calibrate", "net.onnx", "--input", "x.npy", "-o", "out.onnx")
+    training = onnx.load("net.onnx")
+    for node in training.graph.node:
+        if node.op_type == "BatchNormalization":
+            node.attribute.append(helper.make_attribute("training_mode", 1))
+            node.output.extend([f"{node.name}.mean.new", f"{node.name}.var.new"])
+            training.graph.output.extend(helper.make_tensor_value_info(o, TensorProto.FLOAT, None)
+                                         for o in node.output[1:])
+    names = [o.name for o in training.graph.output][1:]
+    results = ReferenceEvaluator(training).run(names, {"x": x})
+    compare("out.onnx", {n[:-4]: r.astype(np.float64) for n, r in zip(names, results)}, "onnx.reference, training_mode")
+
+
 def test_torch():
     if not os.environ.get("CREASE_TEST_TORCH"):
         return
@@ -249,4 +272,4 @@ def test_torch():
     compare("out.onnx", want, "PyTorch's training-mode forward")
 
 
-main(test_definition, test_file, test_shared, test_inputs, test_refusals, test_accuracy, test_torch)
+main(test_definition, test_file, test_shared, test_inputs, test_refusals, test_accuracy, test_reference, test_torch)
