@@ -8,6 +8,8 @@
 
 /* Statistics are summed in double and rounded once, when the calibrated model is made. */
 
+enum { N_INPUTS = 5 }; /* x, scale, bias, mean, variance */
+
 typedef struct statistics {
     const cr_node *node;
     int64_t channels; /* 0: no batch seen yet */
@@ -49,6 +51,15 @@ static crease_status count_nodes(cr_graph *graph, void *context) {
     return CREASE_OK;
 }
 
+static crease_status check_node(const cr_node *node) {
+    bool whole = node->n_inputs == N_INPUTS;
+    for (int i = 0; i < N_INPUTS; i++)
+        whole = whole && node->inputs[i];
+    return whole ? CREASE_OK
+                 : cr_node_fail(node, CREASE_ERROR_MODEL, "it has %d inputs, expected %d", node->n_inputs,
+                                N_INPUTS);
+}
+
 static crease_status list_nodes(crease_calibration *c) {
     CR_TRY(cr_model_each_graph(c->model->ir, count_nodes, c));
     if (c->n == 0)
@@ -60,6 +71,7 @@ static crease_status list_nodes(crease_calibration *c) {
         float momentum;
         if (!is_bn(node))
             continue;
+        CR_TRY(check_node(node));
         CR_TRY(cr_attr_float(node, "momentum", 0.9f, &momentum));
         bool own = c->options.momentum < 0;
         c->list[c->n++] =
@@ -194,23 +206,33 @@ static crease_status round_to(crease_calibration *c, const double *from, const c
 
 /* The node by the statistics of the batch. */
 static crease_status normalise(crease_calibration *c, cr_walk *walk, const cr_eval *eval, const cr_node *node,
-                               const cr_tensor **in, const batch *b) {
-    cr_tensor own[2] = {{0}, {0}};
-    crease_status status = round_to(c, b->mean, in[3], &own[0]);
+                               const cr_tensor *const *in, const batch *b) {
+    cr_tensor mean = {0}, variance = {0};
+    const cr_tensor *ports[N_INPUTS] = {in[0], in[1], in[2], &mean, &variance};
+    crease_status status = round_to(c, b->mean, in[3], &mean);
     if (status == CREASE_OK)
-        status = round_to(c, b->variance, in[4], &own[1]);
-    in[3] = &own[0];
-    in[4] = &own[1];
+        status = round_to(c, b->variance, in[4], &variance);
     if (status == CREASE_OK)
-        status = cr_walk_eval(walk, eval, node, in);
-    cr_tensor_release(&own[0]);
-    cr_tensor_release(&own[1]);
+        status = cr_walk_eval(walk, eval, node, ports);
+    cr_tensor_release(&mean);
+    cr_tensor_release(&variance);
     return status;
 }
 
+/* What a graph computes may have any type and length. */
+static crease_status check_inputs(const statistics *s, const cr_tensor *const *in) {
+    int64_t n = cr_shape_n(&in[3]->shape);
+    bool floats =
+        cr_dtype_is_float(in[0]->dtype) && cr_dtype_is_float(in[3]->dtype) && cr_dtype_is_float(in[4]->dtype);
+    if (!floats || n != cr_shape_n(&in[4]->shape) || (s->channels && n != s->channels))
+        return cr_node_fail(s->node, CREASE_ERROR_MODEL, "its mean and variance do not fit each other");
+    return CREASE_OK;
+}
+
 static crease_status run_bn(crease_calibration *c, statistics *s, cr_walk *walk, const cr_eval *eval,
-                            cr_arena *arena, const cr_tensor **in) {
+                            cr_arena *arena, const cr_tensor *const *in) {
     batch b;
+    CR_TRY(check_inputs(s, in));
     if (!s->channels)
         CR_TRY(begin_statistics(c, s, in[3], in[4]));
     CR_TRY(shape_batch(s->node, in[0], s->channels, &b));

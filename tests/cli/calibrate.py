@@ -197,6 +197,15 @@ def test_refusals():
               (2, ["four.onnx", "--input", "x.npy", "-o", "no.onnx", "--batch", 2])]
     for code, arguments in cases:
         crease("calibrate", *arguments, expect=code)
+    wrong = network(w)
+    next(i for i in wrong.graph.initializer if i.name == "bn1.var").CopyFrom(
+        numpy_helper.from_array(np.ones(2, np.float32), "bn1.var"))
+    onnx.save(wrong, "wrong.onnx")
+    crease("calibrate", "wrong.onnx", "--input", "x.npy", "-o", "no.onnx", expect=3)
+    wrong = network(w)
+    del wrong.graph.node[1].input[2:]
+    onnx.save(wrong, "wrong.onnx")
+    crease("calibrate", "wrong.onnx", "--input", "x.npy", "-o", "no.onnx", expect=3)
     check("nothing was written", not os.path.exists("no.onnx"))
 
 
