@@ -22,7 +22,8 @@ void crease_verify_options_init(crease_verify_options *options) {
 
 typedef struct runs {
     crease_session *a, *b;
-    cr_twins twins;               /* the same in float64; wide NULL: no judge */
+    crease_model *before, *after; /* what they were made from, folded or not: standard operators */
+    cr_twins twins;               /* those in float64; wide NULL: no judge */
     double *bounds, *fold_bounds; /* by value id of a; NULL: none stated */
     bool related;                 /* b is a, folded */
     const crease_verify_options *options;
@@ -89,16 +90,22 @@ static bool in_bounds(const crease_verify_entry *e) {
            (e->max_rel <= e->bound && (e->fold_bound == 0 || e->fold_error <= e->fold_bound));
 }
 
-/* The value with id `a` in the first network and `b` in the second; false: one of them does not keep it. */
-static bool view(const runs *r, int a, int b, views *v) {
+/* Values of the two sessions, and ids of the same in the models that those were made from; false: one of
+ * them is not kept. */
+static bool view(const runs *r, const cr_tensor *x, const cr_tensor *y, int a, int b, views *v) {
     bool judged = r->twins.wide && r->twins.wide_after;
-    *v = (views){.a = cr_session_contents(r->a, a),
-                 .b = cr_session_contents(r->b, b),
+    *v = (views){.a = x,
+                 .b = y,
                  .judge = judged ? cr_session_contents(r->twins.wide, a) : NULL,
                  .judge_b = judged ? cr_session_contents(r->twins.wide_after, b) : NULL,
                  .bound = r->bounds ? r->bounds[a] : 0,
                  .fold_bound = r->bounds ? r->fold_bounds[a] : 0};
     return v->a && v->b;
+}
+
+/* With every value kept, sessions run the models as they are. */
+static bool view_kept(const runs *r, int a, int b, views *v) {
+    return view(r, cr_session_contents(r->a, a), cr_session_contents(r->b, b), a, b, v);
 }
 
 /* ---- outputs and layers ---- */
@@ -112,7 +119,9 @@ static crease_status compare_outputs(const runs *r) {
     CR_TRY(CR_ARENA_NEW(&report->arena, &report->outputs, (size_t)a->n_outputs));
     for (int i = 0; i < a->n_outputs; i++) {
         views v;
-        if (!view(r, a->outputs[i]->id, b->outputs[i]->id, &v))
+        if (!view(r, cr_session_contents(r->a, a->outputs[i]->id),
+                  cr_session_contents(r->b, b->outputs[i]->id), r->before->ir->graph->outputs[i]->id,
+                  r->after->ir->graph->outputs[i]->id, &v))
             return cr_fail(CREASE_ERROR_UNSUPPORTED, "output '%s' has no contents that can be compared",
                            a->outputs[i]->name);
         CR_TRY(compare(r, a->outputs[i]->name, &v, &report->outputs[i]));
@@ -144,7 +153,7 @@ static crease_status compare_folds(const runs *r) {
     for (size_t i = 0; i < folds->n; i++) {
         views v;
         const cr_value *value = r->twins.clean ? cr_twins_checkpoint(&r->twins, folds, i) : NULL;
-        if (value && view(r, value->id, value->id, &v))
+        if (value && view_kept(r, value->id, value->id, &v))
             CR_TRY(add_layer(r, value, &v, folds->entries[i].name));
     }
     return CREASE_OK;
@@ -168,7 +177,7 @@ static crease_status compare_names(const runs *r) {
         views v;
         const cr_value *out = cr_node_is(node, "BatchNormalization") ? cr_node_output(node, 0) : NULL;
         const cr_value *other = out ? value_called(r->b->optimized->ir, out->name) : NULL;
-        if (other && view(r, out->id, other->id, &v))
+        if (other && view_kept(r, out->id, other->id, &v))
             CR_TRY(add_layer(r, out, &v, node->name));
     }
     return CREASE_OK;
@@ -184,7 +193,7 @@ static crease_status run_narrow(crease_session *session, const crease_tensor *in
 /* Bounds are for a network against its folded self, from a session or a file that crease folded; any other
  * file may have been rounded anywhere. */
 static bool has_bounds(const runs *r) {
-    const cr_model *b = r->b->optimized->ir;
+    const cr_model *b = r->after->ir;
     for (int i = 0; !r->related && i < b->n_properties; i++)
         if (strcmp(b->properties[i].key, "crease.fold") == 0)
             return true;
@@ -200,8 +209,7 @@ static crease_status find_bounds(runs *r, const crease_options *o) {
     CR_TRY(CR_ARENA_NEW(&r->report->arena, &r->fold_bounds, (size_t)wide->n_values));
     for (int i = 0; i < wide->graph->n_inputs; i++)
         inputs[i] = cr_session_contents(r->twins.wide, wide->graph->inputs[i]->id);
-    crease_status status =
-        cr_noise_bounds(&noise, wide, r->a->optimized->ir, inputs, r->bounds, r->fold_bounds);
+    crease_status status = cr_noise_bounds(&noise, wide, r->before->ir, inputs, r->bounds, r->fold_bounds);
     if (status == CREASE_ERROR_UNSUPPORTED)
         r->bounds = NULL;
     return status == CREASE_ERROR_UNSUPPORTED ? CREASE_OK : status;
@@ -209,11 +217,23 @@ static crease_status find_bounds(runs *r, const crease_options *o) {
 
 /* An operator without a float64 form: no judge, said by errors of -1. */
 static crease_status run_judges(runs *r, const crease_options *o, const crease_tensor *inputs, size_t n) {
-    crease_status status =
-        cr_twins_run(&r->twins, r->a->optimized, r->b->optimized, o, inputs, n, r->related);
+    crease_status status = cr_twins_run(&r->twins, r->before, r->after, o, inputs, n, r->related);
     if (status == CREASE_OK && has_bounds(r))
         return find_bounds(r, o);
     return status == CREASE_ERROR_UNSUPPORTED || status == CREASE_ERROR_MODEL ? CREASE_OK : status;
+}
+
+/* The model as it is, or folded like a session does it. */
+static crease_status take_model(crease_model *model, const crease_options *o, bool fold,
+                                crease_model **taken) {
+    crease_fold_options options;
+    if (!fold) {
+        *taken = crease_model_retain(model);
+        return CREASE_OK;
+    }
+    crease_fold_options_init(&options);
+    options.assume_const = o->assume_const;
+    return crease_fold(model, &options, taken, NULL);
 }
 
 static crease_status verify(runs *r, crease_model *a, crease_model *b, const crease_tensor *inputs, size_t n,
@@ -222,6 +242,8 @@ static crease_status verify(runs *r, crease_model *a, crease_model *b, const cre
     crease_options unfolded = o;
     r->related = !b;
     unfolded.fold = b != NULL && o.fold;
+    CR_TRY(take_model(a, &o, unfolded.fold, &r->before));
+    CR_TRY(take_model(b ? b : a, &o, o.fold, &r->after));
     CR_TRY(crease_session_create(a, &unfolded, &r->a));
     CR_TRY(crease_session_create(b ? b : a, &o, &r->b));
     CR_TRY(run_narrow(r->a, inputs, n));
@@ -261,6 +283,8 @@ crease_status crease_verify(crease_model *a, crease_model *b, const crease_tenso
         o.fold = true;
     status = verify(&r, a, b, inputs, n_inputs, o);
     cr_twins_free(&r.twins);
+    crease_model_free(r.before);
+    crease_model_free(r.after);
     crease_session_free(r.a);
     crease_session_free(r.b);
     if (status == CREASE_OK)
