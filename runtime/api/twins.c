@@ -135,6 +135,7 @@ crease_status cr_twins_run(cr_twins *twins, const crease_model *before, const cr
                         .heap = before->ir->heap,
                         .threads = o.threads > 0 ? o.threads : cr_cpu_count()};
     o.fold = false;
+    o.plain_layout = true; /* the models as they are: values keep their ids */
     CR_TRY(run_wide(before, &o, inputs, n_inputs, &twins->wide));
     CR_TRY(run_wide(after, &o, inputs, n_inputs, &twins->wide_after));
     return related && o.keep_all ? find_clean(twins) : CREASE_OK;
