@@ -5,14 +5,15 @@
 #include "runtime/kernels/conv/grouped.h"
 #include "runtime/kernels/conv/winograd.h"
 
-#define DECLARE(suffix) extern const cr_conv_algorithm cr_conv_direct_##suffix, cr_conv_stem_##suffix;
+#define DECLARE(suffix)                                                                                      \
+    extern const cr_conv_algorithm cr_conv_direct_##suffix, cr_conv_stem_##suffix,                           \
+        cr_conv_transposed_##suffix;
 #define LIST(suffix)                                                                                         \
     DECLARE(suffix)                                                                                          \
     static const cr_conv_algorithm *const algorithms_##suffix[] = {                                          \
-        &cr_conv_depthwise_##suffix, &cr_conv_grouped_##suffix,                                              \
-        &cr_conv_direct_##suffix,    &cr_conv_stem_##suffix,                                                 \
-        &cr_conv_winograd2_##suffix, &cr_conv_winograd4_##suffix,                                            \
-        &cr_conv_reference,          NULL};
+        &cr_conv_depthwise_##suffix,  &cr_conv_grouped_##suffix,   &cr_conv_direct_##suffix,                 \
+        &cr_conv_stem_##suffix,       &cr_conv_winograd2_##suffix, &cr_conv_winograd4_##suffix,              \
+        &cr_conv_transposed_##suffix, &cr_conv_reference,          NULL};
 
 LIST(generic)
 #if defined __x86_64__ || defined __i386__

@@ -48,6 +48,7 @@ typedef struct cr_prologue {
 
 typedef struct cr_conv {
     cr_conv_geometry geometry;
+    bool transposed;                    /* ONNX ConvTranspose, see below */
     int lanes;                          /* of the blocked side(s); 0: both sides plain */
     bool input_blocked, output_blocked; /* a stem reads plain and writes blocked */
     bool has_prologue;
@@ -56,6 +57,11 @@ typedef struct cr_conv {
     bool exact; /* refuse algorithms whose rounding differs from direct summation (Winograd) */
     int threads;
 } cr_conv;
+
+/* Transposed: output o of an axis sums over the inputs i and taps t with i stride + t dilation - pad = o. in
+ * and out are the extents of the operator's input and output, output_padding and end pads are implied by the
+ * latter; weights are [ic][oc/groups][kd][kh][kw]. There is no border bias, and the functions under
+ * "geometry" are not for it. */
 
 typedef struct cr_conv_args {
     const float *input;
@@ -104,7 +110,8 @@ typedef struct cr_conv_algorithm {
     const char *(*refuses)(const cr_conv *conv);
     /* Predicted time in arbitrary but common units: cycles of one core at peak. */
     double (*cost)(const cr_conv *conv);
-    /* Bytes of packed weights; pack() fills them from weights [oc][ic/groups][kd][kh][kw]. Packing depends on
+    /* Bytes of packed weights; pack() fills them from weights [oc][ic/groups][kd][kh][kw], or transposed
+     * [ic][oc/groups][kd][kh][kw]. Packing depends on
      * the weights, channel counts, groups and kernel extents only, never on input extents, so packed weights
      * survive a change of input shape. */
     size_t (*packed_bytes)(const cr_conv *conv);

@@ -30,6 +30,8 @@ const char *cr_depthwise_refuses(const cr_conv *conv) {
         return "depthwise works on the blocked layout";
     if (g->groups != g->ic || g->ic == 1)
         return "depthwise is for one input channel in each of several groups";
+    if (conv->transposed)
+        return "depthwise is not for transposed convolution";
     if (conv->has_prologue)
         return "depthwise has no prologue";
     return NULL;

@@ -72,7 +72,10 @@ static bool is_pointwise(const cr_conv_geometry *g) {
     return true;
 }
 
-static void flatten(cr_conv_geometry *g) {
+/* Not a phase, whose outputs are apart. */
+static void flatten(const cr_conv *conv, cr_conv_geometry *g) {
+    if (conv->transposed || !is_pointwise(g))
+        return;
     g->in[CR_W] = g->out[CR_W] = volume(g->in);
     g->in[CR_D] = g->in[CR_H] = g->out[CR_D] = g->out[CR_H] = 1;
 }
@@ -123,8 +126,9 @@ static void plan_chunks(const cr_conv *conv, cr_direct_plan *plan) {
 void cr_direct_make_plan(const cr_conv *conv, const cr_direct_kernels *kernels, cr_direct_plan *plan) {
     plan_channels(conv, kernels, plan);
     plan->geometry = conv->geometry;
-    if (is_pointwise(&plan->geometry))
-        flatten(&plan->geometry);
+    flatten(conv, &plan->geometry);
+    plan->outputs = (cr_direct_outputs){.step = {1, 1, 1}};
+    memcpy(plan->outputs.extents, plan->geometry.out, sizeof plan->outputs.extents);
     plan_tiles(plan);
     plan_chunks(conv, plan);
 }
@@ -194,12 +198,16 @@ cr_direct_box cr_direct_input_box(const cr_direct_plan *plan, const cr_direct_bo
 const char *cr_direct_refuses(const cr_conv *conv, const cr_direct_kernels *kernels) {
     if (conv->lanes != kernels->lanes || !conv->input_blocked || !conv->output_blocked)
         return "needs blocked input and output";
+    if (conv->transposed)
+        return "is not for transposed convolution";
     return NULL;
 }
 
 const char *cr_stem_refuses(const cr_conv *conv, const cr_direct_kernels *kernels) {
     if (conv->lanes != kernels->lanes || conv->input_blocked || !conv->output_blocked)
         return "needs plain input and blocked output";
+    if (conv->transposed)
+        return "is not for transposed convolution";
     if (conv->has_prologue)
         return "has no prologue for plain input";
     return NULL;
@@ -236,8 +244,7 @@ double cr_direct_cost(const cr_conv *conv, const cr_direct_kernels *kernels) {
     cr_direct_plan plan;
     const double work = plan_channels(conv, kernels, &plan);
     plan.geometry = conv->geometry;
-    if (is_pointwise(&plan.geometry))
-        flatten(&plan.geometry);
+    flatten(conv, &plan.geometry);
     plan_tiles(&plan);
     const cr_conv_geometry *g = &plan.geometry;
     const double inside = taps_inside(g, CR_D) * taps_inside(g, CR_H) * taps_inside(g, CR_W);
@@ -254,21 +261,33 @@ size_t cr_direct_packed_bytes(const cr_conv *conv, const cr_direct_kernels *kern
     return (size_t)(plan.output_tiles * plan.tile_weights) * sizeof(float);
 }
 
-/* The weights of one output channel, `width` apart in the packed tile. They are read in their own order. */
+/* The taps of one output and one input channel, to_step apart in the packed tile. */
+static void pack_taps(const cr_conv_geometry *g, const cr_direct_weights *weights, const float *from,
+                      int64_t to_step, float *to) {
+    const int64_t *kernel = weights->kernel, *first = weights->first, *step = weights->step;
+    for (int64_t d = 0; d < g->kernel[CR_D]; d++)
+        for (int64_t h = 0; h < g->kernel[CR_H]; h++)
+            for (int64_t w = 0; w < g->kernel[CR_W]; w++, to += to_step) {
+                const int64_t row =
+                    (first[CR_D] + d * step[CR_D]) * kernel[CR_H] + first[CR_H] + h * step[CR_H];
+                *to = from[row * kernel[CR_W] + first[CR_W] + w * step[CR_W]];
+            }
+}
+
+/* The weights of one output channel, `width` apart in the packed tile. */
 static void pack_channel(const cr_conv_geometry *g, const cr_direct_plan *plan, const cr_direct_span *span,
-                         int64_t width, const float *weights, int64_t o, float *packed) {
-    const int64_t group_ic = g->ic / g->groups, lanes = plan->in_lanes, taps = plan->taps;
-    const int64_t first = o / (g->oc / g->groups) * group_ic;
-    weights += o * group_ic * taps;
-    for (int64_t c = first; c < first + group_ic; c++) {
-        float *to = packed + ((c / lanes - span->first_block) * taps * lanes + c % lanes) * width;
-        for (int64_t t = 0; t < taps; t++)
-            to[t * lanes * width] = *weights++;
+                         int64_t width, const cr_direct_weights *weights, int64_t o, float *packed) {
+    const int64_t group_ic = g->ic / g->groups, group_oc = g->oc / g->groups, lanes = plan->in_lanes;
+    const int64_t group = o / group_oc, first = group * group_ic;
+    const float *from = weights->data + group * weights->group + o % group_oc * weights->output;
+    for (int64_t c = first; c < first + group_ic; c++, from += weights->input) {
+        const int64_t block = c / lanes - span->first_block;
+        pack_taps(g, weights, from, lanes * width, packed + (block * plan->taps * lanes + c % lanes) * width);
     }
 }
 
-void cr_direct_pack(const cr_conv *conv, const cr_direct_kernels *kernels, const float *weights,
-                    float *packed) {
+void cr_direct_pack_weights(const cr_conv *conv, const cr_direct_kernels *kernels,
+                            const cr_direct_weights *weights, float *packed) {
     const cr_conv_geometry *g = &conv->geometry;
     cr_direct_plan plan;
     plan_channels(conv, kernels, &plan);
@@ -281,6 +300,16 @@ void cr_direct_pack(const cr_conv *conv, const cr_direct_kernels *kernels, const
         for (int64_t i = 0; i < width && first + i < g->oc; i++)
             pack_channel(g, &plan, &span, width, weights, first + i, packed + i);
     }
+}
+
+void cr_direct_pack(const cr_conv *conv, const cr_direct_kernels *kernels, const float *weights,
+                    float *packed) {
+    const cr_conv_geometry *g = &conv->geometry;
+    const int64_t taps = volume(g->kernel), group_ic = g->ic / g->groups;
+    cr_direct_weights all = {.data = weights, .output = group_ic * taps, .input = taps, .step = {1, 1, 1}};
+    all.group = g->oc / g->groups * all.output;
+    memcpy(all.kernel, g->kernel, sizeof all.kernel);
+    cr_direct_pack_weights(conv, kernels, &all, packed);
 }
 
 int64_t cr_direct_tasks(const cr_conv *conv, const cr_direct_kernels *kernels) {

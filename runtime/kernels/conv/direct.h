@@ -45,8 +45,9 @@ typedef struct cr_direct_pass {
                     finish */
 
     /* To finish: y = min(max(sum + residual, low), high). Pixels and slots are the same then. */
-    float *output;         /* of pixel 0 */
-    const float *residual; /* likewise, or NULL */
+    float *output;           /* of pixel 0 */
+    const float *residual;   /* likewise, or NULL */
+    const ptrdiff_t *places; /* floats from the output of pixel 0 to that of pixel i */
     ptrdiff_t output_block;
     float low, high;
 } cr_direct_pass;
@@ -72,6 +73,20 @@ typedef struct cr_direct_cut {
     int64_t parts, size, longer; /* `longer` parts have size + 1 */
 } cr_direct_cut;
 
+/* Where the output pixels stand in the tensor: pixel i of an axis at first + i step of `extents`. Only the
+ * phases of a transposed convolution leave gaps. */
+typedef struct cr_direct_outputs {
+    int64_t extents[CR_CONV_RANK], first[CR_CONV_RANK], step[CR_CONV_RANK];
+} cr_direct_outputs;
+
+/* Where weights stand before they are packed: floats from a group, an output channel of a group and an input
+ * channel of a group to the next; along an axis tap i is tap first + i step of `kernel`. */
+typedef struct cr_direct_weights {
+    const float *data;
+    int64_t group, output, input;
+    int64_t kernel[CR_CONV_RANK], first[CR_CONV_RANK], step[CR_CONV_RANK];
+} cr_direct_weights;
+
 /* How a convolution is cut. Packing depends on the first part only. */
 typedef struct cr_direct_plan {
     const cr_direct_kernels *kernels;
@@ -83,7 +98,8 @@ typedef struct cr_direct_plan {
     int64_t span_blocks;  /* the widest span */
     int64_t tile_weights; /* floats of packed weights from one output tile to the next */
 
-    cr_conv_geometry geometry;   /* with a pointwise convolution flattened to one row of pixels */
+    cr_conv_geometry geometry; /* with a pointwise convolution flattened to one row of pixels */
+    cr_direct_outputs outputs;
     cr_direct_cut rows, columns; /* of an output plane into tiles: whole rows, or parts of one row */
     int64_t pixel_tiles;         /* of an image */
     int64_t chunks;              /* the pixel tiles of an image are cut evenly into as many */
@@ -107,6 +123,12 @@ cr_direct_box cr_direct_tile_box(const cr_direct_plan *plan, int64_t begin, int6
 void cr_direct_next_tile(const cr_direct_plan *plan,
                          cr_direct_box *tile); /* box of one tile to that of the next */
 cr_direct_box cr_direct_input_box(const cr_direct_plan *plan, const cr_direct_box *output);
+
+/* As cr_direct_pack and cr_direct_run below, for other weights and outputs than usual. */
+void cr_direct_pack_weights(const cr_conv *conv, const cr_direct_kernels *kernels,
+                            const cr_direct_weights *weights, float *packed);
+void cr_direct_run_plan(const cr_direct_plan *plan, const cr_conv_args *args, int64_t task_begin,
+                        int64_t task_end, void *workspace);
 
 /* What cr_conv_algorithm asks for. */
 const char *cr_direct_refuses(const cr_conv *conv, const cr_direct_kernels *kernels);

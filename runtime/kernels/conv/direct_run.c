@@ -24,7 +24,7 @@ typedef struct tap_list {
 } tap_list;
 
 typedef struct pixel_list {
-    ptrdiff_t offsets[CR_DIRECT_MAX_PIXELS], slots[CR_DIRECT_MAX_PIXELS];
+    ptrdiff_t offsets[CR_DIRECT_MAX_PIXELS], slots[CR_DIRECT_MAX_PIXELS], places[CR_DIRECT_MAX_PIXELS];
     int64_t rows, columns, slot_row; /* what they were made for */
     bool side_by_side;               /* offsets are whole vectors in a row */
 } pixel_list;
@@ -41,6 +41,7 @@ typedef struct tile_walk {
     const cr_direct_plan *plan;
     const cr_conv_args *args;
     bool in_registers;            /* the epilogue */
+    bool apart;                   /* outputs with gaps */
     cr_direct_box interior;       /* the outputs that all taps reach */
     float *sums;                  /* [blocks][tile_pixels][L] */
     float *transformed;           /* by the prologue */
@@ -104,11 +105,15 @@ static void list_pixels(const tile_walk *walk, int64_t rows, int64_t columns, in
     const cr_conv_geometry *g = &walk->plan->geometry;
     const ptrdiff_t down = g->stride[CR_H] * walk->input.step[CR_H],
                     across = g->stride[CR_W] * walk->input.step[CR_W];
+    const cr_direct_outputs *outputs = &walk->plan->outputs;
+    const ptrdiff_t place = outputs->step[CR_W] * walk->plan->kernels->lanes,
+                    place_row = outputs->step[CR_H] * outputs->extents[CR_W] * walk->plan->kernels->lanes;
     int i = 0;
     for (int64_t y = 0; y < rows; y++)
         for (int64_t x = 0; x < columns; x++, i++) {
             list->offsets[i] = y * down + x * across;
             list->slots[i] = y * slot_row + x;
+            list->places[i] = y * place_row + x * place;
         }
     list->rows = rows;
     list->columns = columns;
@@ -119,6 +124,7 @@ static void list_pixels(const tile_walk *walk, int64_t rows, int64_t columns, in
 static void use_pixels(tile_walk *walk, const pixel_list *list) {
     walk->pass.pixels = list->offsets;
     walk->pass.slots = list->slots;
+    walk->pass.places = list->places;
     walk->side_by_side = list->side_by_side;
 }
 
@@ -142,10 +148,12 @@ static void call_tile(tile_walk *walk, int64_t pixels) {
 
 static void finish_sums(const tile_walk *walk, int64_t pixels, int64_t offset) {
     const cr_direct_kernels *kernels = walk->plan->kernels;
-    for (int64_t b = 0; b < walk->blocks; b++)
-        kernels->finish(walk->args->epilogue, walk->sums + b * kernels->tile_pixels * kernels->lanes, pixels,
-                        (walk->block + b) * kernels->lanes, offset + b * walk->pass.output_block,
-                        walk->args->output);
+    const int64_t n = walk->apart ? 1 : pixels; /* neighbours in the output */
+    for (int64_t b = 0; b < walk->blocks; b++, offset += walk->pass.output_block)
+        for (int64_t i = 0; i < pixels; i += n)
+            kernels->finish(
+                walk->args->epilogue, walk->sums + (b * kernels->tile_pixels + i) * kernels->lanes, n,
+                (walk->block + b) * kernels->lanes, offset + walk->all_pixels.places[i], walk->args->output);
 }
 
 /* All taps reach all pixels. */
@@ -256,11 +264,13 @@ static bool is_inside(const cr_direct_box *box, const cr_direct_box *outer) {
 }
 
 static void run_tile(tile_walk *walk, const cr_direct_box *tile) {
-    const cr_conv_geometry *g = &walk->plan->geometry;
+    const cr_direct_outputs *outputs = &walk->plan->outputs;
     const int64_t pixels = (tile->end[CR_H] - tile->begin[CR_H]) * (tile->end[CR_W] - tile->begin[CR_W]);
-    const int64_t plane = (walk->n * walk->plan->out_blocks + walk->block) * g->out[CR_D] + tile->begin[CR_D];
-    const int64_t row = plane * g->out[CR_H] + tile->begin[CR_H];
-    const int64_t offset = (row * g->out[CR_W] + tile->begin[CR_W]) * walk->plan->kernels->lanes;
+    int64_t offset = walk->n * walk->plan->out_blocks + walk->block;
+    for (int axis = 0; axis < CR_CONV_RANK; axis++)
+        offset =
+            offset * outputs->extents[axis] + outputs->first[axis] + tile->begin[axis] * outputs->step[axis];
+    offset *= walk->plan->kernels->lanes;
     if (is_inside(tile, &walk->interior))
         run_interior(walk, tile, pixels, offset);
     else
@@ -437,23 +447,29 @@ static void choose_finish(tile_walk *walk) {
 
 /* Tasks are (image, chunk, output tile), the last fastest: neighbours share a chunk, and its transformed
  * input. */
-void cr_direct_run(const cr_conv *conv, const cr_direct_kernels *kernels, const cr_conv_args *args,
-                   int64_t task_begin, int64_t task_end, void *workspace) {
-    cr_direct_plan plan;
-    cr_direct_make_plan(conv, kernels, &plan);
-    if (plan.pixel_tiles == 0)
+void cr_direct_run_plan(const cr_direct_plan *plan, const cr_conv_args *args, int64_t task_begin,
+                        int64_t task_end, void *workspace) {
+    const int64_t *extents = plan->outputs.extents, *step = plan->outputs.step;
+    if (plan->pixel_tiles == 0)
         return;
-    tile_walk walk = {.plan = &plan, .args = args};
-    walk.pass.output_block =
-        plan.geometry.out[CR_D] * plan.geometry.out[CR_H] * plan.geometry.out[CR_W] * kernels->lanes;
+    tile_walk walk = {.plan = plan, .args = args};
+    walk.pass.output_block = extents[CR_D] * extents[CR_H] * extents[CR_W] * plan->kernels->lanes;
+    walk.apart = step[CR_H] != 1 || step[CR_W] != 1;
     carve_workspace(&walk, workspace);
     find_reach(&walk);
     choose_finish(&walk);
     for (int64_t task = task_begin; task < task_end;) {
-        const int64_t first = task % plan.output_tiles,
-                      last = min(plan.output_tiles, first + task_end - task);
-        walk.n = task / plan.output_tiles / plan.chunks;
-        run_chunk(&walk, task / plan.output_tiles % plan.chunks, first, last);
+        const int64_t first = task % plan->output_tiles,
+                      last = min(plan->output_tiles, first + task_end - task);
+        walk.n = task / plan->output_tiles / plan->chunks;
+        run_chunk(&walk, task / plan->output_tiles % plan->chunks, first, last);
         task += last - first;
     }
+}
+
+void cr_direct_run(const cr_conv *conv, const cr_direct_kernels *kernels, const cr_conv_args *args,
+                   int64_t task_begin, int64_t task_end, void *workspace) {
+    cr_direct_plan plan;
+    cr_direct_make_plan(conv, kernels, &plan);
+    cr_direct_run_plan(&plan, args, task_begin, task_end, workspace);
 }

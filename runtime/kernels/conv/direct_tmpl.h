@@ -2,7 +2,7 @@
  * Before including: CR_LANES, CR_SUFFIX and CR_TILE_PIXELS, the tallest tile whose accumulators (two vectors
  * a pixel), two vectors of weights and a broadcast fit the registers. */
 #include "runtime/kernels/activation_tmpl.h"
-#include "runtime/kernels/conv/direct.h"
+#include "runtime/kernels/conv/transposed.h"
 
 _Static_assert(CR_TILE_PIXELS <= CR_DIRECT_MAX_PIXELS && CR_LANES <= CR_DIRECT_MAX_LANES,
                "tiles are bounded");
@@ -64,14 +64,14 @@ CR_INLINE void tile_finish(int pixels, int blocks, const cr_direct_pass *pass,
         for (int i = 0; i < pixels; i++) {
             CR_UNROLL
             for (int b = 0; b < blocks; b++)
-                acc[i][b] += cr_load(pass->residual + b * pass->output_block + i * CR_LANES);
+                acc[i][b] += cr_load(pass->residual + b * pass->output_block + pass->places[i]);
         }
     }
     CR_UNROLL
     for (int i = 0; i < pixels; i++) {
         CR_UNROLL
         for (int b = 0; b < blocks; b++)
-            cr_store(pass->output + b * pass->output_block + i * CR_LANES, cr_clamp(acc[i][b], low, high));
+            cr_store(pass->output + b * pass->output_block + pass->places[i], cr_clamp(acc[i][b], low, high));
     }
 }
 
@@ -192,49 +192,42 @@ static const cr_direct_kernels kernels = {
 
 /* ---- the rows ---- */
 
-static const char *direct_refuses(const cr_conv *conv) {
-    return cr_direct_refuses(conv, &kernels);
-}
-
-static const char *stem_refuses(const cr_conv *conv) {
-    return cr_stem_refuses(conv, &kernels);
-}
-
-static double direct_cost(const cr_conv *conv) {
-    return cr_direct_cost(conv, &kernels);
-}
-
-static size_t direct_packed_bytes(const cr_conv *conv) {
-    return cr_direct_packed_bytes(conv, &kernels);
-}
-
-static void direct_pack(const cr_conv *conv, const float *weights, void *packed) {
-    cr_direct_pack(conv, &kernels, weights, packed);
-}
-
-static size_t direct_workspace_bytes(const cr_conv *conv) {
-    return cr_direct_workspace_bytes(conv, &kernels);
-}
-
-static int64_t direct_tasks(const cr_conv *conv) {
-    return cr_direct_tasks(conv, &kernels);
-}
-
-static void direct_run(const cr_conv *conv, const cr_conv_args *args, int64_t task_begin, int64_t task_end,
-                       void *workspace) {
-    cr_direct_run(conv, &kernels, args, task_begin, task_end, workspace);
-}
-
-#define DIRECT_ROW(variant)                                                                                  \
+#define DIRECT_ROW(variant, kind)                                                                            \
+    static const char *variant##_refuses(const cr_conv *conv) {                                              \
+        return cr_##variant##_refuses(conv, &kernels);                                                       \
+    }                                                                                                        \
     const cr_conv_algorithm CR_NAME(cr_conv_##variant) = {                                                   \
         .name = #variant,                                                                                    \
         .refuses = variant##_refuses,                                                                        \
-        .cost = direct_cost,                                                                                 \
-        .packed_bytes = direct_packed_bytes,                                                                 \
-        .pack = direct_pack,                                                                                 \
-        .workspace_bytes = direct_workspace_bytes,                                                           \
-        .tasks = direct_tasks,                                                                               \
-        .run = direct_run,                                                                                   \
+        .cost = kind##_cost,                                                                                 \
+        .packed_bytes = kind##_packed_bytes,                                                                 \
+        .pack = kind##_pack,                                                                                 \
+        .workspace_bytes = kind##_workspace_bytes,                                                           \
+        .tasks = kind##_tasks,                                                                               \
+        .run = kind##_run,                                                                                   \
     };
-DIRECT_ROW(direct)
-DIRECT_ROW(stem)
+#define DIRECT_KIND(kind)                                                                                    \
+    static double kind##_cost(const cr_conv *conv) {                                                         \
+        return cr_##kind##_cost(conv, &kernels);                                                             \
+    }                                                                                                        \
+    static size_t kind##_packed_bytes(const cr_conv *conv) {                                                 \
+        return cr_##kind##_packed_bytes(conv, &kernels);                                                     \
+    }                                                                                                        \
+    static void kind##_pack(const cr_conv *conv, const float *weights, void *packed) {                       \
+        cr_##kind##_pack(conv, &kernels, weights, packed);                                                   \
+    }                                                                                                        \
+    static size_t kind##_workspace_bytes(const cr_conv *conv) {                                              \
+        return cr_##kind##_workspace_bytes(conv, &kernels);                                                  \
+    }                                                                                                        \
+    static int64_t kind##_tasks(const cr_conv *conv) {                                                       \
+        return cr_##kind##_tasks(conv, &kernels);                                                            \
+    }                                                                                                        \
+    static void kind##_run(const cr_conv *conv, const cr_conv_args *args, int64_t begin, int64_t end,        \
+                           void *workspace) {                                                                \
+        cr_##kind##_run(conv, &kernels, args, begin, end, workspace);                                        \
+    }
+DIRECT_KIND(direct)
+DIRECT_KIND(transposed)
+DIRECT_ROW(direct, direct)
+DIRECT_ROW(stem, direct)
+DIRECT_ROW(transposed, transposed)

@@ -143,6 +143,8 @@ const char *cr_grouped_refuses(const cr_conv *conv) {
         return "grouped is for several groups";
     if (g->ic == g->groups)
         return "grouped is for several channels a group";
+    if (conv->transposed)
+        return "grouped is not for transposed convolution";
     if (conv->has_prologue)
         return "grouped has no prologue";
     return NULL;

@@ -35,6 +35,34 @@ static double read_input(const cr_conv *conv, const cr_conv_args *args, const si
     return cr_activation_value(&p->act, (double)p->scale[i] * x + (double)p->shift[i], c);
 }
 
+/* The input of an axis that a tap of a transposed convolution brings to an output; false: none. */
+static bool transposed_input(const cr_conv_geometry *g, int axis, int64_t out, int64_t tap, int64_t *in) {
+    const int64_t scaled = out + g->pad[axis] - tap * g->dilation[axis];
+    *in = scaled / g->stride[axis];
+    return scaled >= 0 && scaled % g->stride[axis] == 0 && *in < g->in[axis];
+}
+
+static double sum_transposed(const cr_conv *conv, const cr_conv_args *args, int64_t n, int64_t o,
+                             const int64_t out[CR_CONV_RANK]) {
+    const cr_conv_geometry *g = &conv->geometry;
+    const side in = side_of(g->ic, g->in, conv->input_blocked, conv->lanes);
+    const int64_t group_ic = g->ic / g->groups, group_oc = g->oc / g->groups, taps = volume(g->kernel);
+    const int64_t first = o / group_oc * group_ic;
+    double sum = 0;
+    for (int64_t t = 0; t < taps; t++) {
+        int64_t z, y, x;
+        if (!transposed_input(g, CR_D, out[CR_D], t / (g->kernel[CR_H] * g->kernel[CR_W]), &z) ||
+            !transposed_input(g, CR_H, out[CR_H], t / g->kernel[CR_W] % g->kernel[CR_H], &y) ||
+            !transposed_input(g, CR_W, out[CR_W], t % g->kernel[CR_W], &x))
+            continue;
+        const int64_t position = (z * g->in[CR_H] + y) * g->in[CR_W] + x;
+        for (int64_t c = first; c < first + group_ic; c++)
+            sum += (double)((const float *)args->packed)[(c * group_oc + o % group_oc) * taps + t] *
+                   read_input(conv, args, &in, n, c, position);
+    }
+    return sum;
+}
+
 /* The sum over the taps inside, for output channel o at position out. */
 static double sum_taps(const cr_conv *conv, const cr_conv_args *args, int64_t n, int64_t o,
                        const int64_t out[CR_CONV_RANK]) {
@@ -87,7 +115,8 @@ static void run_plane(const cr_conv *conv, const cr_conv_args *args, int64_t n, 
             args->output[offset] = 0;
             continue;
         }
-        double y = sum_taps(conv, args, n, o, out) + bias_at(conv, args, o, out);
+        double y = conv->transposed ? sum_transposed(conv, args, n, o, out) : sum_taps(conv, args, n, o, out);
+        y += bias_at(conv, args, o, out);
         y = cr_activation_value(&e->act, y, o);
         y += e->residual != NULL ? (double)e->residual[offset] : 0;
         args->output[offset] = (float)cr_activation_value(&e->act_after, y, o);

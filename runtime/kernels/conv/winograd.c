@@ -50,6 +50,8 @@ const char *cr_winograd_refuses(const cr_conv *conv) {
     const cr_conv_geometry *g = &conv->geometry;
     if (conv->lanes == 0 || !conv->input_blocked || !conv->output_blocked)
         return "Winograd works on the blocked layout";
+    if (conv->transposed)
+        return "Winograd is not for transposed convolution";
     if (conv->exact)
         return "exact results are asked for and Winograd rounds differently";
     if (conv->has_prologue)
