@@ -1,7 +1,8 @@
 /* Times every convolution algorithm on the layers of known networks, against the measured peak of
  * multiply-adds.
  *
- *     conv_bench [--network NAME | --layer IC,OC,KERNEL,STRIDE,PAD,IN,GROUPS] [--algorithm NAME]
+ *     conv_bench [--network NAME | --layer IC,OC,KERNEL,STRIDE,PAD,IN,GROUPS,TRANSPOSED]
+ *                [--algorithm NAME]
  *                [--threads N] [--seconds S] [--cold 1]                    (CREASE_CPU picks the kernels)
  *
  * For each layer and algorithm: the least time of interleaved runs, GFLOP/s counted as direct summation
@@ -153,10 +154,12 @@ static void run_once(bench *b, trial *t) {
 }
 
 static void make_conv(bench *b, const conv_layer *layer, int lanes) {
-    const int64_t out = (layer->in + 2 * layer->pad - layer->kernel) / layer->stride + 1;
+    const int64_t out = layer->transposed ? (layer->in - 1) * layer->stride - 2 * layer->pad + layer->kernel
+                                          : (layer->in + 2 * layer->pad - layer->kernel) / layer->stride + 1;
     b->conv = (cr_conv){.lanes = lanes, .output_blocked = true, .threads = b->options->threads};
     b->conv.input_blocked = layer->ic > 4;
     b->conv.has_prologue = layer->prologue;
+    b->conv.transposed = layer->transposed;
     cr_conv_geometry *g = &b->conv.geometry;
     *g = (cr_conv_geometry){.n = 1, .groups = layer->groups, .ic = layer->ic, .oc = layer->oc};
     for (int axis = 0; axis < CR_CONV_RANK; axis++) {
@@ -234,7 +237,9 @@ static double error_of(bench *b, trial *t) {
 
 static void report(bench *b, const conv_layer *layer, trial *t, const cr_conv_algorithm *chosen) {
     const cr_conv_geometry *g = &b->conv.geometry;
-    const double flops = 2.0 * (double)(g->oc * (g->ic / g->groups)) * (double)(g->out[CR_H] * g->out[CR_W]) *
+    const int64_t *positions = layer->transposed ? g->in : g->out;
+    const double flops = 2.0 * (double)(g->oc * (g->ic / g->groups)) *
+                         (double)(positions[CR_H] * positions[CR_W]) *
                          (double)(layer->kernel * layer->kernel);
     const double peak = b->peak * b->options->threads,
                  cycle = 4.0 * b->conv.lanes; /* flops of a cycle at peak */
@@ -243,8 +248,11 @@ static void report(bench *b, const conv_layer *layer, trial *t, const cr_conv_al
            "%5.2f  error "
            "%.1e\n",
            layer->network, layer->ic, layer->oc, layer->kernel, layer->kernel, layer->stride,
-           (int)g->out[CR_H], (int)g->out[CR_W], layer->groups > 1 ? "group" : "", t->algorithm->name,
-           t->algorithm == chosen ? '*' : ' ', t->best * 1e3, flops / t->best * 1e-9,
+           (int)g->out[CR_H], (int)g->out[CR_W],
+           layer->transposed   ? "transp"
+           : layer->groups > 1 ? "group"
+                               : "",
+           t->algorithm->name, t->algorithm == chosen ? '*' : ' ', t->best * 1e3, flops / t->best * 1e-9,
            100 * flops / t->best / peak, t->algorithm->cost(&b->conv) / measured, error_of(b, t));
 }
 
@@ -293,8 +301,8 @@ static void bench_networks(bench *b) {
 
 static bool bench_one(bench *b) {
     conv_layer layer = {.network = "layer", .count = 1};
-    if (sscanf(b->options->layer, "%d,%d,%d,%d,%d,%d,%d", &layer.ic, &layer.oc, &layer.kernel, &layer.stride,
-               &layer.pad, &layer.in, &layer.groups) != 7)
+    if (sscanf(b->options->layer, "%d,%d,%d,%d,%d,%d,%d,%d", &layer.ic, &layer.oc, &layer.kernel,
+               &layer.stride, &layer.pad, &layer.in, &layer.groups, &layer.transposed) < 7)
         return false;
     bench_layer(b, &layer, cr_conv_algorithms(cr_cpu_isa()));
     return true;
@@ -326,8 +334,9 @@ int main(int argc, char **argv) {
     bench b = {.options = &options};
     cr_heap *heap = NULL;
     if (!parse(argc, argv, &options)) {
-        fprintf(stderr, "usage: conv_bench [--network NAME | --layer IC,OC,KERNEL,STRIDE,PAD,IN,GROUPS]"
-                        " [--algorithm NAME] [--threads N] [--seconds S] [--cold 1]\n");
+        fprintf(stderr,
+                "usage: conv_bench [--network NAME | --layer IC,OC,KERNEL,STRIDE,PAD,IN,GROUPS,TRANSPOSED]"
+                " [--algorithm NAME] [--threads N] [--seconds S] [--cold 1]\n");
         return 2;
     }
     if (cr_heap_create(NULL, 0, &heap) != CREASE_OK ||

@@ -56,6 +56,29 @@ static cr_sgemv_kernel *own_sgemv(cr_isa isa) {
     return isa == CR_ISA_PLAIN ? NULL : cr_sgemv_generic;
 }
 
+/* Rows up to which reading B as it stands is faster than packing it. */
+enum { FEW_ROWS = 16 };
+
+static bool by_dots(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
+                    int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc) {
+    cr_sgemm_dots_kernel *multiply = cr_sgemm_dots_generic;
+    const cr_isa isa = cr_cpu_isa();
+#if defined __x86_64__ || defined __i386__
+    multiply = isa == CR_ISA_AVX512 ? cr_sgemm_dots_avx512
+               : isa == CR_ISA_AVX2 ? cr_sgemm_dots_avx2
+                                    : multiply;
+#endif
+    if (trans_a || !trans_b || m > FEW_ROWS || isa == CR_ISA_PLAIN)
+        return false;
+    multiply(m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    return true;
+}
+
+static bool by_blas(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
+                    int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc) {
+    return cr_blas_is_wide() && cr_blas_sgemm(trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+
 /* A row times B, or by transposing the whole product, A times a column; where vectors are contiguous. */
 static bool by_vector(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha,
                       const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
@@ -75,7 +98,8 @@ static bool by_vector(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t 
 void cr_sgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
               int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc) {
     if (!by_vector(trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) &&
-        !cr_blas_sgemm(trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
+        !by_dots(trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) &&
+        !by_blas(trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
         own_sgemm(cr_cpu_isa())(trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 

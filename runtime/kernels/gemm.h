@@ -6,7 +6,8 @@
 
 /* C = alpha op(A) op(B) + beta C, row-major; op(A) is m x k, op(B) k x n. beta 0: C is not read. C aliases
  * nothing. Single-threaded; safe to call from several threads. m, n or k may be 0. OpenBLAS computes
- * it where it is installed, own kernels where it is not; products with a vector are always our own. */
+ * it where it is installed and has kernels for this processor's widest vectors, own kernels where not;
+ * products with a vector, and of few rows with a transposed B, are always our own. */
 void cr_sgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
               int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 void cr_dgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a,

@@ -17,8 +17,17 @@ typedef void cr_sgemm_kernel(bool trans_a, bool trans_b, int64_t m, int64_t n, i
 typedef void cr_sgemv_kernel(bool dots, int64_t n, int64_t k, float alpha, const float *x, const float *b,
                              int64_t ldb, float beta, float *y);
 
+/* C = alpha A B' + beta C for few rows m: reads B once, as it stands. Every element by the same order of sums
+ * as cr_sgemv_kernel's dots. */
+typedef void cr_sgemm_dots_kernel(int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
+                                  const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
+
 extern cr_sgemm_kernel cr_sgemm_generic, cr_sgemm_avx2, cr_sgemm_avx512;
 extern cr_sgemv_kernel cr_sgemv_generic, cr_sgemv_avx2, cr_sgemv_avx512;
+extern cr_sgemm_dots_kernel cr_sgemm_dots_generic, cr_sgemm_dots_avx2, cr_sgemm_dots_avx512;
+
+/* Whether OpenBLAS runs kernels as wide as ours: where it does not know AVX-512 our own are faster. */
+bool cr_blas_is_wide(void);
 
 /* By OpenBLAS; false: there is none that computes right, or the sizes do not fit it, and nothing was done. */
 bool cr_blas_sgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a,

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 /* The only file that knows BLAS. OpenBLAS is opened at run time, because it chooses its kernels while it
  * loads: Debian's 0.3.21 does not know newer processors and would fall back to SSE3. OPENBLAS_CORETYPE tells
@@ -22,6 +23,7 @@ static struct {
                   int);
     void (*dgemm)(int, int, int, int, int, int, double, const double *, int, const double *, int, double,
                   double *, int);
+    bool wide;
     void (*set_threads)(int);
     int (*get_threads)(void);
     char description[128];
@@ -94,6 +96,14 @@ static void describe(const char *config, const char *core) {
         snprintf(blas.description, sizeof blas.description, "%.*s (%.40s)", length, config, core);
 }
 
+static bool knows_avx512(const char *core) {
+    static const char *const cores[] = {"SkylakeX", "Cooperlake", "SapphireRapids"};
+    for (size_t i = 0; i < sizeof cores / sizeof *cores; i++)
+        if (strcasecmp(core, cores[i]) == 0)
+            return true;
+    return false;
+}
+
 static void load(void) {
     const char *(*core_name)(void);
     const char *(*config)(void);
@@ -107,16 +117,24 @@ static void load(void) {
     find(library, "openblas_get_num_threads", &blas.get_threads);
     find(library, "openblas_get_corename", &core_name);
     find(library, "openblas_get_config", &config);
-    bool whole = blas.sgemm && blas.dgemm && blas.set_threads && blas.get_threads && core_name && config;
-    if (whole && computes_right())
+    const bool whole =
+        blas.sgemm && blas.dgemm && blas.set_threads && blas.get_threads && core_name && config;
+    if (whole && computes_right()) {
         describe(config(), core_name());
-    else
+        blas.wide = cr_cpu_isa() != CR_ISA_AVX512 || knows_avx512(core_name());
+    } else {
         blas.sgemm = NULL;
+    }
 }
 
 const char *cr_blas_description(void) {
     pthread_once(&once, load);
     return blas.description;
+}
+
+bool cr_blas_is_wide(void) {
+    pthread_once(&once, load);
+    return blas.wide;
 }
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;

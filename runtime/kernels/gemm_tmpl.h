@@ -111,7 +111,14 @@ void CR_NAME(cr_sgemm)(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t
     }
 }
 
-/* ---- matrix times vector: bound by reading the matrix ---- */
+/* ---- vectors and few rows times a matrix: bound by reading the matrix ---- */
+
+/* Rows of A and of B at once; twice the product in accumulators. */
+#if CR_LANES == 16 || defined __aarch64__
+enum { DOT_ROWS = 4, DOT_COLUMNS = 3 };
+#else
+enum { DOT_ROWS = 2, DOT_COLUMNS = 3 };
+#endif
 
 CR_INLINE float sum_lanes(cr_vec v) {
     float lanes[CR_LANES], sum = 0;
@@ -140,6 +147,51 @@ CR_INLINE void dot_rows(int rows, int64_t k, float alpha, const float *x, const 
             sum += x[q] * b[r * ldb + q];
         y[r] = alpha * sum + (beta == 0 ? 0 : beta * y[r]);
     }
+}
+
+/* Few rows of A and rows of B, each element of C by the order of dot_rows. */
+CR_INLINE void dot_block(int m, int n, int64_t k, float alpha, const float *a, int64_t lda, const float *b,
+                         int64_t ldb, float beta, float *c, int64_t ldc) {
+    cr_vec even[DOT_ROWS][DOT_COLUMNS] = {{{0}}}, odd[DOT_ROWS][DOT_COLUMNS] = {{{0}}};
+    int64_t p = 0;
+    for (; p + 2 * CR_LANES <= k; p += 2 * CR_LANES) {
+        CR_UNROLL
+        for (int j = 0; j < n; j++) {
+            const cr_vec b0 = cr_load(b + j * ldb + p), b1 = cr_load(b + j * ldb + p + CR_LANES);
+            CR_UNROLL
+            for (int i = 0; i < m; i++) {
+                even[i][j] = cr_fma(cr_load(a + i * lda + p), b0, even[i][j]);
+                odd[i][j] = cr_fma(cr_load(a + i * lda + p + CR_LANES), b1, odd[i][j]);
+            }
+        }
+    }
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < n; j++) {
+            float sum = sum_lanes(even[i][j] + odd[i][j]);
+            for (int64_t q = p; q < k; q++)
+                sum += a[i * lda + q] * b[j * ldb + q];
+            float *y = c + i * ldc + j;
+            *y = alpha * sum + (beta == 0 ? 0 : beta * *y);
+        }
+}
+
+void CR_NAME(cr_sgemm_dots)(int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
+                            const float *b, int64_t ldb, float beta, float *c, int64_t ldc) {
+    int64_t j = 0;
+    for (; j + DOT_COLUMNS <= n; j += DOT_COLUMNS)
+        for (int64_t i = 0; i < m; i += DOT_ROWS) {
+            const float *rows = a + i * lda;
+            if (m - i >= DOT_ROWS)
+                dot_block(DOT_ROWS, DOT_COLUMNS, k, alpha, rows, lda, b + j * ldb, ldb, beta, c + i * ldc + j,
+                          ldc);
+            else
+                for (int64_t r = i; r < m; r++)
+                    dot_block(1, DOT_COLUMNS, k, alpha, a + r * lda, lda, b + j * ldb, ldb, beta,
+                              c + r * ldc + j, ldc);
+        }
+    for (; j < n; j++)
+        for (int64_t i = 0; i < m; i++)
+            dot_block(1, 1, k, alpha, a + i * lda, lda, b + j * ldb, ldb, beta, c + i * ldc + j, ldc);
 }
 
 /* y += the rows [p, p + 4) of B times x, n columns that stay in the first-level cache. */

@@ -10,13 +10,14 @@ static const struct {
     cr_isa isa;
     cr_sgemm_kernel *gemm;
     cr_sgemv_kernel *gemv;
+    cr_sgemm_dots_kernel *dots;
 } variants[] = {
 #if defined __x86_64__
-    {"avx512", CR_ISA_AVX512, cr_sgemm_avx512, cr_sgemv_avx512},
-    {"avx2", CR_ISA_AVX2, cr_sgemm_avx2, cr_sgemv_avx2},
+    {"avx512", CR_ISA_AVX512, cr_sgemm_avx512, cr_sgemv_avx512, cr_sgemm_dots_avx512},
+    {"avx2", CR_ISA_AVX2, cr_sgemm_avx2, cr_sgemv_avx2, cr_sgemm_dots_avx2},
 #endif
-    {"generic", CR_ISA_VECTOR, cr_sgemm_generic, cr_sgemv_generic},
-    {"chosen", CR_ISA_PLAIN, cr_sgemm, NULL},
+    {"generic", CR_ISA_VECTOR, cr_sgemm_generic, cr_sgemv_generic, cr_sgemm_dots_generic},
+    {"chosen", CR_ISA_PLAIN, cr_sgemm, NULL, NULL},
 };
 enum { N_VARIANTS = sizeof variants / sizeof *variants };
 
@@ -135,6 +136,32 @@ Test(gemm, vector_kernels_agree_with_the_definition) {
         p.ldb = (p.trans_b ? p.k : p.n) + random_int(0, 3);
         if (isa_runs(variants[v].isa))
             check_gemv(p, variants[v].gemv, variants[v].name);
+    }
+}
+
+/* A kernel for few rows in the form of the others, of the variant at hand. */
+static cr_sgemm_dots_kernel *dots_at_hand;
+
+static void multiply_by_dots(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha,
+                             const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
+                             int64_t ldc) {
+    cr_assert(!trans_a && trans_b);
+    dots_at_hand(m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+
+Test(gemm, kernels_for_few_rows_agree_with_the_definition) {
+    test_seed();
+    for (int i = 0; i < 300; i++) {
+        product p = random_product();
+        const size_t v = (size_t)i % (N_VARIANTS - 1);
+        p.trans_a = false;
+        p.trans_b = true;
+        p.m = random_int(0, 18);
+        p.lda = p.k + random_int(0, 3);
+        p.ldb = p.k + random_int(0, 3);
+        dots_at_hand = variants[v].dots;
+        if (isa_runs(variants[v].isa))
+            check_gemm(&p, multiply_by_dots, variants[v].name);
     }
 }
 
