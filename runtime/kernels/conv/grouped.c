@@ -159,8 +159,8 @@ double cr_grouped_cost(const cr_conv *conv) {
     const double terms = (double)plan_channels(conv, &plan) / (double)plan.out_blocks;
     const double outputs = (double)(g->n * plan.out_blocks) * (double)volume(g->out);
     const double across = (double)g->kernel[CR_W];
-    const bool shared = g->dilation[CR_W] == 1 && (across == 1 || across == 3) && g->stride[CR_W] < across;
-    const double permuted = shared ? (double)g->stride[CR_W] + 0.15 : across;
+    const bool shared = g->dilation[CR_W] == 1 && across == 3 && g->stride[CR_W] < across;
+    const double permuted = shared ? (double)g->stride[CR_W] + 0.15 : 0.8 * across;
     const double multiplied = across / 2 / (g->out[CR_W] < 14 && across > 1 ? 0.75 : 0.9);
     return outputs * (terms * (double)(g->kernel[CR_D] * g->kernel[CR_H]) *
                           (multiplied > permuted ? multiplied : permuted) +
