@@ -207,6 +207,18 @@ size_t cr_import_count_names(CreaseOnnx__NodeProto *const *nodes, size_t n) {
     return names;
 }
 
+/* What a body gives straight from a graph around it goes through a node of its own, so that a value stands
+ * among the outputs of no other graph. */
+static crease_status own_output(cr_scope *s, cr_value **value) {
+    cr_value *outer = *value;
+    cr_node *node;
+    if (outer->graph == s->graph)
+        return CREASE_OK;
+    CR_TRY(cr_graph_add_value(s->graph, outer->name, true, value));
+    (*value)->dtype = outer->dtype;
+    return cr_graph_add_node(s->graph, NULL, "Identity", "", (*value)->name, &outer, 1, value, 1, &node);
+}
+
 static crease_status import_outputs(cr_import *import, cr_scope *s, const CreaseOnnx__GraphProto *proto) {
     for (size_t i = 0; i < proto->n_value_info; i++) {
         cr_value *value;
@@ -222,6 +234,7 @@ static crease_status import_outputs(cr_import *import, cr_scope *s, const Crease
                            "graph output '%s' is not defined by any node, input or initializer", name);
         if (value->graph == s->graph && !value->constant && !value->is_input)
             CR_TRY(import_type(import, proto->output[i], value));
+        CR_TRY(own_output(s, &value));
         CR_TRY(cr_graph_add_output(s->graph, value));
     }
     return CREASE_OK;

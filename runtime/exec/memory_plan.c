@@ -29,24 +29,28 @@ static crease_status add_slots(cr_plan *plan) {
             if (step->node->inputs[i])
                 plan->slots[step->node->inputs[i]->id].last = s;
     }
-    for (int i = 0; i < plan->model->graph->n_outputs; i++)
-        plan->slots[plan->model->graph->outputs[i]->id].last = plan->n_steps;
+    for (int i = 0; i < plan->graph->n_outputs; i++)
+        plan->slots[plan->graph->outputs[i]->id].last = plan->n_steps;
     return CREASE_OK;
 }
 
-/* What subgraphs of a node use stays alive until that node: their uses are recorded on the value. */
-static void extend_for_bodies(cr_plan *plan) {
-    for (int s = 0; s < plan->n_steps; s++) {
-        const cr_node *node = plan->steps[s].node;
-        if (!(node->op->flags & CR_OP_BODY))
-            continue;
-        for (int id = 0; id < plan->model->n_values; id++) {
-            const cr_value *value = plan->model->values[id];
-            for (int u = 0; u < value->n_uses; u++)
-                if (value->uses[u].node->graph != value->graph && plan->slots[id].last < s)
-                    plan->slots[id].last = s;
-        }
+/* What the subgraphs of a step's node use stays alive until that step. */
+static void extend_for_body(cr_plan *plan, const cr_node *node, int s) {
+    for (int a = 0; a < node->n_attrs; a++) {
+        bool graphs = node->attrs[a].type == CR_ATTR_GRAPH || node->attrs[a].type == CR_ATTR_GRAPHS;
+        for (int64_t g = 0; graphs && g < node->attrs[a].n; g++)
+            CR_FOR_NODES(inner, node->attrs[a].graphs[g]) {
+                for (int i = 0; i < inner->n_inputs; i++)
+                    if (inner->inputs[i] && plan->slots[inner->inputs[i]->id].last < s)
+                        plan->slots[inner->inputs[i]->id].last = s;
+                extend_for_body(plan, inner, s);
+            }
     }
+}
+
+static void extend_for_bodies(cr_plan *plan) {
+    for (int s = 0; s < plan->n_steps; s++)
+        extend_for_body(plan, plan->steps[s].node, s);
 }
 
 /* Let `value` live inside `host` at an offset; host's life covers both. */

@@ -1,4 +1,4 @@
-#include "runtime/exec/plan.h"
+#include "runtime/exec/body.h"
 
 #include <string.h>
 
@@ -83,8 +83,8 @@ static crease_status link_step(cr_plan *plan, cr_step *step) {
 
 static crease_status add_steps(cr_plan *plan, const cr_plan_settings *settings) {
     char text[256];
-    CR_TRY(CR_ARENA_NEW(&plan->arena, &plan->steps, (size_t)plan->model->graph->n_nodes));
-    CR_FOR_NODES(node, plan->model->graph) {
+    CR_TRY(CR_ARENA_NEW(&plan->arena, &plan->steps, (size_t)plan->graph->n_nodes));
+    CR_FOR_NODES(node, plan->graph) {
         if (!node->op)
             return cr_node_fail(node, CREASE_ERROR_UNSUPPORTED, "%s",
                                 cr_node_problem(node, text, sizeof text));
@@ -109,7 +109,7 @@ static void set_tensors(cr_plan *plan) {
             plan->tensors[id] = *info->known;
             plan->tensors[id].buffer = NULL; /* borrowed from the model or the walk */
             plan->slots[id].place = CR_PLACE_CONSTANT;
-        } else if (value->is_input) {
+        } else if (value->is_input || value->graph != plan->graph) {
             plan->slots[id].place = CR_PLACE_INPUT;
         }
     }
@@ -122,18 +122,30 @@ static void forget_contents(cr_plan *plan) {
             plan->tensors[id].data = plan->model->values[id]->constant->data;
 }
 
-static crease_status build(cr_plan *plan, const cr_plan_settings *settings, const cr_shape *input_shapes) {
-    const cr_graph *graph = plan->model->graph;
+/* What is known of the inputs, and of everything around a body. */
+static crease_status set_infos(cr_plan *plan, const cr_plan_inputs *inputs) {
+    const cr_graph *graph = plan->graph;
+    CR_TRY(CR_ARENA_NEW(&plan->arena, &plan->input_shapes, (size_t)graph->n_inputs));
+    CR_TRY(CR_ARENA_NEW(&plan->arena, &plan->input_types, (size_t)graph->n_inputs));
+    CR_TRY(cr_infer_walk_begin(&plan->walk, plan->model, plan->heap));
+    if (plan->outer)
+        cr_body_set_infos(plan);
+    for (int i = 0; i < graph->n_inputs; i++) {
+        cr_info *info = &plan->walk.infos[graph->inputs[i]->id];
+        plan->input_shapes[i] = info->shape = inputs->shapes[i];
+        if (inputs->types)
+            info->dtype = inputs->types[i];
+        plan->input_types[i] = info->dtype;
+    }
+    return CREASE_OK;
+}
+
+static crease_status build(cr_plan *plan, const cr_plan_settings *settings, const cr_plan_inputs *inputs) {
     size_t n_values = (size_t)plan->model->n_values;
     CR_TRY(CR_ARENA_NEW(&plan->arena, &plan->tensors, n_values));
     CR_TRY(CR_ARENA_NEW(&plan->arena, &plan->slots, n_values));
-    CR_TRY(CR_ARENA_NEW(&plan->arena, &plan->input_shapes, (size_t)graph->n_inputs));
-    CR_TRY(cr_infer_walk_begin(&plan->walk, plan->model, plan->heap));
-    for (int i = 0; i < graph->n_inputs; i++) {
-        plan->input_shapes[i] = input_shapes[i];
-        plan->walk.infos[graph->inputs[i]->id].shape = input_shapes[i];
-    }
-    CR_TRY(cr_infer_walk_graph(&plan->walk, graph));
+    CR_TRY(set_infos(plan, inputs));
+    CR_TRY(cr_infer_walk_graph(&plan->walk, plan->graph));
     set_tensors(plan);
     CR_TRY(add_steps(plan, settings));
     CR_TRY(cr_plan_memory(plan, settings->keep_all));
@@ -150,16 +162,18 @@ static crease_status build(cr_plan *plan, const cr_plan_settings *settings, cons
     return CREASE_OK;
 }
 
-crease_status cr_plan_create(const cr_model *model, const cr_plan_settings *settings,
-                             const cr_shape *input_shapes, cr_plan **plan) {
+crease_status cr_plan_create(const cr_graph *graph, const cr_plan_settings *settings,
+                             const cr_plan_inputs *inputs, cr_plan **plan) {
     void *block;
     *plan = NULL;
     CR_TRY(cr_alloc_zeroed(settings->heap, sizeof(cr_plan), &block));
     cr_plan *p = block;
     p->heap = settings->heap;
-    p->model = model;
+    p->model = graph->model;
+    p->graph = graph;
+    p->outer = inputs->outer;
     cr_arena_init(&p->arena, settings->heap);
-    crease_status status = build(p, settings, input_shapes);
+    crease_status status = build(p, settings, inputs);
     if (status == CREASE_OK) {
         *plan = p;
     } else {
@@ -172,6 +186,7 @@ crease_status cr_plan_create(const cr_model *model, const cr_plan_settings *sett
 void cr_plan_destroy(cr_plan *plan) {
     if (!plan)
         return;
+    cr_bodies_destroy(plan->bodies);
     for (int id = 0; plan->tensors && id < plan->model->n_values; id++)
         cr_buffer_release(plan->tensors[id].buffer);
     cr_infer_walk_end(&plan->walk, plan->model);

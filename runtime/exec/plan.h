@@ -42,7 +42,10 @@ typedef struct cr_plan {
     cr_heap *heap;
     cr_arena arena;
     const cr_model *model;
-    cr_infer_walk walk; /* infos of every value; holds constants computed at planning */
+    const cr_graph *graph;  /* the main graph, or a body */
+    struct cr_plan *outer;  /* of a body: the plan of the graph that its node stands in; else NULL */
+    struct cr_body *bodies; /* what has run of the bodies of this graph's nodes (body.h) */
+    cr_infer_walk walk;     /* infos of every value; holds constants computed at planning */
     cr_step *steps;
     int n_steps;
     cr_tensor *tensors; /* by value id; data is set for constants and slab values */
@@ -50,6 +53,7 @@ typedef struct cr_plan {
     size_t slab_bytes, scratch_bytes;
     void *slab, *scratch;
     cr_shape *input_shapes; /* by graph input: what it was planned for */
+    crease_dtype *input_types;
 } cr_plan;
 
 typedef struct cr_plan_settings {
@@ -61,9 +65,17 @@ typedef struct cr_plan_settings {
     bool forget; /* the only plan of a model of one's own: weights that are packed lose their plain form */
 } cr_plan_settings;
 
-/* input_shapes [model->graph->n_inputs]: concrete. On failure *plan is NULL. */
-crease_status cr_plan_create(const cr_model *model, const cr_plan_settings *settings,
-                             const cr_shape *input_shapes, cr_plan **plan) CREASE_MUST_TEST;
+/* What a graph is planned for. A body is planned inside the plan of the graph around it, after everything
+ * that it uses of there has been computed: their shapes are concrete by then. */
+typedef struct cr_plan_inputs {
+    const cr_shape *shapes;    /* [graph->n_inputs], concrete */
+    const crease_dtype *types; /* [graph->n_inputs]; NULL: as declared */
+    cr_plan *outer;            /* NULL: the main graph; outlives the plan */
+} cr_plan_inputs;
+
+/* On failure *plan is NULL. */
+crease_status cr_plan_create(const cr_graph *graph, const cr_plan_settings *settings,
+                             const cr_plan_inputs *inputs, cr_plan **plan) CREASE_MUST_TEST;
 void cr_plan_destroy(cr_plan *plan); /* NULL is fine */
 
 /* Assign slab offsets to all slots (memory_plan.c). Interval colouring by decreasing size, first fit

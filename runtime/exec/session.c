@@ -1,5 +1,6 @@
 #include "runtime/exec/session.h"
 #include "runtime/base/clock.h"
+#include "runtime/exec/body.h"
 #include "runtime/kernels/gemm.h"
 
 #include <string.h>
@@ -69,7 +70,8 @@ static crease_status use_plan(cr_session *session) {
         }
     cr_plan *plan;
     CR_TRY(check_symbols(session));
-    CR_TRY(cr_plan_create(session->model, &session->settings, session->shapes, &plan));
+    CR_TRY(cr_plan_create(session->model->graph, &session->settings,
+                          &(cr_plan_inputs){.shapes = session->shapes}, &plan));
     if (session->n_plans == MAX_PLANS)
         cr_plan_destroy(session->plans[--session->n_plans]);
     session->plans[session->n_plans] = plan;
@@ -207,29 +209,76 @@ static crease_status choose_plan(cr_session *session) {
     return use_plan(session);
 }
 
-static crease_status run_late(cr_session *session, cr_step *step) {
+/* A step and where it runs, for the callback of an operator with bodies. */
+typedef struct place {
+    cr_session *session;
+    cr_plan *plan;
+} place;
+
+static crease_status run_steps(cr_session *session, cr_plan *plan);
+
+static crease_status check_cancelled(cr_session *session) {
+    return atomic_exchange(&session->cancelled, false)
+               ? cr_fail(CREASE_ERROR_CANCELLED, "the run was cancelled")
+               : CREASE_OK;
+}
+
+/* A body may have no step to be cancelled at, and run for ever. */
+static crease_status run_body_steps(void *context, cr_plan *plan) {
+    CR_TRY(check_cancelled(context));
+    return run_steps(context, plan);
+}
+
+static crease_status run_body(cr_run *run, cr_graph *graph, const cr_tensor *inputs, cr_tensor *outputs) {
+    const place *at = run->executor;
+    return cr_body_run(at->plan, &at->session->settings, graph, inputs, outputs, run_body_steps, at->session);
+}
+
+/* Steps after this one rely on the shapes that were inferred. */
+static crease_status check_result(const cr_plan *plan, const cr_step *step, int i, const cr_tensor *result) {
+    const cr_info *info = &plan->walk.infos[step->node->outputs[i]->id];
+    if ((info->dtype && info->dtype != result->dtype) || !cr_shape_fits(&info->shape, &result->shape))
+        return cr_node_fail(step->node, CREASE_ERROR_RUN, "output %d has another type or shape than inferred",
+                            i);
+    return CREASE_OK;
+}
+
+static crease_status keep_results(const cr_plan *plan, const cr_step *step, cr_tensor *results) {
+    for (int i = 0; i < step->node->n_outputs; i++)
+        if (step->out[i]) {
+            CR_TRY(check_result(plan, step, i, &results[i]));
+            cr_tensor_release(step->out[i]);
+            *step->out[i] = results[i];
+            results[i] = (cr_tensor){0};
+        }
+    return CREASE_OK;
+}
+
+static crease_status run_late(cr_session *session, cr_plan *plan, cr_step *step) {
+    place at = {session, plan};
     cr_eval eval = {.heap = session->heap,
                     .pool = session->pool,
                     .exact = session->settings.exact,
-                    .convolution = session->settings.convolution};
+                    .convolution = session->settings.convolution,
+                    .subgraph = run_body,
+                    .executor = &at};
     cr_tensor *results;
     cr_arena arena;
     cr_arena_init(&arena, session->heap);
     crease_status status = CR_ARENA_NEW(&arena, &results, (size_t)step->node->n_outputs + 1);
     if (status == CREASE_OK)
         status = cr_eval_node(&eval, step->node, step->in, results);
-    for (int i = 0; status == CREASE_OK && i < step->node->n_outputs; i++)
-        if (step->out[i]) {
-            cr_tensor_release(step->out[i]);
-            *step->out[i] = results[i];
-        }
+    if (status == CREASE_OK)
+        status = keep_results(plan, step, results);
+    for (int i = 0; results && i < step->node->n_outputs; i++)
+        cr_tensor_release(&results[i]);
     cr_arena_clear(&arena);
     return status;
 }
 
 static crease_status run_step(cr_session *session, cr_plan *plan, cr_step *step) {
     if (step->late)
-        return run_late(session, step);
+        return run_late(session, plan, step);
     cr_run run = {.node = step->node,
                   .op = step->node->op,
                   .state = step->state,
@@ -245,8 +294,7 @@ static crease_status run_step(cr_session *session, cr_plan *plan, cr_step *step)
 
 static crease_status run_steps(cr_session *session, cr_plan *plan) {
     for (int s = 0; s < plan->n_steps; s++) {
-        if (atomic_exchange(&session->cancelled, false))
-            return cr_fail(CREASE_ERROR_CANCELLED, "the run was cancelled");
+        CR_TRY(check_cancelled(session));
         double start = session->profiling ? cr_clock_seconds() : 0;
         CR_TRY(run_step(session, plan, &plan->steps[s]));
         if (session->profiling) {

@@ -81,23 +81,28 @@ static crease_status check_types(const cr_node *node, const cr_info *const *in) 
     return CREASE_OK;
 }
 
-crease_status cr_node_infer(const cr_node *node, const cr_info *const *in, cr_info *out) {
+/* The rest of `infer` is given: where bodies may be inferred, too. */
+static crease_status infer_node(cr_infer infer, const cr_node *node, const cr_info *const *in, cr_info *out) {
     char text[256];
     CR_TRY(check_types(node, in));
     for (int i = 0; i < node->n_outputs; i++)
         out[i] = (cr_info){.shape = cr_shape_unknown()};
-    cr_infer infer = {.node = node,
-                      .op = node->op,
-                      .opset = cr_model_opset(node->graph->model, node->domain),
-                      .n_in = node->n_inputs,
-                      .n_out = node->n_outputs,
-                      .in = in,
-                      .out = out};
+    infer.node = node;
+    infer.op = node->op;
+    infer.opset = cr_model_opset(node->graph->model, node->domain);
+    infer.n_in = node->n_inputs;
+    infer.n_out = node->n_outputs;
+    infer.in = in;
+    infer.out = out;
     CR_TRY(node->op->infer(&infer));
     for (int i = 0; i < node->n_outputs; i++)
         if (node->outputs[i] && cr_shape_is_static(&out[i].shape))
             CR_TRY(cr_shape_check(&out[i].shape, CREASE_ERROR_MODEL, cr_node_print(node, text, sizeof text)));
     return CREASE_OK;
+}
+
+crease_status cr_node_infer(const cr_node *node, const cr_info *const *in, cr_info *out) {
+    return infer_node((cr_infer){0}, node, in, out);
 }
 
 /* ---- the walk ---- */
@@ -142,10 +147,32 @@ static crease_status compute(const cr_node *node, cr_infer_walk *walk, const cr_
     for (int i = 0; i < node->n_outputs; i++)
         if (node->outputs[i]) {
             int id = node->outputs[i]->id;
+            cr_tensor_release(&walk->known[id]);
             walk->known[id] = results[i];
             walk->infos[id].known = &walk->known[id];
         }
     return CREASE_OK;
+}
+
+/* Values of a body are not known by an earlier walk of it. */
+static void forget(cr_infer_walk *walk, const cr_graph *graph) {
+    CR_FOR_NODES(node, graph)
+    for (int i = 0; i < node->n_outputs; i++)
+        if (node->outputs[i])
+            walk->infos[node->outputs[i]->id] = (cr_info){.shape = cr_shape_unknown()};
+}
+
+static crease_status walk_body(const cr_infer *infer, const cr_graph *graph, const cr_info *inputs,
+                               cr_info *outputs) {
+    cr_infer_walk *walk = infer->walk;
+    for (int i = 0; i < graph->n_inputs; i++)
+        walk->infos[graph->inputs[i]->id] = inputs[i];
+    forget(walk, graph);
+    crease_status status = cr_infer_walk_graph(walk, graph);
+    for (int i = 0; i < graph->n_outputs; i++)
+        outputs[i] =
+            status == CREASE_OK ? walk->infos[graph->outputs[i]->id] : (cr_info){.shape = cr_shape_unknown()};
+    return status == CREASE_ERROR_MEMORY ? status : CREASE_OK;
 }
 
 static crease_status walk_node(cr_infer_walk *walk, const cr_node *node, cr_arena *scratch) {
@@ -157,7 +184,7 @@ static crease_status walk_node(cr_infer_walk *walk, const cr_node *node, cr_aren
     CR_TRY(CR_ARENA_NEW(scratch, &out, (size_t)node->n_outputs + 1));
     for (int i = 0; i < node->n_inputs; i++)
         in[i] = node->inputs[i] ? &walk->infos[node->inputs[i]->id] : NULL;
-    CR_TRY(cr_node_infer(node, in, out));
+    CR_TRY(infer_node((cr_infer){.body = walk_body, .walk = walk}, node, in, out));
     for (int i = 0; i < node->n_outputs; i++)
         if (node->outputs[i])
             walk->infos[node->outputs[i]->id] = out[i];
@@ -224,21 +251,31 @@ static void refine(cr_shape *shape, const cr_shape *found) {
             shape->dims[i] = declared.dims[i];
 }
 
+static void record_value(cr_value *v, const cr_info *info) {
+    if (info->dtype)
+        v->dtype = info->dtype;
+    refine(&v->shape, &info->shape);
+}
+
+/* Branches of If hold what the walk found; it has only tried one iteration of a body that repeats. */
+static void record(cr_infer_walk *walk, cr_graph *graph) {
+    CR_FOR_NODES(node, graph) {
+        for (int i = 0; i < node->n_outputs; i++)
+            if (node->outputs[i])
+                record_value(node->outputs[i], &walk->infos[node->outputs[i]->id]);
+        for (int i = 0; cr_node_is(node, "If") && i < node->n_attrs; i++)
+            if (node->attrs[i].type == CR_ATTR_GRAPH)
+                record(walk, node->attrs[i].graphs[0]);
+    }
+}
+
 crease_status cr_graph_infer(cr_graph *graph) {
     cr_infer_walk walk;
     cr_model *model = graph->model;
     CR_TRY(cr_infer_walk_begin(&walk, model, model->heap));
     crease_status status = cr_infer_walk_graph(&walk, graph);
-    CR_FOR_NODES(node, graph)
-    for (int i = 0; status == CREASE_OK && i < node->n_outputs; i++) {
-        cr_value *v = node->outputs[i];
-        if (!v)
-            continue;
-        const cr_info *info = &walk.infos[v->id];
-        if (info->dtype)
-            v->dtype = info->dtype;
-        refine(&v->shape, &info->shape);
-    }
+    if (status == CREASE_OK)
+        record(&walk, graph);
     cr_infer_walk_end(&walk, model);
     return status;
 }

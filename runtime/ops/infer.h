@@ -22,7 +22,7 @@ crease_status cr_infer_ints(const cr_infer *infer, int i, int64_t values[CR_MAX_
 
 /* ---- the whole graph ---- */
 
-/* Infer every node of `graph` (and of its subgraphs) in order and record types and shapes in the values;
+/* Infer every node of `graph` (and of branches in it) in order and record types and shapes in the values;
  * small constant results are not computed here. Unsupported nodes leave their outputs unknown. A
  * contradiction between what the model declares and what is inferred is a MODEL failure. */
 crease_status cr_graph_infer(cr_graph *graph) CREASE_MUST_TEST;

@@ -25,6 +25,12 @@ typedef struct cr_infer {
     int n_in, n_out;
     const cr_info *const *in; /* [n_in]; NULL: left out */
     cr_info *out;             /* [n_out], preset to unknown; entries of left-out outputs are ignored */
+    /* Infer a subgraph of the node for inputs [graph->n_inputs] into outputs [graph->n_outputs]: unknown
+     * where that fails, since a branch that does not fit may never be taken. NULL: the subgraph runs later.
+     */
+    crease_status (*body)(const struct cr_infer *infer, const cr_graph *graph, const cr_info *inputs,
+                          cr_info *outputs);
+    void *walk; /* for body */
 } cr_infer;
 
 /* Packed weights and other bytes that depend on a node and its constant inputs only, not on input shapes:
@@ -80,7 +86,7 @@ enum {
     CR_OP_ADDS = 1 << 4, /* output 0 may be the memory of input 3, a residual of its size and type */
     CR_OP_HALF = 1 << 5, /* handles float16 and bfloat16 itself; others are given float32 and rounded back */
     CR_OP_RANDOM = 1 << 6, /* not a function of its inputs: never folded into a constant */
-    CR_OP_BODY = 1 << 7    /* runs subgraphs */
+    CR_OP_BODY = 1 << 7 /* runs subgraphs; its outputs are its own, to be replaced by what a subgraph gave */
 };
 
 typedef struct cr_op {
@@ -98,9 +104,9 @@ typedef struct cr_op {
 
 /* Each family file ends with its rows; the table ends with a row without a name. */
 extern const cr_op cr_ops_binary[], cr_ops_blocked[], cr_ops_blocked_conv[], cr_ops_blocked_move[],
-    cr_ops_blocked_pool[], cr_ops_cast[], cr_ops_constant[], cr_ops_conv[], cr_ops_gather[], cr_ops_gemm[],
-    cr_ops_move[], cr_ops_norm[], cr_ops_pad[], cr_ops_pool[], cr_ops_reduce[], cr_ops_resize[],
-    cr_ops_scan[], cr_ops_select[], cr_ops_shape[], cr_ops_softmax[], cr_ops_unary[];
+    cr_ops_blocked_pool[], cr_ops_cast[], cr_ops_constant[], cr_ops_control[], cr_ops_conv[], cr_ops_gather[],
+    cr_ops_gemm[], cr_ops_move[], cr_ops_norm[], cr_ops_pad[], cr_ops_pool[], cr_ops_reduce[],
+    cr_ops_resize[], cr_ops_scan[], cr_ops_select[], cr_ops_shape[], cr_ops_softmax[], cr_ops_unary[];
 
 /* The row that runs op_type of domain at an operator-set version; NULL: none. */
 const cr_op *cr_op_find(const char *domain, const char *op_type, int64_t opset);

@@ -6,11 +6,11 @@
 #include <string.h>
 
 static const cr_op *const families[] = {
-    cr_ops_binary, cr_ops_blocked,  cr_ops_blocked_conv, cr_ops_blocked_move, cr_ops_blocked_pool,
-    cr_ops_cast,   cr_ops_constant, cr_ops_conv,         cr_ops_gather,       cr_ops_gemm,
-    cr_ops_move,   cr_ops_norm,     cr_ops_pad,          cr_ops_pool,         cr_ops_reduce,
-    cr_ops_resize, cr_ops_scan,     cr_ops_select,       cr_ops_shape,        cr_ops_softmax,
-    cr_ops_unary,
+    cr_ops_binary,  cr_ops_blocked,  cr_ops_blocked_conv, cr_ops_blocked_move, cr_ops_blocked_pool,
+    cr_ops_cast,    cr_ops_constant, cr_ops_control,      cr_ops_conv,         cr_ops_gather,
+    cr_ops_gemm,    cr_ops_move,     cr_ops_norm,         cr_ops_pad,          cr_ops_pool,
+    cr_ops_reduce,  cr_ops_resize,   cr_ops_scan,         cr_ops_select,       cr_ops_shape,
+    cr_ops_softmax, cr_ops_unary,
 };
 
 const cr_op *cr_op_at(size_t index) {
@@ -53,6 +53,24 @@ static bool is_known_name(const cr_node *node) {
     return false;
 }
 
+static bool are_tensors(cr_value *const *values, int n) {
+    for (int i = 0; i < n; i++)
+        if (values[i] && values[i]->kind != CR_KIND_TENSOR)
+            return false;
+    return true;
+}
+
+static bool has_tensors_only(const cr_node *node) {
+    bool tensors = are_tensors(node->inputs, node->n_inputs) && are_tensors(node->outputs, node->n_outputs);
+    for (int i = 0; i < node->n_attrs; i++)
+        if (node->attrs[i].type == CR_ATTR_GRAPH) {
+            const cr_graph *body = node->attrs[i].graphs[0];
+            tensors = tensors && are_tensors(body->inputs, body->n_inputs) &&
+                      are_tensors(body->outputs, body->n_outputs);
+        }
+    return tensors;
+}
+
 const char *cr_node_problem(const cr_node *node, char *text, size_t bytes) {
     int64_t opset = cr_model_opset(node->graph->model, node->domain);
     if (!node->op) {
@@ -62,11 +80,11 @@ const char *cr_node_problem(const cr_node *node, char *text, size_t bytes) {
                  node->op_type, what, opset, strchr(what, '(') ? ")" : "");
         return text;
     }
-    const cr_value *typed = cr_node_input(node, node->op->typed);
-    if (typed && typed->kind != CR_KIND_TENSOR) {
+    if (!has_tensors_only(node)) {
         snprintf(text, bytes, "operator %s on sequences, optionals or maps is not supported", node->op_type);
         return text;
     }
+    const cr_value *typed = cr_node_input(node, node->op->typed);
     if (typed && typed->dtype && node->op->types && !(node->op->types & CR_T(typed->dtype))) {
         snprintf(text, bytes, "operator %s on %s is not supported", node->op_type,
                  crease_dtype_name(typed->dtype));
