@@ -1,0 +1,4 @@
+/* Recurrent cells on whatever vectors of four floats the compiler has. */
+#define CR_LANES  4
+#define CR_SUFFIX generic
+#include "runtime/kernels/recurrent_tmpl.h"

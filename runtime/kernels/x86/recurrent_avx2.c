@@ -1,0 +1,4 @@
+/* Recurrent cells on AVX2. */
+#define CR_LANES  8
+#define CR_SUFFIX avx2
+#include "runtime/kernels/recurrent_tmpl.h"

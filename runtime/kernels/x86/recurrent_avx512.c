@@ -1,0 +1,4 @@
+/* Recurrent cells on AVX-512. */
+#define CR_LANES  16
+#define CR_SUFFIX avx512
+#include "runtime/kernels/recurrent_tmpl.h"
