@@ -1,8 +1,11 @@
 #include "runtime/ops/infer.h"
+#include "runtime/kernels/narrow.h"
 
-/* Cast (ONNX 6 to 24) and CastLike (15 to 24) among floats, integers and bool. Floats are rounded to nearest
- * even, cut toward zero to integers. */
-enum { TYPES = CR_T_NUMBERS | CR_T_BOOL };
+#include <string.h>
+
+/* Cast (ONNX 6 to 24) and CastLike (15 to 24) among floats, integers, bool and the narrow types. Floats are
+ * rounded to nearest even, cut toward zero to integers. */
+enum { TYPES = CR_T_NUMBERS | CR_T_BOOL | CR_T_NARROW };
 
 enum { CAST, CAST_LIKE };
 
@@ -52,29 +55,54 @@ static int64_t cut(double v) {
     return v != v ? 0 : v >= 0x1p63 ? INT64_MAX : v < -0x1p63 ? INT64_MIN : (int64_t)v;
 }
 
+typedef struct cast_state {
+    int64_t saturate;
+    cr_rounding rounding; /* of float8e8m0 */
+} cast_state;
+
+static crease_status cast_prepare(cr_prepare *p) {
+    cast_state *s;
+    const char *mode;
+    CR_TRY(CR_PREPARE_STATE(p, &s));
+    CR_TRY(cr_attr_int(p->node, "saturate", 1, &s->saturate));
+    CR_TRY(cr_attr_string(p->node, "round_mode", "up", &mode));
+    s->rounding = strcmp(mode, "down") == 0      ? CR_ROUND_DOWN
+                  : strcmp(mode, "nearest") == 0 ? CR_ROUND_NEAREST
+                                                 : CR_ROUND_UP;
+    if (s->rounding == CR_ROUND_UP && strcmp(mode, "up") != 0)
+        return cr_node_fail(p->node, CREASE_ERROR_MODEL, "round_mode '%s' is not known", mode);
+    return CREASE_OK;
+}
+
+static void store_number(const cast_state *s, cr_tensor *y, int64_t i, double value) {
+    if (CR_T(y->dtype) & (cr_types)CR_T_NARROW)
+        cr_narrow_store(y->dtype, y->data, i, value, s->saturate != 0, s->rounding);
+    else if (cr_dtype_is_float(y->dtype))
+        cr_store_float(y->dtype, y->data, i, value);
+    else if (y->dtype == CREASE_BOOL)
+        store_int(y, i, value != 0);
+    else
+        store_int(y, i, cut(value));
+}
+
 static crease_status cast_run(cr_run *r) {
     const cr_tensor *x = r->in[0];
     cr_tensor *y = r->out[0];
-    bool from = cr_dtype_is_float(x->dtype), to = cr_dtype_is_float(y->dtype);
-    for (int64_t i = 0, n = cr_shape_n(&x->shape); i < n; i++) {
-        if (from && to)
-            cr_store_float(y->dtype, y->data, i, cr_load_float(x->dtype, x->data, i));
-        else if (from && y->dtype == CREASE_BOOL)
-            store_int(y, i, cr_load_float(x->dtype, x->data, i) != 0);
-        else if (from)
-            store_int(y, i, cut(cr_load_float(x->dtype, x->data, i)));
-        else if (to)
-            cr_store_float(y->dtype, y->data, i,
-                           x->dtype == CREASE_UINT64 ? (double)(uint64_t)cr_tensor_int(x, i)
-                                                     : (double)cr_tensor_int(x, i));
-        else
+    bool ints = CR_T(x->dtype) & ((cr_types)CR_T_INTS | CR_T_BOOL) &&
+                CR_T(y->dtype) & ((cr_types)CR_T_INTS | CR_T_BOOL);
+    size_t bytes;
+    if (crease_dtype_bits(y->dtype) < 8 && cr_tensor_bytes(y->dtype, 0, &y->shape, &bytes))
+        memset(y->data, 0, bytes); /* the bits after the last element */
+    for (int64_t i = 0, n = cr_shape_n(&x->shape); i < n; i++)
+        if (ints) /* without rounding in between */
             store_int(y, i, cr_tensor_int(x, i));
-    }
+        else
+            store_number(r->state, y, i, cr_number_load(x->dtype, x->data, i));
     return CREASE_OK;
 }
 
 const cr_op cr_ops_cast[] = {
-    {"Cast", 6, 0, TYPES, cast_infer, NULL, cast_run, CAST, CR_OP_HALF, 0, NULL},
-    {"CastLike", 15, 0, TYPES, cast_infer, NULL, cast_run, CAST_LIKE, CR_OP_HALF, 0, NULL},
+    {"Cast", 6, 0, TYPES, cast_infer, cast_prepare, cast_run, CAST, CR_OP_HALF, 0, NULL},
+    {"CastLike", 15, 0, TYPES, cast_infer, cast_prepare, cast_run, CAST_LIKE, CR_OP_HALF, 0, NULL},
     {0},
 };
