@@ -36,6 +36,7 @@ enum {
     RECIPROCAL,
     RELU,
     SELU,
+    SHRINK,
     SIGMOID,
     SIGN,
     SOFTPLUS,
@@ -69,6 +70,9 @@ static crease_status unary_prepare(cr_prepare *p) {
     case SELU:
         CR_TRY(cr_attr_float(p->node, "alpha", 1.67326319217681884765625f, &s->a));
         return cr_attr_float(p->node, "gamma", 1.05070102214813232421875f, &s->b);
+    case SHRINK:
+        CR_TRY(cr_attr_float(p->node, "lambd", 0.5f, &s->a));
+        return cr_attr_float(p->node, "bias", 0, &s->b);
     case CLIP:
         CR_TRY(cr_attr_float(p->node, "min", -INFINITY, &s->a));
         return cr_attr_float(p->node, "max", INFINITY, &s->b);
@@ -159,6 +163,8 @@ typedef struct unary_job {
         EACH(u < 0 ? 0 : u);                                                                                 \
     case SELU:                                                                                               \
         EACH(u > 0 ? b * u : b * a * f(expm1)(u));                                                           \
+    case SHRINK:                                                                                             \
+        EACH(u<-a ? u + b : u> a ? u - b : 0);                                                               \
     case SIGMOID:                                                                                            \
         EACH(1 / (1 + f(exp)(-u)));                                                                          \
     case SIGN:                                                                                               \
@@ -331,6 +337,7 @@ const cr_op cr_ops_unary[] = {
     ROW("Reciprocal", 1, CR_T_FLOATS, RECIPROCAL),
     ROW("Relu", 1, CR_T_NUMBERS, RELU),
     ROW("Selu", 1, CR_T_FLOATS, SELU),
+    ROW("Shrink", 9, CR_T_FLOATS, SHRINK),
     ROW("Sigmoid", 1, CR_T_FLOATS, SIGMOID),
     ROW("Sign", 9, CR_T_NUMBERS, SIGN),
     ROW("Softplus", 1, CR_T_FLOATS, SOFTPLUS),
