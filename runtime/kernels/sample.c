@@ -1,0 +1,97 @@
+#include "runtime/kernels/sample.h"
+
+#include <math.h>
+
+/* x folded back and forth into [low, high]. */
+static double reflect(double x, double low, double high) {
+    const double range = high - low;
+    if (range <= 0)
+        return low;
+    double distance = fmod(fabs(x - low), 2 * range);
+    return low + (distance > range ? 2 * range - distance : distance);
+}
+
+static double place(const cr_sampler *s, int d, double x) {
+    const double last = (double)(s->extent[d] - 1), edge = s->align_corners ? 0 : 0.5;
+    if (s->border == CR_BORDER_EDGE)
+        return x < 0 ? 0 : x > last ? last : x;
+    if (s->border == CR_BORDER_REFLECT && (x < -edge || x > last + edge))
+        return reflect(x, -edge, last + edge);
+    return x;
+}
+
+/* Element i of an axis, below 0: none. */
+static int64_t element(const cr_sampler *s, int d, double i) {
+    const double last = (double)(s->extent[d] - 1);
+    if (s->border == CR_BORDER_REFLECT && (i < 0 || i > last))
+        i = nearbyint(place(s, d, i));
+    if (s->border != CR_BORDER_ZEROS)
+        i = i < 0 ? 0 : i > last ? last : i;
+    return i >= 0 && i <= last ? (int64_t)i : -1;
+}
+
+typedef struct axis_taps {
+    int n;
+    int64_t index[4];
+    double weight[4];
+} axis_taps;
+
+/* Keys's cubic convolution (1981) with a = -0.75; t in [0, 1) after the second tap. */
+static void cubic_weights(double t, double *w) {
+    const double a = -0.75;
+    for (int i = 0; i < 4; i++) {
+        const double x = fabs(t + 1 - i);
+        w[i] = x <= 1 ? ((a + 2) * x - (a + 3)) * x * x + 1 : ((a * x - 5 * a) * x + 8 * a) * x - 4 * a;
+    }
+}
+
+static void find_axis(const cr_sampler *s, int d, double x, axis_taps *t) {
+    x = place(s, d, s->mode == CR_SAMPLE_NEAREST ? nearbyint(x) : x);
+    const double low = floor(x), part = x - low;
+    if (s->mode == CR_SAMPLE_NEAREST) {
+        *t = (axis_taps){1, {element(s, d, nearbyint(x))}, {1}};
+    } else if (s->mode == CR_SAMPLE_LINEAR) {
+        *t = (axis_taps){2, {element(s, d, low), element(s, d, low + 1)}, {1 - part, part}};
+    } else {
+        t->n = 4;
+        cubic_weights(part, t->weight);
+        for (int i = 0; i < 4; i++)
+            t->index[i] = element(s, d, low - 1 + i);
+    }
+}
+
+void cr_sample_taps(const cr_sampler *s, const double *position, cr_taps *taps) {
+    axis_taps axes[CR_SAMPLE_RANK] = {{1, {0}, {1}}, {1, {0}, {1}}, {1, {0}, {1}}};
+    int64_t extent[CR_SAMPLE_RANK] = {1, 1, 1};
+    taps->n = 0;
+    for (int d = 0; d < s->rank; d++) {
+        if (!(fabs(position[d]) < 0x1p52))
+            return;
+        find_axis(s, d, position[d], &axes[CR_SAMPLE_RANK - s->rank + d]);
+        extent[CR_SAMPLE_RANK - s->rank + d] = s->extent[d];
+    }
+    for (int i = 0; i < axes[0].n; i++)
+        for (int j = 0; j < axes[1].n; j++)
+            for (int k = 0; k < axes[2].n; k++) {
+                if (axes[0].index[i] < 0 || axes[1].index[j] < 0 || axes[2].index[k] < 0)
+                    continue;
+                taps->index[taps->n] =
+                    (axes[0].index[i] * extent[1] + axes[1].index[j]) * extent[2] + axes[2].index[k];
+                taps->weight[taps->n++] = axes[0].weight[i] * axes[1].weight[j] * axes[2].weight[k];
+            }
+}
+
+void cr_roi_taps(int64_t height, int64_t width, double y, double x, cr_taps *taps) {
+    const cr_sampler edge = {CR_SAMPLE_LINEAR, CR_BORDER_EDGE, true, 2, {height, width, 0}};
+    taps->n = 0;
+    if (y >= -1 && y <= (double)height && x >= -1 && x <= (double)width)
+        cr_sample_taps(&edge, (double[]){y, x}, taps);
+}
+
+double cr_tap(crease_dtype dtype, const void *image, const cr_taps *taps) {
+    double sum = 0;
+    for (int i = 0; i < taps->n; i++)
+        sum += taps->weight[i] * (dtype == CREASE_FLOAT ? (double)((const float *)image)[taps->index[i]]
+                                                        : cr_load_float(dtype, image, taps->index[i]));
+    return sum;
+}

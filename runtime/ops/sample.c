@@ -1,0 +1,395 @@
+#include "runtime/kernels/sample.h"
+#include "runtime/ops/move.h"
+
+#include <math.h>
+#include <string.h>
+
+/* GridSample (ONNX 16, 20, 22; Jaderberg et al. 2015), AffineGrid (20), RoiAlign (10, 16, 22; He et al. 2017)
+ * and MaxRoiPool (1, 22; Girshick 2015). The taps of a point are found once and read in every channel. */
+
+static crease_status wrong_shape(const cr_node *node, int i, const cr_shape *shape) {
+    char text[128];
+    return cr_node_fail(node, CREASE_ERROR_MODEL, "input %d has shape %s, which does not fit", i,
+                        cr_shape_print(shape, text, sizeof text));
+}
+
+static bool differ(int64_t a, int64_t b) {
+    return a >= 0 && b >= 0 && a != b;
+}
+
+/* One of the texts of an attribute, by position; `otherwise` when it is missing. */
+static crease_status read_choice(const cr_node *node, const char *name, const char *const *texts, int n,
+                                 int otherwise, int *choice) {
+    const char *text;
+    CR_TRY(cr_attr_string(node, name, texts[otherwise], &text));
+    for (*choice = 0; *choice < n; ++*choice)
+        if (strcmp(texts[*choice], text) == 0)
+            return CREASE_OK;
+    return cr_node_fail(node, CREASE_ERROR_MODEL, "%s '%.40s' is not known", name, text);
+}
+
+/* ---- GridSample ---- */
+
+static crease_status grid_infer(cr_infer *infer) {
+    CR_TRY(cr_infer_need(infer, 0));
+    CR_TRY(cr_infer_need(infer, 1));
+    infer->out[0].dtype = infer->in[0]->dtype;
+    const cr_shape *x = &infer->in[0]->shape, *grid = &infer->in[1]->shape;
+    if (infer->in[1]->dtype && !cr_dtype_is_float(infer->in[1]->dtype))
+        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "the grid is %s",
+                            crease_dtype_name(infer->in[1]->dtype));
+    if (x->rank < 0 || grid->rank < 0)
+        return CREASE_OK;
+    if (x->rank != 4 && x->rank != 5)
+        return cr_node_fail(infer->node, CREASE_ERROR_UNSUPPORTED, "an input of rank %d", x->rank);
+    if (grid->rank != x->rank || differ(grid->dims[0], x->dims[0]) ||
+        differ(grid->dims[grid->rank - 1], x->rank - 2))
+        return wrong_shape(infer->node, 1, grid);
+    infer->out[0].shape = *grid;
+    memmove(infer->out[0].shape.dims + 2, grid->dims + 1, (size_t)(grid->rank - 2) * sizeof *grid->dims);
+    infer->out[0].shape.dims[1] = x->dims[1];
+    return CREASE_OK;
+}
+
+typedef struct grid_state {
+    cr_sampler sampler;
+    int64_t channels, area, points; /* of one image: elements in and out of a channel */
+} grid_state;
+
+static crease_status grid_prepare(cr_prepare *p) {
+    static const char *const modes[] = {"linear", "nearest", "cubic", "bilinear", "bicubic"};
+    static const char *const borders[] = {"zeros", "border", "reflection"};
+    grid_state *s;
+    int mode, border;
+    int64_t align;
+    const cr_shape *x = &p->in[0]->shape;
+    CR_TRY(CR_PREPARE_STATE(p, &s));
+    CR_TRY(read_choice(p->node, "mode", modes, 5, 0, &mode));
+    CR_TRY(read_choice(p->node, "padding_mode", borders, 3, 0, &border));
+    CR_TRY(cr_attr_int(p->node, "align_corners", 0, &align));
+    mode = mode == 3 ? CR_SAMPLE_LINEAR : mode == 4 ? CR_SAMPLE_CUBIC : mode;
+    s->sampler = (cr_sampler){(cr_sampling)mode, (cr_sample_border)border, align != 0, x->rank - 2, {0}};
+    if (mode == CR_SAMPLE_CUBIC && s->sampler.rank != 2)
+        return cr_node_fail(p->node, CREASE_ERROR_UNSUPPORTED, "cubic sampling of a volume");
+    for (int d = 0; d < s->sampler.rank; d++)
+        s->sampler.extent[d] = x->dims[d + 2];
+    s->channels = x->dims[1];
+    s->area = cr_shape_extent(x, 2, x->rank);
+    s->points = cr_shape_extent(&p->in[1]->shape, 1, x->rank - 1);
+    return CREASE_OK;
+}
+
+static double denormalize(const cr_sampler *s, int d, double g) {
+    const double n = (double)s->extent[d];
+    return s->align_corners ? (g + 1) / 2 * (n - 1) : ((g + 1) * n - 1) / 2;
+}
+
+static void grid_task(void *context, int64_t begin, int64_t end, int thread) {
+    const cr_run *r = context;
+    const grid_state *s = r->state;
+    const crease_dtype dtype = r->in[0]->dtype;
+    const size_t plane = (size_t)s->area * cr_element_bytes(dtype);
+    const int rank = s->sampler.rank;
+    (void)thread;
+    for (int64_t point = begin; point < end; point++) {
+        const int64_t image = point / s->points, at = point % s->points;
+        double position[CR_SAMPLE_RANK];
+        cr_taps taps;
+        for (int d = 0; d < rank; d++) /* the grid names the last axis first */
+            position[d] = denormalize(
+                &s->sampler, d, cr_load_float(r->in[1]->dtype, r->in[1]->data, point * rank + rank - 1 - d));
+        cr_sample_taps(&s->sampler, position, &taps);
+        const char *x = (const char *)r->in[0]->data + (size_t)(image * s->channels) * plane;
+        for (int64_t c = 0; c < s->channels; c++, x += plane)
+            cr_store_float(dtype, r->out[0]->data, (image * s->channels + c) * s->points + at,
+                           cr_tap(dtype, x, &taps));
+    }
+}
+
+static crease_status grid_run(cr_run *r) {
+    const grid_state *s = r->state;
+    if (cr_shape_n(&r->out[0]->shape))
+        cr_parallel_grain(r->pool, r->in[0]->shape.dims[0] * s->points, 1024 / s->channels + 1, grid_task, r);
+    return CREASE_OK;
+}
+
+/* ---- AffineGrid ---- */
+
+static crease_status affine_infer(cr_infer *infer) {
+    int64_t size[CR_MAX_RANK];
+    int n;
+    bool known;
+    CR_TRY(cr_infer_need(infer, 0));
+    CR_TRY(cr_infer_need(infer, 1));
+    infer->out[0].dtype = infer->in[0]->dtype;
+    CR_TRY(cr_infer_ints(infer, 1, size, &n, &known));
+    const cr_shape *theta = &infer->in[0]->shape;
+    if (!known || theta->rank < 0)
+        return CREASE_OK;
+    if ((n != 4 && n != 5) || theta->rank != 3 || differ(theta->dims[0], size[0]) ||
+        differ(theta->dims[1], n - 2) || differ(theta->dims[2], n - 1))
+        return wrong_shape(infer->node, 0, theta);
+    cr_shape *y = &infer->out[0].shape;
+    *y = (cr_shape){.rank = n, .dims = {size[0]}};
+    for (int d = 2; d < n; d++) {
+        if (size[d] < 0)
+            return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "the size %lld is negative",
+                                (long long)size[d]);
+        y->dims[d - 1] = size[d];
+    }
+    y->dims[n - 1] = n - 2;
+    return size[0] < 0 ? wrong_shape(infer->node, 0, theta) : CREASE_OK;
+}
+
+/* Centre of element i of n in [-1, 1]; the ends are the centres of the outer elements when aligned. */
+static double base_coordinate(int64_t i, int64_t n, bool align) {
+    if (align)
+        return n > 1 ? -1 + 2 * (double)i / (double)(n - 1) : 0;
+    return -1 + (2 * (double)i + 1) / (double)n;
+}
+
+static crease_status affine_run(cr_run *r) {
+    const cr_shape *y = &r->out[0]->shape;
+    const int rank = y->rank - 2;
+    const int64_t points = cr_shape_extent(y, 1, y->rank - 1);
+    const crease_dtype dtype = r->out[0]->dtype;
+    int64_t align;
+    CR_TRY(cr_attr_int(r->node, "align_corners", 0, &align));
+    for (int64_t i = 0; i < y->dims[0] * points; i++) {
+        double base[CR_SAMPLE_RANK + 1] = {0};
+        int64_t rest = i % points;
+        for (int d = rank - 1; d >= 0; d--) { /* the last axis comes first */
+            base[rank - 1 - d] = base_coordinate(rest % y->dims[d + 1], y->dims[d + 1], align != 0);
+            rest /= y->dims[d + 1];
+        }
+        base[rank] = 1;
+        for (int row = 0; row < rank; row++) {
+            double sum = 0;
+            for (int k = 0; k <= rank; k++)
+                sum += base[k] *
+                       cr_load_float(dtype, r->in[0]->data, (i / points * rank + row) * (rank + 1) + k);
+            cr_store_float(dtype, r->out[0]->data, i * rank + row, sum);
+        }
+    }
+    return CREASE_OK;
+}
+
+/* ---- RoiAlign ---- */
+
+enum { AVERAGE, MAXIMUM };
+enum { MOST_SAMPLES = 4096 }; /* along one axis of a bin: boxes come from data */
+
+static crease_status roi_infer(cr_infer *infer) {
+    int64_t height, width;
+    for (int i = 0; i < 3; i++)
+        CR_TRY(cr_infer_need(infer, i));
+    CR_TRY(cr_infer_rank(infer, 0, 4, 4));
+    CR_TRY(cr_infer_rank(infer, 1, 2, 2));
+    CR_TRY(cr_infer_rank(infer, 2, 1, 1));
+    CR_TRY(cr_infer_same_type(infer, 0, 1));
+    CR_TRY(cr_attr_int(infer->node, "output_height", 1, &height));
+    CR_TRY(cr_attr_int(infer->node, "output_width", 1, &width));
+    const cr_shape *x = &infer->in[0]->shape, *rois = &infer->in[1]->shape, *batch = &infer->in[2]->shape;
+    infer->out[0].dtype = infer->in[0]->dtype;
+    if (infer->in[2]->dtype && infer->in[2]->dtype != CREASE_INT64)
+        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "batch_indices are %s, expected int64",
+                            crease_dtype_name(infer->in[2]->dtype));
+    if (height < 1 || width < 1)
+        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "the output is %lld x %lld", (long long)height,
+                            (long long)width);
+    if (rois->rank > 0 &&
+        (differ(rois->dims[1], 4) || (batch->rank > 0 && differ(rois->dims[0], batch->dims[0]))))
+        return wrong_shape(infer->node, 1, rois);
+    if (x->rank >= 0 && rois->rank >= 0)
+        infer->out[0].shape = (cr_shape){.rank = 4, .dims = {rois->dims[0], x->dims[1], height, width}};
+    return CREASE_OK;
+}
+
+typedef struct roi_state {
+    int mode;
+    double scale, offset; /* offset: of half a pixel */
+    int64_t sampling;
+    bool at_least_one; /* boxes are no smaller than one element */
+} roi_state;
+
+static crease_status roi_prepare(cr_prepare *p) {
+    static const char *const modes[] = {"avg", "max"};
+    static const char *const transforms[] = {"half_pixel", "output_half_pixel"};
+    roi_state *s;
+    int transform;
+    float scale;
+    CR_TRY(CR_PREPARE_STATE(p, &s));
+    CR_TRY(read_choice(p->node, "mode", modes, 2, 0, &s->mode));
+    CR_TRY(read_choice(p->node, "coordinate_transformation_mode", transforms, 2, p->opset < 16, &transform));
+    CR_TRY(cr_attr_int(p->node, "sampling_ratio", 0, &s->sampling));
+    CR_TRY(cr_attr_float(p->node, "spatial_scale", 1, &scale));
+    if (s->sampling < 0 || s->sampling > MOST_SAMPLES)
+        return cr_node_fail(p->node, CREASE_ERROR_MODEL, "sampling_ratio is %lld", (long long)s->sampling);
+    s->scale = (double)scale;
+    s->offset = transform == 0 ? 0.5 : 0;
+    s->at_least_one = transform == 1;
+    return CREASE_OK;
+}
+
+/* Along one axis: where the box begins, the extent of a bin, samples in it. */
+typedef struct roi_axis {
+    double start, bin;
+    int64_t samples;
+} roi_axis;
+
+static crease_status read_axis(const cr_run *r, double low, double high, int64_t bins, roi_axis *axis) {
+    const roi_state *s = r->state;
+    axis->start = low * s->scale - s->offset;
+    double size = high * s->scale - s->offset - axis->start;
+    if (s->at_least_one && size < 1)
+        size = 1;
+    axis->bin = size / (double)bins;
+    const double samples = s->sampling ? (double)s->sampling : ceil(axis->bin);
+    if (!(samples <= MOST_SAMPLES) || !isfinite(axis->start))
+        return cr_node_fail(r->node, CREASE_ERROR_RUN, "a box from %g to %g is too large", low, high);
+    axis->samples = samples < 0 ? 0 : (int64_t)samples;
+    return CREASE_OK;
+}
+
+/* Reading an element of the result: the mean of the samples of its bin; or the largest of what the samples'
+ * taps contribute each, which is what ONNX's operator computes. */
+static double sample_bin(const cr_run *r, const char *plane, const roi_axis *rows, const roi_axis *columns,
+                         int64_t row, int64_t column) {
+    const roi_state *s = r->state;
+    const cr_shape *x = &r->in[0]->shape;
+    double sum = 0, high = -INFINITY;
+    for (int64_t i = 0; i < rows->samples; i++)
+        for (int64_t j = 0; j < columns->samples; j++) {
+            cr_taps taps;
+            const double y_at = ((double)i + 0.5) / (double)rows->samples + (double)row;
+            const double x_at = ((double)j + 0.5) / (double)columns->samples + (double)column;
+            cr_roi_taps(x->dims[2], x->dims[3], rows->start + y_at * rows->bin,
+                        columns->start + x_at * columns->bin, &taps);
+            sum += cr_tap(r->in[0]->dtype, plane, &taps);
+            for (int k = 0; s->mode == MAXIMUM && k < taps.n; k++)
+                high = fmax(high, taps.weight[k] * cr_load_float(r->in[0]->dtype, plane, taps.index[k]));
+            if (s->mode == MAXIMUM && taps.n == 0)
+                high = fmax(high, 0);
+        }
+    const double n = (double)(rows->samples * columns->samples);
+    return s->mode == MAXIMUM ? (n > 0 ? high : 0) : sum / (n > 0 ? n : 1);
+}
+
+static crease_status align_box(const cr_run *r, int64_t box) {
+    const cr_shape *x = &r->in[0]->shape, *y = &r->out[0]->shape;
+    const crease_dtype dtype = r->in[0]->dtype;
+    const size_t plane = (size_t)(x->dims[2] * x->dims[3]) * cr_element_bytes(dtype);
+    const int64_t batch = cr_tensor_int(r->in[2], box);
+    roi_axis rows, columns;
+    double corner[4];
+    if (batch < 0 || batch >= x->dims[0])
+        return cr_node_fail(r->node, CREASE_ERROR_RUN, "box %lld is in image %lld of %lld", (long long)box,
+                            (long long)batch, (long long)x->dims[0]);
+    for (int i = 0; i < 4; i++)
+        corner[i] = cr_load_float(dtype, r->in[1]->data, box * 4 + i);
+    CR_TRY(read_axis(r, corner[0], corner[2], y->dims[3], &columns));
+    CR_TRY(read_axis(r, corner[1], corner[3], y->dims[2], &rows));
+    for (int64_t c = 0; c < x->dims[1]; c++)
+        for (int64_t i = 0; i < y->dims[2]; i++)
+            for (int64_t j = 0; j < y->dims[3]; j++)
+                cr_store_float(
+                    dtype, r->out[0]->data, ((box * x->dims[1] + c) * y->dims[2] + i) * y->dims[3] + j,
+                    sample_bin(r, (const char *)r->in[0]->data + (size_t)(batch * x->dims[1] + c) * plane,
+                               &rows, &columns, i, j));
+    return CREASE_OK;
+}
+
+static crease_status roi_run(cr_run *r) {
+    if (cr_shape_n(&r->in[0]->shape) == 0) {
+        for (int64_t i = 0; i < cr_shape_n(&r->out[0]->shape); i++)
+            cr_store_float(r->out[0]->dtype, r->out[0]->data, i, 0);
+        return CREASE_OK;
+    }
+    for (int64_t box = 0; box < r->out[0]->shape.dims[0]; box++)
+        CR_TRY(align_box(r, box));
+    return CREASE_OK;
+}
+
+/* ---- MaxRoiPool ---- */
+
+static crease_status pool_infer(cr_infer *infer) {
+    const int64_t *pooled;
+    int n;
+    CR_TRY(cr_infer_need(infer, 0));
+    CR_TRY(cr_infer_need(infer, 1));
+    CR_TRY(cr_infer_rank(infer, 0, 4, 4));
+    CR_TRY(cr_infer_rank(infer, 1, 2, 2));
+    CR_TRY(cr_infer_same_type(infer, 0, 1));
+    CR_TRY(cr_attr_ints(infer->node, "pooled_shape", &pooled, &n));
+    infer->out[0].dtype = infer->in[0]->dtype;
+    if (n != 2 || pooled[0] < 1 || pooled[1] < 1)
+        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "pooled_shape is not two positive numbers");
+    const cr_shape *x = &infer->in[0]->shape, *rois = &infer->in[1]->shape;
+    if (rois->rank > 0 && differ(rois->dims[1], 5))
+        return wrong_shape(infer->node, 1, rois);
+    if (x->rank >= 0 && rois->rank >= 0)
+        infer->out[0].shape =
+            (cr_shape){.rank = 4, .dims = {rois->dims[0], x->dims[1], pooled[0], pooled[1]}};
+    return CREASE_OK;
+}
+
+/* Elements [*low, *high) of an axis that bin i covers. */
+static void bin_range(double start, double size, int64_t bins, int64_t i, int64_t extent, int64_t *low,
+                      int64_t *high) {
+    const double from = floor((double)i * size / (double)bins) + start;
+    const double to = ceil((double)(i + 1) * size / (double)bins) + start;
+    *low = from < 0 ? 0 : from > (double)extent ? extent : (int64_t)from;
+    *high = to < 0 ? 0 : to > (double)extent ? extent : (int64_t)to;
+}
+
+static double largest(const cr_run *r, int64_t plane, const int64_t *rows, const int64_t *columns) {
+    const int64_t width = r->in[0]->shape.dims[3];
+    double high = rows[0] < rows[1] && columns[0] < columns[1] ? -INFINITY : 0;
+    for (int64_t i = rows[0]; i < rows[1]; i++)
+        for (int64_t j = columns[0]; j < columns[1]; j++)
+            high = fmax(high, cr_load_float(r->in[0]->dtype, r->in[0]->data, plane + i * width + j));
+    return high;
+}
+
+static crease_status pool_box(const cr_run *r, double scale, int64_t box) {
+    const cr_shape *x = &r->in[0]->shape, *y = &r->out[0]->shape;
+    double corner[5];
+    for (int i = 0; i < 5; i++) {
+        corner[i] = cr_load_float(r->in[1]->dtype, r->in[1]->data, box * 5 + i);
+        corner[i] = i ? round(corner[i] * scale) : corner[i];
+        if (!(fabs(corner[i]) < 0x1p40))
+            return cr_node_fail(r->node, CREASE_ERROR_RUN, "box %lld is not finite", (long long)box);
+    }
+    if (corner[0] < 0 || corner[0] >= (double)x->dims[0])
+        return cr_node_fail(r->node, CREASE_ERROR_RUN, "box %lld is in image %g of %lld", (long long)box,
+                            corner[0], (long long)x->dims[0]);
+    const double width = fmax(corner[3] - corner[1] + 1, 1), height = fmax(corner[4] - corner[2] + 1, 1);
+    for (int64_t c = 0; c < x->dims[1]; c++)
+        for (int64_t i = 0; i < y->dims[2]; i++)
+            for (int64_t j = 0; j < y->dims[3]; j++) {
+                int64_t rows[2], columns[2];
+                bin_range(corner[2], height, y->dims[2], i, x->dims[2], &rows[0], &rows[1]);
+                bin_range(corner[1], width, y->dims[3], j, x->dims[3], &columns[0], &columns[1]);
+                const int64_t plane = ((int64_t)corner[0] * x->dims[1] + c) * x->dims[2] * x->dims[3];
+                cr_store_float(r->out[0]->dtype, r->out[0]->data,
+                               ((box * x->dims[1] + c) * y->dims[2] + i) * y->dims[3] + j,
+                               largest(r, plane, rows, columns));
+            }
+    return CREASE_OK;
+}
+
+static crease_status pool_run(cr_run *r) {
+    float scale;
+    CR_TRY(cr_attr_float(r->node, "spatial_scale", 1, &scale));
+    for (int64_t box = 0; box < r->out[0]->shape.dims[0]; box++)
+        CR_TRY(pool_box(r, (double)scale, box));
+    return CREASE_OK;
+}
+
+const cr_op cr_ops_sample[] = {
+    {"GridSample", 16, 0, CR_T_FLOATS, grid_infer, grid_prepare, grid_run, 0, CR_OP_HALF, 0, NULL},
+    {"AffineGrid", 20, 0, CR_T_FLOATS, affine_infer, NULL, affine_run, 0, CR_OP_HALF, 0, NULL},
+    {"RoiAlign", 10, 0, CR_T_FLOATS, roi_infer, roi_prepare, roi_run, 0, CR_OP_HALF, 0, NULL},
+    {"MaxRoiPool", 1, 0, CR_T_FLOATS, pool_infer, NULL, pool_run, 0, CR_OP_HALF, 0, NULL},
+    {0},
+};
