@@ -81,7 +81,7 @@ static double log_sum(const cr_tensor *x, const loss *l, int64_t base) {
         high = fmax(high, cr_load_float(x->dtype, x->data, base + c * l->inner));
     for (int64_t c = 0; c < l->classes; c++)
         sum += exp(cr_load_float(x->dtype, x->data, base + c * l->inner) - high);
-    return high + log(sum);
+    return sum == 0 ? high : high + log(sum); /* 0: there are no classes */
 }
 
 /* Loss of pixel i and what it weighs in the mean. */
