@@ -95,12 +95,13 @@ Test(optimize, entries_follow_the_file) {
 
 Test(optimize, bodies_are_folded) {
     small s = small_begin(13, DIMS(1, 2, 3, 3));
-    cr_value *yes = small_node(&s, "Cast", "yes", IN(s.x));
+    cr_value *yes = small_node(&s, "Cast", "yes", IN(small_node(&s, "ReduceMax", "top", IN(s.x))));
     cr_value *out = small_node(&s, "If", "if", IN(yes));
-    cr_graph *body, **bodies;
+    cr_graph *body, *other, **bodies;
     cr_node *owner = small_find(&s, "if"), *conv, *bn;
     cr_value *y, *z;
     OK(cr_node_set_int(small_find(&s, "yes"), "to", CREASE_BOOL));
+    OK(cr_node_set_int(small_find(&s, "top"), "keepdims", 0));
     OK(cr_graph_create(s.model, owner, &body));
     OK(cr_graph_add_value(body, "y", true, &y));
     OK(cr_graph_add_value(body, "z", true, &z));
@@ -112,10 +113,18 @@ Test(optimize, bodies_are_folded) {
         in[i] = small_constant(&s, "p", 0.5, 1, DIMS(2));
     OK(cr_graph_add_node(body, NULL, "BatchNormalization", "", "bn", in, 5, &z, 1, &bn));
     OK(cr_graph_add_output(body, z));
-    OK(CR_ARENA_NEW(&s.model->arena, &bodies, 1));
+    OK(cr_graph_create(s.model, owner, &other));
+    OK(cr_graph_add_value(other, "n", true, &y));
+    OK(cr_graph_add_node(other, NULL, "Neg", "", "neg", &s.x, 1, &y, 1, &conv));
+    OK(cr_graph_add_output(other, y));
+    OK(CR_ARENA_NEW(&s.model->arena, &bodies, 2));
     bodies[0] = body;
-    OK(cr_node_set_attr(owner,
-                        &(cr_attr){.name = "then_branch", .type = CR_ATTR_GRAPH, .n = 1, .graphs = bodies}));
+    bodies[1] = other;
+    for (int i = 0; i < 2; i++)
+        OK(cr_node_set_attr(owner, &(cr_attr){.name = i ? "else_branch" : "then_branch",
+                                              .type = CR_ATTR_GRAPH,
+                                              .n = 1,
+                                              .graphs = &bodies[i]}));
     small_output(&s, out);
     OK(cr_optimize_fold(s.model, NULL, s.report));
     cr_assert_str_eq(small_entry(&s, "bn").pattern, "conv-bn");
