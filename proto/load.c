@@ -26,6 +26,23 @@ ProtobufCAllocator cr_proto_allocator(cr_heap *heap) {
     return (ProtobufCAllocator){allocate, release, heap};
 }
 
+/* The parser does not say why it gave up: this remembers that memory ran out. */
+typedef struct source {
+    cr_heap *heap;
+    bool exhausted;
+} source;
+
+static void *allocate_from(void *data, size_t bytes) {
+    source *from = data;
+    void *block = allocate(from->heap, bytes);
+    from->exhausted |= !block;
+    return block;
+}
+
+static void release_to(void *data, void *block) {
+    release(((source *)data)->heap, block);
+}
+
 /* ---- nesting: the parser recurses, so the depth of graphs within graphs is limited before it sees the bytes
  * ---- */
 
@@ -161,12 +178,15 @@ static crease_status import_model(CreaseOnnx__ModelProto *proto, const char *who
 
 crease_status cr_proto_parse(const void *data, size_t bytes, const char *who, cr_heap *heap,
                              CreaseOnnx__ModelProto **proto) {
-    ProtobufCAllocator allocator = cr_proto_allocator(heap);
+    source from = {heap, false};
+    ProtobufCAllocator allocator = {allocate_from, release_to, &from};
     *proto = NULL;
     CR_TRY(sniff(data, bytes, who));
     *proto = crease_onnx__model_proto__unpack(&allocator, bytes, data);
-    return *proto ? CREASE_OK
-                  : cr_fail(CREASE_ERROR_MODEL, "%s: not an ONNX model, or more than memory allows", who);
+    if (*proto)
+        return CREASE_OK;
+    return from.exhausted ? CREASE_ERROR_MEMORY /* cr_alloc has said it */
+                          : cr_fail(CREASE_ERROR_MODEL, "%s: not an ONNX model", who);
 }
 
 static crease_status load(const void *data, size_t bytes, const char *who, const char *folder,
