@@ -1,6 +1,8 @@
 #include "runtime/api/judge.h"
 #include "runtime/graph/edit.h"
 
+#include <string.h>
+
 static crease_status widen_tensor(cr_heap *heap, const cr_tensor *from, cr_tensor *to) {
     CR_TRY(cr_tensor_create(heap, CREASE_DOUBLE, &from->shape, to));
     double *wide = to->data;
@@ -36,6 +38,8 @@ static crease_status widen_attrs(cr_node *node) {
                           (attr->type == CR_ATTR_INT && cr_node_is(node, "EyeLike") && attr->name[0] == 'd');
         if (names_type && attr->type == CR_ATTR_INT && is_narrow(attr->ints[0]))
             return cr_node_set_int(node, attr->name, CREASE_DOUBLE);
+        if (names_type && attr->type == CR_ATTR_STRING && strcmp(attr->strings[0].data, "FLOAT") == 0)
+            return cr_node_set_string(node, attr->name, "DOUBLE"); /* before operator set 6 */
     }
     return CREASE_OK;
 }

@@ -3,11 +3,34 @@
 
 #include <string.h>
 
-/* Cast (ONNX 6 to 24) and CastLike (15 to 24) among floats, integers, bool and the narrow types. Floats are
+/* Cast (ONNX 1 to 24) and CastLike (15 to 24) among floats, integers, bool and the narrow types. Floats are
  * rounded to nearest even, cut toward zero to integers. */
 enum { TYPES = CR_T_NUMBERS | CR_T_BOOL | CR_T_NARROW };
 
-enum { CAST, CAST_LIKE };
+enum { CAST, CAST_NAMED, CAST_LIKE };
+
+/* Before operator set 6 the target was a string: the name in TensorProto.DataType. */
+static crease_status read_named_target(const cr_node *node, int64_t *to) {
+    static const char *const names[] = {
+        "UNDEFINED", "FLOAT",  "UINT8", "INT8",    "UINT16", "INT16",  "INT32",
+        "INT64",     "STRING", "BOOL",  "FLOAT16", "DOUBLE", "UINT32", "UINT64",
+    };
+    const char *name;
+    CR_TRY(cr_attr_string(node, "to", "", &name));
+    for (size_t i = 1; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], name) == 0) {
+            *to = (int64_t)i;
+            return CREASE_OK;
+        }
+    return cr_node_fail(node, CREASE_ERROR_MODEL, "attribute 'to' is '%s', which names no element type",
+                        name);
+}
+
+static crease_status read_target(const cr_infer *infer, int64_t *to) {
+    if (infer->op->variant == CAST_NAMED)
+        return read_named_target(infer->node, to);
+    return cr_attr_int(infer->node, "to", 0, to);
+}
 
 static crease_status cast_infer(cr_infer *infer) {
     int64_t to;
@@ -20,7 +43,7 @@ static crease_status cast_infer(cr_infer *infer) {
             return CREASE_OK;
         }
     } else {
-        CR_TRY(cr_attr_int(infer->node, "to", 0, &to));
+        CR_TRY(read_target(infer, &to));
     }
     if (!cr_dtype_valid(to) || !((cr_types)TYPES & CR_T(to)))
         return cr_node_fail(infer->node, CREASE_ERROR_UNSUPPORTED, "a cast to type %lld is not supported",
@@ -102,6 +125,7 @@ static crease_status cast_run(cr_run *r) {
 }
 
 const cr_op cr_ops_cast[] = {
+    {"Cast", 1, 5, TYPES, cast_infer, cast_prepare, cast_run, CAST_NAMED, CR_OP_HALF, 0, NULL},
     {"Cast", 6, 0, TYPES, cast_infer, cast_prepare, cast_run, CAST, CR_OP_HALF, 0, NULL},
     {"CastLike", 15, 0, TYPES, cast_infer, cast_prepare, cast_run, CAST_LIKE, CR_OP_HALF, 0, NULL},
     {0},
