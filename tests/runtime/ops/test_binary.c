@@ -1,0 +1,86 @@
+#include "tests/runtime/ops/one.h"
+
+Test(binary, ones_stretch_on_both_sides) {
+    one o = one_begin("Sub", 14, 1);
+    one_floats(&o, 10, DIMS(2, 1));
+    one_floats(&o, 0, DIMS(3));
+    ONE_GIVES(&o, (DIMS(2, 3)), 10, 9, 8, 11, 10, 9);
+}
+
+Test(binary, a_scalar_meets_nothing) {
+    one o = one_begin("Add", 14, 1);
+    one_floats(&o, 1, SCALAR);
+    one_floats(&o, 0, DIMS(2, 0, 3));
+    ONE_GIVES_NOTHING(&o, (DIMS(2, 0, 3)));
+}
+
+Test(binary, one_stretches_to_nothing) {
+    one o = one_begin("Mul", 14, 1);
+    one_floats(&o, 1, DIMS(1, 3));
+    one_floats(&o, 0, DIMS(0, 1));
+    ONE_GIVES_NOTHING(&o, (DIMS(0, 3)));
+}
+
+Test(binary, other_extents_are_refused) {
+    one o = one_begin("Add", 14, 1);
+    one_floats(&o, 0, DIMS(2, 3));
+    one_floats(&o, 0, DIMS(2));
+    ONE_FAILS(&o, CREASE_ERROR_MODEL, "node");
+}
+
+Test(binary, other_types_are_refused) {
+    one o = one_begin("Add", 14, 1);
+    one_floats(&o, 0, DIMS(2));
+    one_ints(&o, 2, (int64_t[]){1, 2});
+    ONE_FAILS(&o, CREASE_ERROR_MODEL, "node");
+}
+
+Test(binary, integers_are_never_divided_by_nothing) {
+    one o = one_begin("Div", 14, 1);
+    one_ints(&o, 2, (int64_t[]){1, INT64_MIN});
+    one_ints(&o, 2, (int64_t[]){0, -1});
+    crease_status status = one_run(&o); /* a status or a value, but no trap */
+    cr_assert(status == CREASE_OK || status == CREASE_ERROR_RUN, "%s", crease_error_message());
+    one_end(&o);
+}
+
+Test(binary, division_of_integers_cuts_toward_zero) {
+    one o = one_begin("Div", 14, 1);
+    one_ints(&o, 3, (int64_t[]){7, -7, 7});
+    one_ints(&o, 3, (int64_t[]){2, 2, -2});
+    ONE_GIVES(&o, (DIMS(3)), 3, -3, -3);
+}
+
+Test(binary, the_old_axis_attribute) {
+    one o = one_begin("Add", 6, 1);
+    OK(cr_node_set_int(o.node, "broadcast", 1));
+    OK(cr_node_set_int(o.node, "axis", 0));
+    one_floats(&o, 0, DIMS(2, 2));
+    one_floats(&o, 10, DIMS(2));
+    ONE_GIVES(&o, (DIMS(2, 2)), 10, 11, 13, 14);
+}
+
+Test(binary, powers_of_two_types) {
+    one o = one_begin("Pow", 13, 1);
+    one_floats(&o, 2, DIMS(2));
+    one_ints(&o, 2, (int64_t[]){3, 0});
+    ONE_GIVES(&o, (DIMS(2)), 8, 1);
+}
+
+Test(binary, the_largest_of_one_and_of_many) {
+    one single = one_begin("Max", 13, 1);
+    one_floats(&single, 3, DIMS(2));
+    ONE_GIVES(&single, (DIMS(2)), 3, 4);
+    one many = one_begin("Max", 13, 1);
+    one_floats(&many, 0, DIMS(2, 1));
+    one_floats(&many, 0, DIMS(1, 2));
+    one_floats(&many, 0.5F, SCALAR);
+    ONE_GIVES(&many, (DIMS(2, 2)), 0.5, 1, 1, 1);
+}
+
+Test(binary, nan_is_passed_on_by_max) {
+    one o = one_begin("Max", 13, 1);
+    *(float *)one_input(&o, CREASE_FLOAT, DIMS(1)) = NAN;
+    one_floats(&o, 1, DIMS(1));
+    ONE_GIVES(&o, (DIMS(1)), NAN);
+}
