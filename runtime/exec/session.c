@@ -42,13 +42,13 @@ static void to_front(cr_session *session, int i) {
     session->plans[0] = plan;
 }
 
-/* Symbolic dimensions of the same name must agree. */
+/* Symbolic dimensions of the same name must agree, within an input too. */
 static crease_status check_symbols(const cr_session *session) {
     const cr_graph *graph = session->model->graph;
     for (int i = 0; i < graph->n_inputs; i++)
         for (int d = 0; d < graph->inputs[i]->shape.rank; d++)
-            for (int j = 0; j < i; j++)
-                for (int e = 0; e < graph->inputs[j]->shape.rank; e++) {
+            for (int j = 0; j <= i; j++)
+                for (int e = 0; e < (j < i ? graph->inputs[j]->shape.rank : d); e++) {
                     int64_t symbol = graph->inputs[i]->shape.dims[d];
                     int64_t a = session->shapes[i].dims[d], b = session->shapes[j].dims[e];
                     if (symbol <= CR_DIM_FIRST_SYMBOL && symbol == graph->inputs[j]->shape.dims[e] && a != b)
