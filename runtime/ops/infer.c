@@ -81,9 +81,18 @@ static crease_status check_types(const cr_node *node, const cr_info *const *in) 
     return CREASE_OK;
 }
 
+/* Only of recurrent operators, and of those with bodies, is the first output optional. */
+static crease_status check_output(const cr_node *node) {
+    if (cr_node_output(node, 0) || (node->op->flags & CR_OP_BODY) || cr_node_is(node, "RNN") ||
+        cr_node_is(node, "GRU") || cr_node_is(node, "LSTM"))
+        return CREASE_OK;
+    return cr_node_fail(node, CREASE_ERROR_MODEL, "the first output is left out");
+}
+
 /* The rest of `infer` is given: where bodies may be inferred, too. */
 static crease_status infer_node(cr_infer infer, const cr_node *node, const cr_info *const *in, cr_info *out) {
     char text[256];
+    CR_TRY(check_output(node));
     CR_TRY(check_types(node, in));
     for (int i = 0; i < node->n_outputs; i++)
         out[i] = (cr_info){.shape = cr_shape_unknown()};

@@ -222,6 +222,10 @@ def operators():
     refused("an unknown domain", 4, "elsewhere", model([node("Relu", "x", domain="elsewhere")]))
     refused("an operator younger than its set", 4, "the Mish", model([node("Mish", "x")], opset=13))
     refused("a wrong type", 4, "the Relu", model([node("Relu", "x")], dtype=TensorProto.BOOL), "--input", "ones")
+    refused("no output", 3, "the Relu", model([helper.make_node("Relu", ["x"], [], name="the Relu"), node("Neg", "x")]))
+    refused("a constant without output", 3, "the Constant", model([helper.make_node(
+        "Constant", [], [], name="the Constant", value=ints("v", 1)), node("Neg", "x")]))
+    refused("the first output left out", 3, "the TopK", model([helper.make_node("TopK", ["x", "k"], ["", "y"], name="the TopK")], [ints("k", 1)]))
     refused("too few inputs", 3, "the Conv", model([node("Conv", "x")], opset=11))
     refused("an attribute of the wrong type", 3, "the Softmax", model([node("Softmax", "x", axis=0.5)]))
     refused("an axis out of range", 3, "the Softmax", model([node("Softmax", "x", axis=9)]))
