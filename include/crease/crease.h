@@ -338,9 +338,10 @@ CREASE_API void crease_fold_report_free(crease_fold_report *report);
 /* A model made ready to run. Used by one thread at a time; sessions of one model may run at the same time. */
 typedef struct crease_session crease_session;
 
-/* Optimise, plan and pack. The session keeps the model alive. options may be NULL. With static input shapes
- * all memory for running is allocated here; otherwise at the first run with new shapes. Fails with
- * UNSUPPORTED, MODEL, MEMORY. */
+/* Optimise, plan and pack. The session keeps what it needs of the model, which may be freed at once: weights
+ * that were folded or packed are then given back. options may be NULL. With static input shapes all memory
+ * for running is allocated here; otherwise at the first run with new shapes. Fails with UNSUPPORTED, MODEL,
+ * MEMORY. */
 CREASE_API crease_status crease_session_create(crease_model *model, const crease_options *options,
                                                crease_session **session) CREASE_MUST_TEST;
 CREASE_API void crease_session_free(crease_session *session);

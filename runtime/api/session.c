@@ -31,6 +31,13 @@ static crease_status fold_copy(crease_session *s, crease_fold_report **report, c
     return status;
 }
 
+/* Weights that folding and lowering replaced: held here, they would outlive the caller's model. */
+static void forget_unused(cr_model *ir) {
+    for (int i = 0; i < ir->n_values; i++)
+        if (ir->values[i]->n_uses == 0 && ir->values[i]->n_outputs == 0)
+            cr_value_forget(ir->values[i]);
+}
+
 /* What the session runs: folded when asked for, without dead nodes, for this machine. */
 static crease_status optimize(crease_session *s, crease_fold_report **report, crease_model **optimized) {
     cr_model *ir;
@@ -44,6 +51,7 @@ static crease_status optimize(crease_session *s, crease_fold_report **report, cr
         cr_model_destroy(ir);
         return status;
     }
+    forget_unused(ir);
     return cr_model_publish(ir, optimized);
 }
 
@@ -94,6 +102,14 @@ static crease_status keep_name(crease_session *s, const char **name) {
     return CREASE_OK;
 }
 
+/* Only an initializer that may be overridden asks for the model again. */
+static void let_go_of_model(crease_session *s) {
+    if (s->options.assume_const || s->model->n_inputs == (size_t)s->model->ir->graph->n_inputs) {
+        crease_model_free(s->model);
+        s->model = NULL;
+    }
+}
+
 static crease_status begin(crease_session *s) {
     void *block;
     CR_TRY(keep_name(s, &s->options.convolution));
@@ -103,6 +119,7 @@ static crease_status begin(crease_session *s) {
     CR_TRY(
         cr_alloc_zeroed(s->heap, (size_t)s->optimized->ir->graph->n_outputs * sizeof *s->bindings, &block));
     s->bindings = block;
+    let_go_of_model(s);
     return CREASE_OK;
 }
 
@@ -158,8 +175,7 @@ static int index_of(const cr_graph *graph, const char *name) {
 /* An initializer that was taken for a constant, and which the caller overrides now: nothing is assumed from
  * here on. */
 static crease_status find_overridable(crease_session *session, const char *name, int *index) {
-    if (session->assumes && !session->options.assume_const &&
-        index_of(session->model->ir->graph, name) >= 0) {
+    if (session->assumes && session->model && index_of(session->model->ir->graph, name) >= 0) {
         session->assumes = false;
         CR_TRY(build(session));
     }

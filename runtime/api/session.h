@@ -6,7 +6,7 @@
 
 /* The public session: an optimised model of its own and an executor on it. */
 struct crease_session {
-    crease_model *model; /* what the caller gave, retained */
+    crease_model *model; /* what the caller gave, retained while it may be asked for again; or NULL */
     crease_options options;
     char *convolution;       /* owned: options.convolution */
     bool assumes;            /* overridable initializers are constants until one is set */

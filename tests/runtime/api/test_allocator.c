@@ -150,6 +150,26 @@ Test(allocator, a_session_survives_exhaustion) {
     cr_assert_eq(atomic_load(&m.out), 0);
 }
 
+/* Weights that were folded or packed go with the caller's model, while the session runs on. */
+Test(allocator, a_freed_model_gives_its_weights_back) {
+    meter m = {0};
+    const crease_allocator allocator = {meter_allocate, meter_release, &m};
+    const crease_options options = options_with(&allocator);
+    size_t bytes;
+    void *file = network_file(false, &bytes);
+    crease_model *model;
+    float y[5];
+    OK(crease_model_load_memory(file, bytes, &options, &model));
+    free(file);
+    crease_session *session = network_session(model, NULL);
+    const long before = m.out;
+    crease_model_free(model);
+    cr_assert_lt(m.out, before / 3, "%ld of %ld blocks are still out", m.out, before);
+    network_run(session, 1, 6, 1, y);
+    crease_session_free(session);
+    cr_assert_eq(m.out, 0, "%ld blocks are still out", m.out);
+}
+
 Test(allocator, must_be_whole) {
     const crease_allocator half = {.allocate = meter_allocate};
     const crease_options options = options_with(&half);
