@@ -19,5 +19,5 @@ crease_install() {
 
 crease_build_packages=(gcc libc6-dev cmake ninja-build pkg-config libprotobuf-c-dev protobuf-c-compiler
     libopenblas0-pthread libpng-dev libjpeg-dev zlib1g-dev)
-crease_test_packages=(clang libclang-rt-dev clang-format cppcheck libcriterion-dev libonnx-testdata python3
+crease_test_packages=(git clang libclang-rt-dev clang-format cppcheck libcriterion-dev libonnx-testdata python3
     python3-numpy python3-onnx)
