@@ -36,14 +36,18 @@ static void find(void *library, const char *name, void *function) {
     *(void **)function = dlsym(library, name);
 }
 
+/* OpenBLAS's name for what fits this processor; NULL: its own choice is as good as any. */
+static const char *fitting_core(void) {
+    const cr_isa isa = cr_cpu_isa();
+    return isa == CR_ISA_AVX512 ? "SkylakeX" : isa == CR_ISA_AVX2 ? "Haswell" : NULL;
+}
+
 static void *open_library(void) {
     static const char soname[] = "libopenblas.so.0";
     void *library = dlopen(soname, RTLD_NOW | RTLD_NOLOAD);
     if (library)
         return library;
-    const char *core = cr_cpu_isa() == CR_ISA_AVX512 ? "SkylakeX"
-                       : cr_cpu_isa() == CR_ISA_AVX2 ? "Haswell"
-                                                     : NULL;
+    const char *core = fitting_core();
     bool set = core && !getenv("OPENBLAS_CORETYPE");
     if (set)
         setenv("OPENBLAS_CORETYPE", core, 1);
@@ -87,13 +91,24 @@ static bool computes_right(void) {
     return true;
 }
 
+/* "SkylakeX", or "Haswell by OPENBLAS_CORETYPE, SkylakeX fits" where the user's choice is another. */
+static void describe_core(const char *core, char *text, size_t bytes) {
+    const char *fits = fitting_core();
+    if (getenv("OPENBLAS_CORETYPE") && fits && strcasecmp(core, fits) != 0)
+        snprintf(text, bytes, "%.30s by OPENBLAS_CORETYPE, %s fits", core, fits);
+    else
+        snprintf(text, bytes, "%.30s", core);
+}
+
 /* openblas_get_config begins with "OpenBLAS 0.3.21 ". */
 static void describe(const char *config, const char *core) {
+    char cores[80];
     int length = 0;
+    describe_core(core, cores, sizeof cores);
     if (sscanf(config, "OpenBLAS %*s%n", &length) < 0 || length == 0 || length > 40)
-        snprintf(blas.description, sizeof blas.description, "OpenBLAS (%.40s)", core);
+        snprintf(blas.description, sizeof blas.description, "OpenBLAS (%s)", cores);
     else
-        snprintf(blas.description, sizeof blas.description, "%.*s (%.40s)", length, config, core);
+        snprintf(blas.description, sizeof blas.description, "%.*s (%s)", length, config, cores);
 }
 
 static bool knows_avx512(const char *core) {

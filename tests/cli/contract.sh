@@ -6,6 +6,10 @@ fashion=$repository/models/fashion
 # ---- usage ----
 expect 0 "version" "$exe" --version
 check "version names kernels and BLAS" grep -q 'kernels .*BLAS ' out.txt
+expect 0 "version, no core forced" env -u OPENBLAS_CORETYPE "$exe" --version
+check "no word of a forced core" bash -c "! grep -q OPENBLAS_CORETYPE out.txt"
+expect 0 "version, core forced" env OPENBLAS_CORETYPE=Nehalem "$exe" --version
+check "the forced core and the one that fits are named" grep -qE 'BLAS (none|.*Nehalem( by OPENBLAS_CORETYPE, .* fits)?\))' out.txt
 expect 0 "help" "$exe" --help
 for command in run fold unfold verify calibrate bench inspect ops demo; do
     expect 0 "$command --help" "$exe" $command --help
