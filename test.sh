@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Packages, build, every test. Usage: ./test.sh [SUITE...]; suites: style unit cli conformance models install clang asan
+# Packages, build, every test. Usage: ./test.sh [SUITE...]; suites: style docs unit cli conformance models install
+# clang tsan asan
 set -u
 cd "$(dirname "$0")" || exit 2
 . .ci/packages.sh
 crease_install "${crease_build_packages[@]}" "${crease_test_packages[@]}" || exit 2
 
 suites=("$@")
-[ ${#suites[@]} -eq 0 ] && suites=(style unit cli conformance models install clang asan)
+[ ${#suites[@]} -eq 0 ] && suites=(style docs unit cli conformance models install clang tsan asan)
 passed=0 failed=0
 
 step() { # name, command...
@@ -44,6 +45,10 @@ suite_style() {
         --suppress=zerodivcond:runtime/ops/constant.c --suppress=floatConversionOverflow:runtime/ops/gemm.c \
         --suppress=missingInclude --suppress=internalAstError --suppress=normalCheckLevelMaxBranches"
 }
+suite_docs() {
+    need_release
+    step "docs: operators.md is current" bash -c "docs/operators.sh build/release/crease | diff - docs/operators.md"
+}
 suite_unit() {
     step "build: test" build test
     step "unit" ctest --test-dir build/test --output-on-failure -j2
@@ -72,6 +77,11 @@ suite_install() {
 }
 suite_clang() {
     step "build: clang" bash -c "CC=clang cmake --preset release -B build/clang && cmake --build build/clang"
+}
+# Sessions in several threads, cancelling from another, the pool: what shares memory between threads.
+suite_tsan() {
+    step "build: tsan" bash -c "cmake --preset tsan && cmake --build build/tsan --target runtime_api_test_session"
+    step "tsan: sessions" build/tsan/tests/runtime_api_test_session
 }
 suite_asan() {
     step "build: asan" build asan
