@@ -36,4 +36,14 @@ for rule in 'protobuf-c/:^proto/' 'immintrin.h:^runtime/kernels/(x86/|vec)' 'arm
     found=$(git grep -lE "#include <${rule%%:*}" -- '*.c' '*.h' | grep -vE "${rule#*:}|^tests/|^bench/")
     [ -z "$found" ] || { echo "only ${rule#*:} may include ${rule%%:*}: $found"; status=1; }
 done
+
+# Every source is built, once, and nothing that is gone.
+listed=$(cat cmake/sources.cmake <(sed 's|^  |  tests/|' tests/CMakeLists.txt) <(sed 's|^  |  bench/|' bench/CMakeLists.txt) |
+    grep -oE '^  [a-z0-9_/]+\.c' | tr -d ' ' | sort)
+kept=$(git ls-files 'runtime/*.c' 'proto/*.c' 'passes/*.c' 'cli/*.c' 'models/*.c' 'tests/**/test_*.c' 'bench/**/*_bench.c' | sort)
+if [ "$listed" != "$kept" ]; then
+    echo "CMake's lists (<) and the tree (>) differ:"
+    diff <(echo "$listed") <(echo "$kept")
+    status=1
+fi
 exit $status
