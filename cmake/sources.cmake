@@ -66,6 +66,7 @@ set(crease_library_sources
   runtime/kernels/conv/direct_run.c
   runtime/kernels/conv/finish_plain.c
   runtime/kernels/conv/geometry.c
+  runtime/kernels/conv/grouped.c
   runtime/kernels/conv/im2col.c
   runtime/kernels/conv/reference.c
   runtime/kernels/conv/reference64.c
@@ -83,6 +84,8 @@ set(crease_library_sources
   runtime/kernels/resize.c
   runtime/kernels/scan.c
   runtime/kernels/select.c
+  runtime/kernels/softmax.c
+  runtime/kernels/softmax_generic.c
   runtime/ops/binary.c
   runtime/ops/blocked.c
   runtime/ops/blocked_conv.c
@@ -120,12 +123,15 @@ set(crease_x86_sources
   runtime/kernels/x86/depthwise_avx512.c
   runtime/kernels/x86/gemm_avx2.c
   runtime/kernels/x86/gemm_avx512.c
+  runtime/kernels/x86/softmax_avx2.c
+  runtime/kernels/x86/softmax_avx512.c
   runtime/kernels/x86/winograd_avx2.c
   runtime/kernels/x86/winograd_avx512.c)
 set(crease_arm_sources
   runtime/kernels/arm/blocked_neon.c
   runtime/kernels/arm/conv_direct_neon.c
   runtime/kernels/arm/depthwise_neon.c
+  runtime/kernels/arm/softmax_neon.c
   runtime/kernels/arm/winograd_neon.c)
 
 set(crease_program_sources
