@@ -1,6 +1,7 @@
 # What is built from what: one file a line, sorted. tests/floors.sh holds the lists against the tree.
 
 set(crease_library_sources
+  passes/activation.c
   passes/affine.c
   passes/choose_layout.c
   passes/drop_noops.c
@@ -8,33 +9,44 @@ set(crease_library_sources
   passes/fold_affine.c
   passes/fold_constants.c
   passes/fold_conv.c
+  passes/fold_copy.c
   passes/fold_forward.c
   passes/fold_gemm.c
+  passes/fold_quantized.c
   passes/fold_through.c
   passes/fuse_elementwise.c
   passes/fuse_epilogue.c
   passes/fuse_prologue.c
+  passes/lint.c
   passes/lower.c
   passes/lower_activation.c
+  passes/merge_channels.c
   passes/optimize.c
   passes/plan.c
   passes/report.c
   passes/share_concat.c
   passes/tidy_shapes.c
+  passes/widen_halves.c
   proto/external_data.c
   proto/functions.c
   proto/import_attr.c
   proto/import_graph.c
   proto/import_tensor.c
   proto/load.c
+  proto/originals.c
   proto/save.c
   proto/scope.c
+  runtime/api/calibrate.c
+  runtime/api/compare.c
   runtime/api/fold.c
   runtime/api/judge.c
   runtime/api/library.c
   runtime/api/model.c
+  runtime/api/noise.c
   runtime/api/session.c
+  runtime/api/twins.c
   runtime/api/verify.c
+  runtime/api/walk.c
   runtime/base/clock.c
   runtime/base/cpu.c
   runtime/base/dtype.c
@@ -43,6 +55,7 @@ set(crease_library_sources
   runtime/base/status.c
   runtime/base/tensor.c
   runtime/base/threads.c
+  runtime/exec/body.c
   runtime/exec/memory_plan.c
   runtime/exec/plan.c
   runtime/exec/session.c
@@ -54,9 +67,11 @@ set(crease_library_sources
   runtime/graph/order.c
   runtime/graph/verify.c
   runtime/kernels/activation.c
+  runtime/kernels/attention.c
   runtime/kernels/blocked/blocked.c
   runtime/kernels/blocked/blocked_generic.c
   runtime/kernels/blocked/reference.c
+  runtime/kernels/contract.c
   runtime/kernels/conv/choose.c
   runtime/kernels/conv/depthwise.c
   runtime/kernels/conv/depthwise_generic.c
@@ -71,47 +86,71 @@ set(crease_library_sources
   runtime/kernels/conv/reference.c
   runtime/kernels/conv/reference64.c
   runtime/kernels/conv/transpose.c
+  runtime/kernels/conv/transposed.c
   runtime/kernels/conv/winograd.c
   runtime/kernels/conv/winograd_generic.c
+  runtime/kernels/fourier.c
   runtime/kernels/gather.c
   runtime/kernels/gemm.c
   runtime/kernels/gemm_generic.c
   runtime/kernels/gemm_openblas.c
   runtime/kernels/move.c
+  runtime/kernels/narrow.c
   runtime/kernels/norm.c
   runtime/kernels/pool.c
+  runtime/kernels/quantize.c
+  runtime/kernels/recurrent.c
+  runtime/kernels/recurrent_generic.c
   runtime/kernels/remap.c
   runtime/kernels/resize.c
+  runtime/kernels/sample.c
   runtime/kernels/scan.c
   runtime/kernels/select.c
   runtime/kernels/softmax.c
   runtime/kernels/softmax_generic.c
+  runtime/ops/attention.c
   runtime/ops/binary.c
   runtime/ops/blocked.c
   runtime/ops/blocked_conv.c
   runtime/ops/blocked_move.c
   runtime/ops/blocked_pool.c
+  runtime/ops/boxes.c
   runtime/ops/cast.c
   runtime/ops/constant.c
+  runtime/ops/control.c
   runtime/ops/conv.c
+  runtime/ops/deform.c
+  runtime/ops/einsum.c
   runtime/ops/eval.c
   runtime/ops/gather.c
   runtime/ops/gemm.c
   runtime/ops/infer.c
+  runtime/ops/integer.c
+  runtime/ops/loss.c
+  runtime/ops/matrix.c
   runtime/ops/move.c
   runtime/ops/norm.c
   runtime/ops/packs.c
   runtime/ops/pad.c
   runtime/ops/pool.c
+  runtime/ops/quantize.c
+  runtime/ops/recurrent.c
   runtime/ops/reduce.c
   runtime/ops/registry.c
   runtime/ops/resize.c
+  runtime/ops/sample.c
   runtime/ops/scan.c
+  runtime/ops/scan_body.c
   runtime/ops/select.c
+  runtime/ops/sequence.c
   runtime/ops/shape.c
+  runtime/ops/signal.c
   runtime/ops/softmax.c
   runtime/ops/unary.c
-  runtime/ops/window.c)
+  runtime/ops/unique.c
+  runtime/ops/unpool.c
+  runtime/ops/window.c
+)
 
 # Compiled for more than the baseline where the name says so (crease_isa_flags).
 set(crease_x86_sources
@@ -123,20 +162,26 @@ set(crease_x86_sources
   runtime/kernels/x86/depthwise_avx512.c
   runtime/kernels/x86/gemm_avx2.c
   runtime/kernels/x86/gemm_avx512.c
+  runtime/kernels/x86/recurrent_avx2.c
+  runtime/kernels/x86/recurrent_avx512.c
   runtime/kernels/x86/softmax_avx2.c
   runtime/kernels/x86/softmax_avx512.c
   runtime/kernels/x86/winograd_avx2.c
-  runtime/kernels/x86/winograd_avx512.c)
+  runtime/kernels/x86/winograd_avx512.c
+)
 set(crease_arm_sources
   runtime/kernels/arm/blocked_neon.c
   runtime/kernels/arm/conv_direct_neon.c
   runtime/kernels/arm/depthwise_neon.c
   runtime/kernels/arm/softmax_neon.c
-  runtime/kernels/arm/winograd_neon.c)
+  runtime/kernels/arm/winograd_neon.c
+)
 
 set(crease_program_sources
   cli/args.c
+  cli/batches.c
   cli/bench.c
+  cli/calibrate.c
   cli/classes.c
   cli/demo.c
   cli/engine.c
@@ -166,6 +211,8 @@ set(crease_program_sources
   cli/table.c
   cli/tensor.c
   cli/tensor_pb.c
+  cli/unfold.c
   cli/verify.c
   models/builder.c
-  models/demo.c)
+  models/demo.c
+)
