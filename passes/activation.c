@@ -27,28 +27,15 @@ static crease_status read_clip(const cr_node *node, cr_activation *act, bool *fi
     return CREASE_OK;
 }
 
-/* A slope that lies on the channel axis after right alignment: [C, 1, 1] for an image. */
-static bool is_per_channel(const cr_shape *slope, const cr_shape *x) {
-    const int axis = slope->rank - (x->rank - 1);
-    if (x->rank < 2 || axis != 0 || slope->dims[0] != x->dims[1])
-        return false;
-    for (int d = 1; d < slope->rank; d++)
-        if (slope->dims[d] != 1)
-            return false;
-    return true;
-}
-
+/* One slope for all; slopes by channel are for the blocked layout (choose_layout.c). */
 static bool read_prelu(const cr_node *node, cr_activation *act) {
     const cr_tensor *slope = cr_node_constant(node, 1);
-    if (!slope || slope->dtype != CREASE_FLOAT)
+    if (!slope || slope->dtype != CREASE_FLOAT || cr_shape_n(&slope->shape) != 1 ||
+        slope->shape.rank > node->inputs[0]->shape.rank)
         return false;
-    act->kind = CR_ACT_PRELU;
-    if (cr_shape_n(&slope->shape) == 1 && slope->shape.rank <= node->inputs[0]->shape.rank) {
-        act->kind = CR_ACT_LEAKY_RELU;
-        act->a = *(const float *)slope->data;
-        return true;
-    }
-    return is_per_channel(&slope->shape, &node->inputs[0]->shape);
+    act->kind = CR_ACT_LEAKY_RELU;
+    act->a = *(const float *)slope->data;
+    return true;
 }
 
 /* Attributes "alpha" and "beta" with these defaults. */

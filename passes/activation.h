@@ -6,8 +6,7 @@
 /* Recognising activations; nothing is changed. */
 
 /* The activation that one ONNX node computes from its input 0; *fits is false when it is none that kernels
- * know: limits or slopes that are computed, PRelu with a slope that is not one for each channel. The slope
- * itself stays the node's input 1. */
+ * know: limits or slopes that are computed, PRelu with more than one slope. */
 crease_status cr_read_activation(const cr_node *node, cr_activation *activation, bool *fits) CREASE_MUST_TEST;
 
 /* The activation of *x that several nodes spell out, `node` being the last: x sigmoid(x), x hardsigmoid(x),

@@ -161,6 +161,17 @@ static crease_status plan_binary(const layout *l, const cr_node *node, plan *p) 
     return CREASE_OK;
 }
 
+/* ---- slopes by channel ---- */
+
+static crease_status plan_prelu(const layout *l, cr_node *node, plan *p) {
+    const cr_activation act = {.kind = CR_ACT_PRELU};
+    const cr_value *x = node->inputs[0], *slope = cr_node_input(node, 1);
+    if (!is_map(x, 3) || !twin(l, x) || !slope || !is_row(slope, &x->shape))
+        return CREASE_OK;
+    *p = (plan){.op = "Activation", .inputs = 1};
+    return cr_node_set_activation(node, "act", &act);
+}
+
 /* ---- batch normalisation that stays ---- */
 
 static crease_status float_row(layout *l, int64_t n, cr_tensor *row, float **values) {
@@ -291,6 +302,8 @@ static crease_status plan_node(layout *l, cr_node *node, plan *p) {
         return CREASE_OK;
     if (cr_node_is(node, "BatchNormalization"))
         return plan_bn(l, node, p);
+    if (cr_node_is(node, "PRelu"))
+        return plan_prelu(l, node, p);
     if (cr_node_is(node, "Reshape"))
         return plan_reshape(l, node, p);
     if (cr_node_is(node, "Slice"))

@@ -15,9 +15,8 @@ static bool is_float_output(const cr_node *node) {
 }
 
 static crease_status become(cr_node *node, cr_value *x, const cr_activation *act) {
-    const bool slope = act->kind == CR_ACT_PRELU;
     CR_TRY(cr_node_set_input(node, 0, x));
-    CR_TRY(cr_node_keep_inputs(node, slope ? 2 : 1));
+    CR_TRY(cr_node_keep_inputs(node, 1));
     CR_TRY(cr_node_set_op(node, "Activation", "crease"));
     return cr_node_set_activation(node, "act", act);
 }
