@@ -57,12 +57,12 @@ static crease_status concat_prepare(cr_prepare *p) {
     return CREASE_OK;
 }
 
-/* Whether each input fills whole blocks of the output's one image. */
-static bool has_whole_blocks(const cr_run *r) {
-    for (int i = 0; i + 1 < r->n_in; i++)
-        if (r->in[i]->shape.dims[1] % r->node->lanes)
+/* Whether the parts of one image stand one after another in the whole: all but the last fill their blocks. */
+static bool has_whole_blocks(const cr_tensor *const *parts, int n) {
+    for (int i = 0; i + 1 < n; i++)
+        if (parts[i]->shape.dims[1] % parts[i]->lanes)
             return false;
-    return r->out[0]->shape.dims[0] == 1;
+    return parts[0]->shape.dims[0] == 1;
 }
 
 /* Input by input, so that those which stand in the output already cost nothing. */
@@ -86,7 +86,7 @@ static void list_sources(const cr_run *r, const gather_state *s) {
 static crease_status concat_run(cr_run *r) {
     const gather_state *s = r->state;
     list_sources(r, s);
-    if (has_whole_blocks(r))
+    if (has_whole_blocks(r->in, r->n_in))
         join_blocks(r, s);
     else
         gather(r, s->sources, s->map, r->out[0]);
@@ -108,9 +108,10 @@ static crease_status split_run(cr_run *r) {
     const gather_state *s = r->state;
     const cr_channel_source source = {r->in[0]->data, r->in[0]->shape.dims[1]};
     const cr_channel_ref *map = s->map;
+    const bool whole = has_whole_blocks((const cr_tensor *const *)r->out, r->n_out);
     const char *at = r->in[0]->data;
     for (int i = 0; i < r->n_out; i++) {
-        if (at != r->out[i]->data)
+        if (!whole || at != r->out[i]->data)
             gather(r, &source, map, r->out[i]);
         map += r->out[i]->shape.dims[1];
         at += (size_t)cr_tensor_physical_n(r->out[i]) * sizeof(float);
