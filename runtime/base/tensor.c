@@ -24,9 +24,14 @@ int64_t cr_tensor_physical_n(const cr_tensor *tensor) {
 }
 
 crease_status cr_tensor_create(cr_heap *heap, crease_dtype dtype, const cr_shape *shape, cr_tensor *tensor) {
+    return cr_tensor_create_blocked(heap, dtype, 0, shape, tensor);
+}
+
+crease_status cr_tensor_create_blocked(cr_heap *heap, crease_dtype dtype, int lanes, const cr_shape *shape,
+                                       cr_tensor *tensor) {
     size_t bytes;
-    *tensor = (cr_tensor){.dtype = dtype, .shape = *shape};
-    if (!cr_tensor_bytes(dtype, 0, shape, &bytes))
+    *tensor = (cr_tensor){.dtype = dtype, .lanes = lanes, .shape = *shape};
+    if (!cr_tensor_bytes(dtype, lanes, shape, &bytes))
         return cr_fail(CREASE_ERROR_MEMORY, "out of memory: a tensor too large to address");
     CR_TRY(cr_buffer_create(heap, bytes, &tensor->buffer));
     tensor->data = cr_buffer_data(tensor->buffer);

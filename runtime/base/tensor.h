@@ -30,6 +30,9 @@ int64_t cr_tensor_physical_n(const cr_tensor *tensor);
 /* A new plain tensor with uninitialised memory of its own. */
 crease_status cr_tensor_create(cr_heap *heap, crease_dtype dtype, const cr_shape *shape,
                                cr_tensor *tensor) CREASE_MUST_TEST;
+/* The same in the blocked layout of `lanes`; 0: plain. */
+crease_status cr_tensor_create_blocked(cr_heap *heap, crease_dtype dtype, int lanes, const cr_shape *shape,
+                                       cr_tensor *tensor) CREASE_MUST_TEST;
 cr_tensor cr_tensor_retain(const cr_tensor *tensor);
 void cr_tensor_release(cr_tensor *tensor);
 

@@ -92,7 +92,7 @@ static crease_status pack_prologue(cr_prepare *p, conv_state *s) {
     void *zeros;
     if (!scale)
         return CREASE_OK;
-    s->scale_runs = !scale->known;
+    s->scale_runs = scale->lanes != 0;
     if (!s->scale_runs) {
         CR_TRY(cr_blocked_row(p, SCALE, "scale", ic, s->conv.lanes, &s->prologue.scale));
         return cr_blocked_row(p, SHIFT, "shift", ic, s->conv.lanes, &s->prologue.shift);
@@ -111,9 +111,9 @@ static crease_status check_inputs(const cr_prepare *p) {
     if (!p->in[W]->known || (input(p, B) && !p->in[B]->known))
         return cr_node_fail(p->node, CREASE_ERROR_MODEL, "weights and bias must be constant");
     if (scale &&
-        (scale->known ? !input(p, SHIFT)
-                      : scale->lanes != p->node->lanes || scale->shape.rank < 2 ||
-                            cr_shape_n(&scale->shape) != scale->shape.dims[0] * p->in[X]->shape.dims[1]))
+        (!scale->lanes ? !input(p, SHIFT)
+                       : scale->lanes != p->node->lanes || scale->shape.rank < 2 ||
+                             cr_shape_n(&scale->shape) != scale->shape.dims[0] * p->in[X]->shape.dims[1]))
         return cr_node_fail(p->node, CREASE_ERROR_MODEL, "the scale does not have the input's channels");
     if (residual &&
         (!cr_shape_equal(&residual->shape, &p->out[0].shape) || residual->lanes != p->node->lanes))

@@ -25,9 +25,10 @@ static crease_status create_output(cr_run *run, int i, const cr_shape *shape) {
         return CREASE_OK;
     char text[256];
     CR_TRY(cr_shape_check(shape, CREASE_ERROR_RUN, cr_node_print(run->node, text, sizeof text)));
-    crease_dtype dtype = out->dtype;
+    const crease_dtype dtype = out->dtype;
+    const int lanes = out->lanes;
     cr_tensor_release(out);
-    return cr_tensor_create(j->eval->heap, dtype, shape, out);
+    return cr_tensor_create_blocked(j->eval->heap, dtype, lanes, shape, out);
 }
 
 static crease_status run_subgraph(cr_run *run, cr_graph *graph, const cr_tensor *inputs, cr_tensor *outputs) {
@@ -75,9 +76,9 @@ static crease_status make_outputs(job *j) {
             continue;
         j->out_ports[i] = &j->out[i];
         crease_dtype dtype = j->widen && cr_dtype_is_half(info->dtype) ? CREASE_FLOAT : info->dtype;
-        j->out[i] = (cr_tensor){.dtype = dtype, .shape = info->shape};
+        j->out[i] = (cr_tensor){.dtype = dtype, .lanes = info->lanes, .shape = info->shape};
         if (cr_shape_is_static(&info->shape))
-            CR_TRY(cr_tensor_create(j->eval->heap, dtype, &info->shape, &j->out[i]));
+            CR_TRY(cr_tensor_create_blocked(j->eval->heap, dtype, info->lanes, &info->shape, &j->out[i]));
     }
     return CREASE_OK;
 }
