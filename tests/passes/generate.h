@@ -474,9 +474,19 @@ static inline cr_value *gen_grow(gen *g, cr_value *x) {
     return kinds[kind](g, x);
 }
 
+/* Few channels, every other pixel. */
 static inline cr_value *gen_shrink(gen *g, cr_value *x) {
-    while (gen_elements(x) > GEN_FLOATS)
-        x = gen_keep(g, net_conv(&g->n, x, 8, 1, 0));
+    static const int64_t two[] = {2, 2, 2};
+    while (gen_elements(x) > GEN_FLOATS) {
+        cr_value *out;
+        x = net_conv(&g->n, x, 8, 1, 0);
+        cr_node *node = net_add(&g->n, "MaxPool", 1, &x, 1, &out);
+        OK(cr_node_set_ints(node, "kernel_shape", two, x->shape.rank - 2));
+        OK(cr_node_set_ints(node, "strides", two, x->shape.rank - 2));
+        OK(cr_node_set_string(node, "auto_pad", "SAME_UPPER"));
+        net_infer(&g->n);
+        x = gen_keep(g, out);
+    }
     return x;
 }
 
