@@ -92,9 +92,26 @@ static void take(cr_plan *plan, const cr_node *node, int i) {
     move_into(plan, node->outputs[0]->id, from->root, from->root_offset);
 }
 
+/* Whether another input is a part of input i, or lies across it: it would be overwritten while it is still
+ * read for other elements. One that has the very same bytes is read element by element. */
+static bool is_shared(const cr_plan *plan, const cr_node *node, int i) {
+    const cr_slot *own = &plan->slots[node->inputs[i]->id];
+    for (int j = 0; j < node->n_inputs; j++) {
+        if (j == i || !in_slab(plan, node->inputs[j]))
+            continue;
+        const cr_slot *other = &plan->slots[node->inputs[j]->id];
+        const bool overlaps = other->root == own->root &&
+                              other->root_offset < own->root_offset + own->bytes &&
+                              own->root_offset < other->root_offset + other->bytes;
+        if (overlaps && (other->root_offset != own->root_offset || other->bytes != own->bytes))
+            return true;
+    }
+    return false;
+}
+
 static void alias_in_place(cr_plan *plan, const cr_node *node, int s) {
     for (int i = 0; i < node->n_inputs; i++)
-        if (can_take(plan, node, i, s)) {
+        if (can_take(plan, node, i, s) && !is_shared(plan, node, i)) {
             take(plan, node, i);
             return;
         }

@@ -12,7 +12,7 @@ static void end(crease_session *session, crease_model *model) {
     crease_model_free(model);
 }
 
-/* Tests are skipped in spirit where the machine has no blocked kernels: the vector set is always there. */
+/* The kernels that every machine has, with four lanes. */
 static void needs_lanes(void) {
     cr_assert_eq(setenv("CREASE_CPU", "vector", 1), 0);
 }
