@@ -29,7 +29,7 @@ crease_status cr_node_take_activation(cr_node *to, const char *name, int slope, 
     act.kind = (cr_act)kind;
     CR_TRY(cr_attr_float(from, "act_a", 0, &act.a));
     CR_TRY(cr_attr_float(from, "act_b", 0, &act.b));
-    if (cr_node_input(from, from_slope))
+    if (from_slope >= 0 && cr_node_input(from, from_slope))
         CR_TRY(cr_node_set_input(to, slope, from->inputs[from_slope]));
     return cr_node_set_activation(to, name, &act);
 }

@@ -43,7 +43,7 @@ bool cr_is_ours(const cr_node *node, const char *op_type); /* in the domain "cre
 crease_status cr_node_set_activation(cr_node *node, const char *name,
                                      const cr_activation *activation) CREASE_MUST_TEST;
 /* Give `to` the activation "act" of `from` under `name`, and the slope at input `from_slope`, if there is
- * one, at input `slope`. */
+ * one, at input `slope`; from_slope -1: there is none. */
 crease_status cr_node_take_activation(cr_node *to, const char *name, int slope, const cr_node *from,
                                       int from_slope) CREASE_MUST_TEST;
 /* Whether the node has an activation under `name`. */
