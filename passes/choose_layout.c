@@ -112,7 +112,8 @@ static crease_status plan_resize(const layout *l, const cr_node *node, plan *p) 
         if (node->inputs[i] && !node->inputs[i]->constant)
             return CREASE_OK;
     if (!is_map(node->inputs[0], 3) || y->rank != x->rank || y->dims[1] != x->dims[1] ||
-        y->dims[0] != x->dims[0] || strcmp(coordinates, "tf_crop_and_resize") == 0)
+        y->dims[0] != x->dims[0] || y->dims[0] == CR_DIM_UNKNOWN ||
+        strcmp(coordinates, "tf_crop_and_resize") == 0)
         return CREASE_OK;
     return plan_follower(l, node, p);
 }
