@@ -202,6 +202,19 @@ static crease_status read_crop(const cr_node *node, const cr_tensor *roi, int ra
     return CREASE_OK;
 }
 
+/* By scales that are known: an extent that is not known stays what it is under a scale of 1. */
+static crease_status scale_some(const cr_infer *infer, const resize_inputs *inputs, resize_spec *s,
+                                cr_shape *y) {
+    const cr_shape *x = &infer->in[0]->shape;
+    cr_shape filled = *x;
+    for (int d = 0; d < x->rank; d++)
+        filled.dims[d] = x->dims[d] < 0 ? 1 : x->dims[d];
+    CR_TRY(read_extents(infer->node, infer->opset, &filled, inputs, s));
+    for (int d = 0; d < x->rank; d++)
+        y->dims[d] = x->dims[d] >= 0 ? s->extent[d] : s->scale[d] == 1.0 ? x->dims[d] : CR_DIM_UNKNOWN;
+    return CREASE_OK;
+}
+
 static crease_status resize_infer(cr_infer *infer) {
     resize_spec s;
     CR_TRY(cr_infer_same(infer));
@@ -220,6 +233,8 @@ static crease_status resize_infer(cr_infer *infer) {
         CR_TRY(read_extents(infer->node, infer->opset, &infer->in[0]->shape, &inputs, &s));
     for (int d = 0; d < y->rank; d++)
         y->dims[d] = known ? s.extent[d] : CR_DIM_UNKNOWN;
+    if (!known && !inputs.sizes && (!inputs.scales || inputs.scales->known))
+        return scale_some(infer, &inputs, &s, y);
     return CREASE_OK;
 }
 
