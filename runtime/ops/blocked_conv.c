@@ -121,9 +121,25 @@ static crease_status check_inputs(const cr_prepare *p) {
     return CREASE_OK;
 }
 
+/* What the convolution computes beside itself; constants carry the name of the node that they come from. */
+static crease_status note_parts(const cr_prepare *p, const conv_state *s, const char **note) {
+    const int before = s->conv.has_border_bias ? TAP_SUMS : SCALE;
+    *note = "";
+    if (s->conv.has_prologue || s->conv.has_border_bias)
+        CR_TRY(cr_arena_format(p->arena, note, "%s of '%s' before it",
+                               p->in[before]->lanes ? "scale" : "affine", p->node->inputs[before]->name));
+    if (s->epilogue.act.kind != CR_ACT_NONE)
+        CR_TRY(cr_arena_format(p->arena, note, "%s%sactivation", *note, **note ? "; " : ""));
+    if (s->conv.has_residual)
+        CR_TRY(cr_arena_format(p->arena, note, "%s%sresidual%s", *note, **note ? "; " : "",
+                               s->epilogue.act_after.kind != CR_ACT_NONE ? " with activation" : ""));
+    return CREASE_OK;
+}
+
 /* Which others were tried, and what they say. */
 static crease_status note_refusals(cr_prepare *p, const conv_state *s) {
-    const char *note = "";
+    const char *note;
+    CR_TRY(note_parts(p, s, &note));
     for (const cr_conv_algorithm *const *a = cr_conv_algorithms(cr_cpu_isa()); *a; a++) {
         const char *why = (*a)->refuses(&s->conv);
         if (*a != s->algorithm && *a != &cr_conv_reference)
