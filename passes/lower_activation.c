@@ -29,7 +29,8 @@ crease_status cr_pass_lower_activations(cr_model *model) {
     if (is_float_output(node) && strcmp(node->domain, "") == 0) {
         act = (cr_activation){0};
         CR_TRY(cr_read_spelled_activation(node, &x, &act.kind));
-        if (act.kind != CR_ACT_NONE && cr_shape_same(&x->shape, &node->outputs[0]->shape))
+        /* constants of at most one axis leave the shape of x, whatever it is, but for a scalar */
+        if (act.kind != CR_ACT_NONE && x->shape.rank >= 1)
             CR_TRY(become(node, x, &act));
     }
     CR_TRY(cr_model_drop_dead(model));
