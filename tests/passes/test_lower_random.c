@@ -101,7 +101,7 @@ static void check_dynamic(trial *t) {
     cr_shape *shape = &ir->graph->inputs[0]->shape;
     OK(cr_model_symbol(ir, "n", &shape->dims[0]));
     for (int d = 2; d < shape->rank; d++)
-        OK(cr_model_symbol(ir, d == 2 ? "h" : "w", &shape->dims[d]));
+        OK(cr_model_symbol(ir, (const char *[]){"d", "h", "w"}[d - 2], &shape->dims[d]));
     OK(cr_model_publish(ir, &model));
     cr_assert_eq(crease_session_create(model, &o, &session), CREASE_OK, "seed %u: %s", t->seed,
                  crease_error_message());
