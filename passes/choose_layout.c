@@ -6,13 +6,14 @@
 #include <string.h>
 
 /* before: nodes of ONNX on float32 [N, C, spatial...], plain layout
- * after:  convolutions, and what lies between them, in the channel-blocked layout of the domain "crease";
- *         ToBlocked and ToPlain where the layouts meet, one of each for a value
- * not:    C unknown, weights computed at run time, broadcasts that the blocked kernels do not know, axes
- * other than the channels for Concat and Split; dynamic extents that are not known to be equal why:    the
- * layout is a permutation of the same numbers, and each operator keeps its meaning.
- *
- * A convolution is always worth it. Everything else follows its inputs: it is blocked when one of them is. */
+ * after:  convolutions, and what lies between them, in the channel-blocked layout of the domain
+ *         "crease"; ToBlocked and ToPlain where the layouts meet, one of each for a value
+ * not:    C unknown, weights computed at run time, broadcasts that the blocked kernels do not know,
+ *         axes other than the channels for Concat and Split; dynamic extents that are not known to
+ *         be equal
+ * why:    the layout is a permutation of the same numbers, and each operator keeps its meaning. A
+ *         convolution is always worth it. Everything else follows its inputs: it is blocked when
+ *         one of them is. */
 
 /* What a node becomes, decided by its family; NULL op: it stays. */
 typedef struct plan {
@@ -56,6 +57,31 @@ static crease_status plan_conv(const layout *l, const cr_node *node, plan *p) {
         return CREASE_OK;
     p->op = "Conv";
     p->inputs = x->shape.dims[1] > STEM_CHANNELS || twin(l, x) ? 1 : 0;
+    return CREASE_OK;
+}
+
+/* Every output needs a tap: kernels at least as large as the strides, whose taps stand side by side. */
+static crease_status taps_cover(const cr_node *node, bool *cover) {
+    const cr_shape *w = &node->inputs[1]->shape;
+    const int64_t *strides, *dilations;
+    int n, n_dilations;
+    CR_TRY(cr_attr_ints(node, "strides", &strides, &n));
+    CR_TRY(cr_attr_ints(node, "dilations", &dilations, &n_dilations));
+    *cover = true;
+    for (int d = 0; d < n && d + 2 < w->rank; d++)
+        *cover &= strides[d] <= w->dims[d + 2];
+    for (int d = 0; d < n_dilations; d++)
+        *cover &= dilations[d] == 1;
+    return CREASE_OK;
+}
+
+static crease_status plan_conv_transpose(const layout *l, const cr_node *node, plan *p) {
+    bool cover;
+    CR_TRY(plan_conv(l, node, p));
+    if (!p->op)
+        return CREASE_OK;
+    CR_TRY(taps_cover(node, &cover));
+    *p = cover ? (plan){.op = "ConvTranspose", .inputs = 1} : (plan){0};
     return CREASE_OK;
 }
 
@@ -289,13 +315,21 @@ static crease_status plan_node(layout *l, cr_node *node, plan *p) {
         const char *op;
         crease_status (*plan)(const layout *, const cr_node *, struct plan *);
     } families[] = {
-        {"Conv", plan_conv},          {"MaxPool", plan_pool},
-        {"AveragePool", plan_pool},   {"GlobalAveragePool", plan_pool},
-        {"GlobalMaxPool", plan_pool}, {"Concat", plan_concat},
-        {"Split", plan_split},        {"Resize", plan_resize},
-        {"Upsample", plan_resize},    {"Add", plan_binary},
-        {"Sub", plan_binary},         {"Mul", plan_binary},
-        {"Max", plan_binary},         {"Min", plan_binary},
+        {"Conv", plan_conv},
+        {"ConvTranspose", plan_conv_transpose},
+        {"MaxPool", plan_pool},
+        {"AveragePool", plan_pool},
+        {"GlobalAveragePool", plan_pool},
+        {"GlobalMaxPool", plan_pool},
+        {"Concat", plan_concat},
+        {"Split", plan_split},
+        {"Resize", plan_resize},
+        {"Upsample", plan_resize},
+        {"Add", plan_binary},
+        {"Sub", plan_binary},
+        {"Mul", plan_binary},
+        {"Max", plan_binary},
+        {"Min", plan_binary},
         {"Sum", plan_binary},
     };
     *p = (plan){0};

@@ -4,8 +4,8 @@
 
 /* before: x -> Identity -> y, or Dropout at inference
  * after:  y's consumers use x; a graph output keeps its name
- * not:    Dropout that may train or whose mask is used; a graph output that is x itself, a graph input or a
- *         constant
+ * not:    Dropout that may train or whose mask is used; a graph output that is x itself, a graph
+ *         input or a constant
  * why:    y is x, bit for bit. */
 
 static bool is_inference_dropout(const cr_node *node) {

@@ -5,21 +5,20 @@
 #include <fnmatch.h>
 #include <string.h>
 
-/* before: an affine (BatchNormalization; Mul, Add, Sub, Div by constants) or a chain of them, near linear
- *         operators
- * after:  the linear operators with new weights, without the affine; its output keeps its name, they keep
- *         theirs
- * not:    see the families (fold_conv.c, fold_gemm.c, fold_affine.c, fold_forward.c, fold_through.c,
- *         fold_quantized.c); where the value that would change is used elsewhere or is a graph output, unless
- *         a copy of its producer pays (fold_copy.c)
- * why:    each family says. A chain is composed in double first, so that weights are rounded once however
- *         long it is.
- *
- * What is chosen where choices exclude one another: backwards before ahead, for behind a convolution the bias
- * costs nothing and borders do not matter; a chain as long as possible before its beginning alone; either
- * before a copy. Folds do not take room from each other otherwise (a weight may be scaled any number of times
- * on either side), so that the order of the file decides nothing else. Repeated until nothing changes, since
- * one fold may make room for the next. */
+/* before: an affine (BatchNormalization; Mul, Add, Sub, Div by constants) or a chain of them, near
+ *         linear operators
+ * after:  the linear operators with new weights, without the affine; its output keeps its name,
+ *         they keep theirs
+ * not:    see the families (fold_conv.c, fold_gemm.c, fold_affine.c, fold_forward.c,
+ *         fold_through.c, fold_quantized.c); where the value that would change is used elsewhere or
+ *         is a graph output, unless a copy of its producer pays (fold_copy.c)
+ * why:    each family says. A chain is composed in double first, so that weights are rounded once
+ *         however long it is. What is chosen where choices exclude one another: backwards before
+ *         ahead, for behind a convolution the bias costs nothing and borders do not matter; a chain
+ *         as long as possible before its beginning alone; either before a copy. Folds do not take
+ *         room from each other otherwise (a weight may be scaled any number of times on either
+ *         side), so that the order of the file decides nothing else. Repeated until nothing
+ *         changes, since one fold may make room for the next. */
 
 enum { MAX_CHAIN = 16, MAX_DEPTH = 64 };
 

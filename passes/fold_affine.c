@@ -1,11 +1,14 @@
 #include "passes/fold.h"
 
-/* before: BatchNormalization, then an affine on the same channels; or an affine, then a BatchNormalization
- * after:  one BatchNormalization: behind, scale' = scale s, B' = (B - mean) s + beta, statistics untouched;
- *         ahead, scale' = scale s, mean' = 0, B' = the whole shift, variance untouched
- * not:    parameters not constant, training mode, another axis or channel count, a node that the user keeps
- * why:    a BatchNormalization at inference is linear in scale and B; s1 (x - m1) + b1 composed with s2 (y -
- * m2) + b2 is s1 s2 (x - m1) + (b1 - m2) s2 + b2. The division by sqrt(var + epsilon) stays where it is. */
+/* before: BatchNormalization, then an affine on the same channels; or an affine, then a
+ *         BatchNormalization
+ * after:  one BatchNormalization: behind, scale' = scale s, B' = (B - mean) s + beta, statistics
+ *         untouched; ahead, scale' = scale s, mean' = 0, B' = the whole shift, variance untouched
+ * not:    parameters not constant, training mode, another axis or channel count, a node that the
+ *         user keeps
+ * why:    a BatchNormalization at inference is linear in scale and B; s1 (x - m1) + b1 composed
+ *         with s2 (y - m2) + b2 is s1 s2 (x - m1) + (b1 - m2) s2 + b2. The division by sqrt(var +
+ *         epsilon) stays where it is. */
 
 static crease_status read(cr_plan *plan, cr_node *node, const cr_affine *affine, cr_affine *own,
                           bool *taken) {

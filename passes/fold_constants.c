@@ -2,11 +2,12 @@
 #include "runtime/graph/edit.h"
 #include "runtime/ops/eval.h"
 
-/* before: any node whose inputs are all constant (Constant, Identity, ConstantOfShape, shape arithmetic ...)
+/* before: any node whose inputs are all constant (Constant, Identity, ConstantOfShape, shape
+ *         arithmetic ...)
  * after:  its result as a constant
- * not:    random operators, bodies, nodes crease cannot run, graph outputs, results that would only make the
- *         file larger (more than 2^22 elements, and more than the inputs have), quantised weights, which are
- *         folded as they are (fold_quantized.c)
+ * not:    random operators, bodies, nodes crease cannot run, graph outputs, results that would only
+ *         make the file larger (more than 2^22 elements, and more than the inputs have), quantised
+ *         weights, which are folded as they are (fold_quantized.c)
  * why:    the values are computed by the operator itself. */
 
 enum { MAX_PORTS = 16, MAX_ELEMENTS = 1 << 22 };

@@ -3,12 +3,12 @@
 
 /* before: Conv or ConvTranspose, then an affine on its output channels
  * after:  the same operator alone, W'[o] = W[o] s[o], b' = (b - mean) s + beta
- * not:    weights or bias not constant, another channel axis or count, results that the weights' type cannot
- *         hold
- * why:    a convolution is linear in the weights of each output channel, so that s (W x + b - mean) + beta is
- *         W' x + b'. Weights are [Cout, Cin / g, k...] for Conv and [Cin, Cout / g, k...] for ConvTranspose,
- *         where input channel i of group i / (Cin / g) feeds the Cout / g output channels of that group. Any
- *         rank, stride, dilation, padding and group. */
+ * not:    weights or bias not constant, another channel axis or count, results that the weights'
+ *         type cannot hold
+ * why:    a convolution is linear in the weights of each output channel, so that s (W x + b - mean)
+ *         + beta is W' x + b'. Weights are [Cout, Cin / g, k...] for Conv and [Cin, Cout / g, k...]
+ *         for ConvTranspose, where input channel i of group i / (Cin / g) feeds the Cout / g output
+ *         channels of that group. Any rank, stride, dilation, padding and group. */
 
 typedef struct layout {
     const cr_tensor *w, *b;   /* w may be quantised */

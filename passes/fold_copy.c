@@ -6,14 +6,14 @@
 
 /* before: Conv, ConvTranspose, Gemm or MatMul whose result a BatchNormalization and others use
  * after:  a copy of it for the BatchNormalization alone, which takes it in
- * not:    where computing it once more costs more than the pass over memory that the BatchNormalization is
- * why:    the copy computes the same values.
- *
- * Everything is counted for one element of the result, in bytes of memory traffic. A core reads 16 to 30 GB/s
- * from outside its own caches and multiplies 60 to 90 times in a nanosecond, so that MACS_FOR_A_BYTE
- * multiplications take as long as a byte. A normalisation that stays reads and writes each element. A copy
- * multiplies, reads its share of the input and of the weights, and writes. If all consumers are
- * normalisations, the original takes the last of them, and one copy less is needed. */
+ * not:    where computing it once more costs more than the pass over memory that the
+ *         BatchNormalization is
+ * why:    the copy computes the same values. Everything is counted for one element of the result,
+ *         in bytes of memory traffic. A core reads 16 to 30 GB/s from outside its own caches and
+ *         multiplies 60 to 90 times in a nanosecond, so that MACS_FOR_A_BYTE multiplications take
+ *         as long as a byte. A normalisation that stays reads and writes each element. A copy
+ *         multiplies, reads its share of the input and of the weights, and writes. If all consumers
+ *         are normalisations, the original takes the last of them, and one copy less is needed. */
 
 enum { MACS_FOR_A_BYTE = 4 };
 

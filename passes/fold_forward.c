@@ -4,11 +4,12 @@
 #include <string.h>
 
 /* before: an affine, then Conv or ConvTranspose
- * after:  the operator alone, W'[o, i] = W[o, i] s[i], b'[o] = b[o] + sum over i and taps of W[o, i] t[i]
- * not:    a Conv that pads, unless every t is 0: the zeros of the padding stand behind the affine, and at the
- *         border a part of the taps sees them, so that no single bias is right. A ConvTranspose unless every
- *         t is 0 or every output sees every tap (kernel 1, stride 1, no padding). Weights not constant,
- *         another channel axis or count, overflow
+ * after:  the operator alone, W'[o, i] = W[o, i] s[i], b'[o] = b[o] + sum over i and taps of W[o,
+ *         i] t[i]
+ * not:    a Conv that pads, unless every t is 0: the zeros of the padding stand behind the affine,
+ *         and at the border a part of the taps sees them, so that no single bias is right. A
+ *         ConvTranspose unless every t is 0 or every output sees every tap (kernel 1, stride 1, no
+ *         padding). Weights not constant, another channel axis or count, overflow
  * why:    without padding every output sums over all taps, so that the shift adds the same constant
  *         everywhere. */
 

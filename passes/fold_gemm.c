@@ -1,18 +1,18 @@
 #include "passes/fold.h"
 #include "runtime/graph/attr.h"
 
-/* before: Gemm, MatMul by a constant, or MatMul and an Add of a constant; then an affine on the columns
+/* before: Gemm, MatMul by a constant, or MatMul and an Add of a constant; then an affine on the
+ *         columns
  * after:  the same, B'[k, n] = B[k, n] s[n], C' = (beta C - mean) s + beta_bn with beta = 1
- * not:    B or C not constant; an affine that lies on another axis than the columns, which for a MatMul of
- *         rank > 2 is any BatchNormalization (its axis is 1, the columns are the last one); a shift where
- *         there is no bias to take it
- * why:    every column of the product is linear in that column of B. A MatMul of rank 2 that needs a bias
- *         becomes a Gemm and keeps its name. C may be absent, [], [1], [N], [1, N], [M, 1] or [M, N]; it gets
- *         a value for each column, and rows only if it had them.
- *
- * Ahead: an affine on the columns of A, before the same operators: B'[k, n] = s[k] B[k, n], C' = C + alpha
- * sum_k t[k] B[k, n] / beta, written with beta = 1. Not with transA (the channels are then no longer what is
- * summed over). */
+ * not:    B or C not constant; an affine that lies on another axis than the columns, which for a
+ *         MatMul of rank > 2 is any BatchNormalization (its axis is 1, the columns are the last
+ *         one); a shift where there is no bias to take it
+ * why:    every column of the product is linear in that column of B. A MatMul of rank 2 that needs
+ *         a bias becomes a Gemm and keeps its name. C may be absent, [], [1], [N], [1, N], [M, 1]
+ *         or [M, N]; it gets a value for each column, and rows only if it had them. Ahead: an
+ *         affine on the columns of A, before the same operators: B'[k, n] = s[k] B[k, n], C' = C +
+ *         alpha sum_k t[k] B[k, n] / beta, written with beta = 1. Not with transA (the channels are
+ *         then no longer what is summed over). */
 
 typedef struct product {
     cr_node *node;    /* Gemm or MatMul */

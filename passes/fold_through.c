@@ -6,8 +6,8 @@
 /* before: linear operator, P, affine; or affine, P, linear operator
  * after:  the linear operator has taken the affine as P's other side sees it, P is unchanged
  * not:    anything else than the operators below, each under its own condition
- * why:    P commutes with the affine: P(s x + t) = s' P(x) + t' with s', t' rearranged as P rearranges the
- * channels. */
+ * why:    P commutes with the affine: P(s x + t) = s' P(x) + t' with s', t' rearranged as P
+ *         rearranges the channels. */
 
 typedef struct passage {
     cr_plan *plan;

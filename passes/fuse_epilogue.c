@@ -2,14 +2,19 @@
 #include "runtime/graph/attr.h"
 #include "runtime/graph/edit.h"
 
-/* before: crease.Conv, then any of: Activation; Add of a tensor of the same shape, with its activation
- * after:  crease.Conv with "act", input 3 and "after"
+/* before: crease.Conv or crease.ConvTranspose, then any of: Activation; Add of a tensor of the same
+ *         shape, with its activation
+ * after:  the same with "act", input 3 and "after"
  * not:    a result that is used elsewhere; shapes not known to be equal
- * why:    the kernels apply the same functions and the same sum in registers, before they store. Where both
- *         operands of an Add are convolutions, the later one takes it, since the other is finished by then.
- */
+ * why:    the kernels apply the same functions and the same sum in registers, before they store.
+ *         Where both operands of an Add are convolutions, the later one takes it, since the other
+ *         is finished by then. */
 
 enum { RESIDUAL = 3, ACT_SLOPE = 6, AFTER_SLOPE = 7 };
+
+static bool is_conv(const cr_node *node) {
+    return cr_is_ours(node, "Conv") || cr_is_ours(node, "ConvTranspose");
+}
 
 static bool comes_later(const cr_node *first, const cr_node *second) {
     for (const cr_node *node = first->next; node; node = node->next)
@@ -26,7 +31,7 @@ static cr_value *residual_of(const cr_node *conv, const cr_node *add) {
     if (cr_node_input(conv, RESIDUAL) || cr_node_has_activation(conv, "after") || other->constant ||
         !cr_shape_same(&own->shape, &other->shape))
         return NULL;
-    const bool rival_takes = rival && cr_is_ours(rival, "Conv") && cr_node_only_user(rival) == add &&
+    const bool rival_takes = rival && is_conv(rival) && cr_node_only_user(rival) == add &&
                              !cr_node_input(rival, RESIDUAL) && comes_later(conv, rival);
     return rival_takes ? NULL : other;
 }
@@ -61,7 +66,7 @@ static crease_status list_convs(const cr_graph *graph, cr_arena *arena, cr_node 
     *n = 0;
     CR_TRY(CR_ARENA_NEW(arena, convs, (size_t)graph->n_nodes));
     CR_FOR_NODES(node, graph)
-    if (cr_is_ours(node, "Conv"))
+    if (is_conv(node))
         (*convs)[(*n)++] = node;
     return CREASE_OK;
 }

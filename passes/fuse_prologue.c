@@ -3,13 +3,17 @@
 #include "runtime/graph/edit.h"
 #include "runtime/ops/window.h"
 
-/* before: crease.Affine, with or without an activation, then convolutions
- *         crease.Mul by one computed value for each channel (squeeze and excite), then a convolution
- * after:  the convolutions with what stood before them at inputs 4 and 5 and as "pre"; an affine without an
- *         activation goes into the weights, its shift into input 8, which each output pixel sees as far as
- * its taps read inside the input not:    a result that is used otherwise, or by more than MAX_USERS;
- * depthwise convolutions; 3x3 convolutions that Winograd computes in less time than the pass over memory
- * takes why:    padding is zero behind the affine in both forms, and the sums are the same. */
+#include <float.h>
+#include <math.h>
+
+/* before: crease.Affine, with or without an activation, then convolutions crease.Mul by one
+ *         computed value for each channel (squeeze and excite), then a convolution
+ * after:  the convolutions with what stood before them at inputs 4 and 5 and as "pre"; an affine
+ *         without an activation goes into the weights, its shift into input 8, which each output
+ *         pixel sees as far as its taps read inside the input
+ * not:    a result that is used otherwise, or by more than MAX_USERS; depthwise convolutions; 3x3
+ *         convolutions that Winograd computes in less time than the pass over memory takes
+ * why:    padding is zero behind the affine in both forms, and the sums are the same. */
 
 enum { X, W, SCALE = 4, SHIFT = 5, TAP_SUMS = 8, MAX_USERS = 2 };
 
@@ -70,6 +74,19 @@ static crease_status new_weights(cr_node *conv, cr_value **value, cr_tensor **we
                                  value, weights);
 }
 
+/* Whether |W| max |s| and the sums stay far from the end of float. */
+static bool stays_finite(const cr_node *conv, const cr_node *affine) {
+    const cr_tensor *w = conv->inputs[W]->constant, *s = affine->inputs[1]->constant,
+                    *t = affine->inputs[2]->constant;
+    double weight = 0, factor = 0;
+    for (int64_t i = 0; i < cr_shape_n(&w->shape); i++)
+        weight = fmax(weight, fabs((double)((const float *)w->data)[i]));
+    for (int64_t c = 0; c < cr_shape_n(&s->shape); c++)
+        factor = fmax(factor, fmax(fabs((double)((const float *)s->data)[c]),
+                                   fabs((double)((const float *)t->data)[c])));
+    return weight * factor * (double)cr_shape_n(&w->shape) < (double)FLT_MAX;
+}
+
 /* W'[o, i] = W[o, i] s[i]; sums[o, tap] = sum over i of W[o, i, tap] t[i]. */
 static void scale_weights(const cr_tensor *from, int64_t groups, const float *s, const float *t, float *to,
                           float *sums) {
@@ -106,6 +123,9 @@ static crease_status absorb(cr_node *conv, const cr_node *affine) {
 }
 
 static crease_status absorb_in_users(const cr_node *affine) {
+    for (int i = 0; i < affine->outputs[0]->n_uses; i++)
+        if (!stays_finite(affine->outputs[0]->uses[i].node, affine))
+            return CREASE_OK;
     while (affine->outputs[0]->n_uses)
         CR_TRY(absorb(affine->outputs[0]->uses[0].node, affine));
     return CREASE_OK;

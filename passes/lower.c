@@ -78,6 +78,7 @@ crease_status cr_optimize_lower(cr_model *model, const cr_lower_settings *settin
     CR_TRY(cr_pass_merge_channels(model));
     CR_TRY(cr_pass_fuse_elementwise(model));
     CR_TRY(cr_pass_fuse_prologue(model, settings->fold));
+    CR_TRY(cr_model_drop_dead(model)); /* what was absorbed is no user any more */
     CR_TRY(cr_pass_fuse_epilogue(model));
     CR_TRY(cr_model_drop_dead(model));
     model->lowered = true;

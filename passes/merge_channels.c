@@ -2,13 +2,13 @@
 #include "runtime/graph/attr.h"
 #include "runtime/graph/edit.h"
 
-/* before: crease.Concat or crease.Channels, then crease.Channels or crease.Split (a channel shuffle and what
- *         stands around it)
+/* before: crease.Concat or crease.Channels, then crease.Channels or crease.Split (a channel shuffle
+ *         and what stands around it)
  * after:  crease.Channels straight from the first sources, one for each output
- * not:    more than MAX_SOURCES sources; a Split whose parts lie in its input as whole blocks, which cost
- *         nothing as they are
- * why:    each output channel is the same channel of the same source, and every step less is a pass over
- *         memory less. What nobody uses any more is removed as dead. */
+ * not:    more than MAX_SOURCES sources; a Split whose parts lie in its input as whole blocks,
+ *         which cost nothing as they are
+ * why:    each output channel is the same channel of the same source, and every step less is a pass
+ *         over memory less. What nobody uses any more is removed as dead. */
 
 enum { MAX_SOURCES = 8 };
 

@@ -5,8 +5,9 @@
 /* before: A = Concat(x, y), B = Concat(x, y, z)
  * after:  B = Concat(A, z)
  * not:    different axes
- * why:    the bytes are the same; in the memory plan A can then be the beginning of B, so that a network that
- * concatenates all features before it at each layer (DenseNet) copies none of them. */
+ * why:    the bytes are the same; in the memory plan A can then be the beginning of B, so that a
+ *         network that concatenates all features before it at each layer (DenseNet) copies none of
+ *         them. */
 
 static crease_status axis_of(const cr_node *node, int64_t *axis) {
     CR_TRY(cr_attr_int(node, "axis", 1, axis));

@@ -5,10 +5,11 @@
 
 /* before: nodes of float16 or bfloat16
  * after:  the same nodes of float32, weights widened once, Cast where halves come in and go out
- * not:    Cast and other nodes that name a type, which keep theirs; halves that bodies of control flow use
- * why:    operators compute halves in float32 anyway and round each result. Without those roundings in
- * between the result is nearer to the exact one; a Cast to a half that the model itself asks for still
- * rounds. */
+ * not:    Cast and other nodes that name a type, which keep theirs; halves that bodies of control
+ *         flow use
+ * why:    operators compute halves in float32 anyway and round each result. Without those roundings
+ *         in between the result is nearer to the exact one; a Cast to a half that the model itself
+ *         asks for still rounds. */
 
 typedef struct widening {
     cr_model *model;

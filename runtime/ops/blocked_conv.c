@@ -3,7 +3,10 @@
 
 #include "runtime/kernels/conv/algorithms.h"
 
-/* crease.Conv: ONNX Conv, float32, into the blocked layout, with what stands before and behind it:
+#include <string.h>
+
+/* crease.Conv and crease.ConvTranspose: ONNX Conv and ConvTranspose, float32, into the blocked layout, with
+ * what stands before and behind them:
  *
  *     y = after(act(W (pre(scale x + shift)) + B) + residual)
  *
@@ -13,7 +16,10 @@
  *   6  slope [channels of the output] of a PRelu `act`, 7 of a PRelu `after`
  *   8  tap sums [channels of the output, kernel...]: what each tap adds to the bias where it reads inside the
  *      input, the shift of an affine in front of zero padding (kernels/conv/conv.h, border bias)
- * Padding is zero behind the affine. Attributes: Conv's, and the activations "act", "after" and "pre". */
+ * Padding is zero behind the affine. Attributes: Conv's, and the activations "act", "after" and "pre".
+ * ConvTranspose takes no stem and no tap sums. */
+
+enum { FORWARD, TRANSPOSED };
 
 enum { X, W, B, RESIDUAL, SCALE, SHIFT, ACT_SLOPE, AFTER_SLOPE, TAP_SUMS, N_INPUTS };
 
@@ -150,7 +156,18 @@ static crease_status note_refusals(cr_prepare *p, const conv_state *s) {
     return CREASE_OK;
 }
 
+/* Kernels of a transposed convolution are told its own input and output, not those of the Conv it transposes.
+ */
+static void turn_around(cr_conv_geometry *g) {
+    const cr_conv_geometry forward = *g;
+    g->ic = forward.oc;
+    g->oc = forward.ic;
+    memcpy(g->in, forward.out, sizeof g->in);
+    memcpy(g->out, forward.in, sizeof g->out);
+}
+
 static void describe(const cr_prepare *p, conv_state *s) {
+    s->conv.transposed = p->op->variant == TRANSPOSED;
     s->conv.lanes = p->node->lanes;
     s->conv.input_blocked = p->in[X]->lanes != 0;
     s->conv.output_blocked = true;
@@ -174,7 +191,9 @@ static crease_status conv_prepare(cr_prepare *p) {
     conv_state *s;
     CR_TRY(CR_PREPARE_STATE(p, &s));
     CR_TRY(check_inputs(p));
-    CR_TRY(cr_conv_read(p, false, &s->conv.geometry));
+    CR_TRY(cr_conv_read(p, p->op->variant == TRANSPOSED, &s->conv.geometry));
+    if (p->op->variant == TRANSPOSED)
+        turn_around(&s->conv.geometry);
     describe(p, s);
     CR_TRY(cr_blocked_activation(p->node, "act", &s->epilogue.act));
     CR_TRY(cr_blocked_activation(p->node, "after", &s->epilogue.act_after));
@@ -225,6 +244,8 @@ static crease_status conv_run(cr_run *r) {
 }
 
 const cr_op cr_ops_blocked_conv[] = {
-    {"Conv", 1, 0, CR_T(CREASE_FLOAT), conv_infer, conv_prepare, conv_run, 0, CR_OP_ADDS, 0, "crease"},
+    {"Conv", 1, 0, CR_T(CREASE_FLOAT), conv_infer, conv_prepare, conv_run, FORWARD, CR_OP_ADDS, 0, "crease"},
+    {"ConvTranspose", 1, 0, CR_T(CREASE_FLOAT), cr_blocked_infer, conv_prepare, conv_run, TRANSPOSED,
+     CR_OP_ADDS, 0, "crease"},
     {0},
 };
