@@ -6,13 +6,14 @@
 #include <float.h>
 #include <math.h>
 
-/* before: crease.Affine, with or without an activation, then convolutions crease.Mul by one
- *         computed value for each channel (squeeze and excite), then a convolution
- * after:  the convolutions with what stood before them at inputs 4 and 5 and as "pre"; an affine
- *         without an activation goes into the weights, its shift into input 8, which each output
- *         pixel sees as far as its taps read inside the input
+/* before: crease.Affine, with or without an activation, then convolutions or GlobalAveragePool;
+ *         crease.Mul by one computed value for each channel (squeeze and excite), then a convolution
+ * after:  the operators with what stood before them at inputs 4 and 5 (of a pool 1 and 2) and as
+ *         "pre"; an affine without an activation goes into the weights of a convolution, its shift
+ *         into input 8, which each output pixel sees as far as its taps read inside the input
  * not:    a result that is used otherwise, or by more than MAX_USERS; depthwise convolutions; 3x3
- *         convolutions that Winograd computes in less time than the pass over memory takes
+ *         convolutions that Winograd computes in less time than the pass over memory takes; weights
+ *         that would leave the range of float
  * why:    padding is zero behind the affine in both forms, and the sums are the same. */
 
 enum { X, W, SCALE = 4, SHIFT = 5, TAP_SUMS = 8, MAX_USERS = 2 };
@@ -133,8 +134,20 @@ static crease_status absorb_in_users(const cr_node *affine) {
 
 /* ---- what is moved ---- */
 
+/* The mean behind an affine takes it in, with any activation but PRelu. */
+static crease_status move_to_pool(const cr_node *affine, cr_node *pool) {
+    CR_TRY(cr_node_set_input(pool, 1, affine->inputs[1]));
+    CR_TRY(cr_node_set_input(pool, 2, affine->inputs[2]));
+    if (cr_node_has_activation(affine, "act"))
+        CR_TRY(cr_node_take_activation(pool, "pre", 0, affine, -1));
+    return cr_node_set_input(pool, X, affine->inputs[X]);
+}
+
 static crease_status move_affine(cr_node *node) {
     bool takes;
+    cr_node *user = cr_node_only_user(node);
+    if (user && cr_is_ours(user, "GlobalAveragePool") && user->n_inputs == 1 && !cr_node_input(node, 3))
+        return move_to_pool(node, user);
     CR_TRY(takes_prologue(node->outputs[0], &takes));
     if (!takes || cr_node_input(node, 3)) /* the slope of a PRelu has no place before a convolution */
         return CREASE_OK;

@@ -72,7 +72,7 @@ CR_INLINE cr_vec cr_select(cr_mask mask, cr_vec yes, cr_vec no) {
 
 /* Lane l of the result is lane index[l] of v; indices are in [0, L). */
 CR_INLINE cr_vec cr_permute(cr_vec v, cr_ivec index) {
-    cr_vec result;
+    cr_vec result = {0};
     CR_UNROLL
     for (int l = 0; l < CR_LANES; l++)
         result[l] = v[index[l]];

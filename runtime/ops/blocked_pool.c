@@ -2,13 +2,16 @@
 #include "runtime/ops/window.h"
 
 /* MaxPool, AveragePool and the global pools on the blocked layout; attributes as ONNX's. A global maximum is
- * a window as large as the input. */
+ * a window as large as the input. GlobalAveragePool may stand for the mean of pre(scale x + shift), with the
+ * constants scale and shift [C] at inputs 1 and 2 and the activation "pre". */
 
 enum { MAX, AVERAGE, GLOBAL_AVERAGE, GLOBAL_MAX };
 
 typedef struct pool_state {
     cr_pooling pool;
     cr_blocked_shape shape; /* of the input */
+    cr_prologue affine;     /* scale NULL: none */
+    size_t plane_bytes;     /* scratch of a thread, for a plane behind the affine */
 } pool_state;
 
 static crease_status pool_infer(cr_infer *infer) {
@@ -46,6 +49,18 @@ static void whole_window(const cr_shape *x, cr_conv_geometry *g) {
     g->kernel[CR_W] = g->in[CR_W];
 }
 
+static crease_status read_affine(cr_prepare *p, pool_state *s) {
+    if (p->op->variant != GLOBAL_AVERAGE || p->n_in < 3)
+        return CREASE_OK;
+    CR_TRY(cr_blocked_row(p, 1, "scale", s->shape.channels, s->shape.lanes, &s->affine.scale));
+    CR_TRY(cr_blocked_row(p, 2, "shift", s->shape.channels, s->shape.lanes, &s->affine.shift));
+    CR_TRY(cr_blocked_activation(p->node, "pre", &s->affine.act));
+    if (!cr_mul_size((size_t)s->shape.pixels, (size_t)s->shape.lanes * sizeof(float), &s->plane_bytes) ||
+        !cr_mul_size(s->plane_bytes, (size_t)cr_pool_threads(p->pool), &p->scratch_bytes))
+        return cr_node_fail(p->node, CREASE_ERROR_MEMORY, "the extents are too large");
+    return CREASE_OK;
+}
+
 static crease_status pool_prepare(cr_prepare *p) {
     pool_state *s;
     const cr_shape *x = &p->in[0]->shape;
@@ -59,7 +74,7 @@ static crease_status pool_prepare(cr_prepare *p) {
     if (p->op->variant == MAX || p->op->variant == AVERAGE)
         return read_window(p, &s->pool);
     whole_window(x, g);
-    return CREASE_OK;
+    return read_affine(p, s);
 }
 
 typedef struct pool_job {
@@ -68,12 +83,28 @@ typedef struct pool_job {
     int variant;
     const float *from;
     float *to;
+    char *scratch;
 } pool_job;
+
+/* Plane by plane, so that what the affine makes stays in the nearest cache. */
+static void average_affine(const pool_job *j, int64_t begin, int64_t end, float *plane) {
+    const cr_blocked_shape *all = &j->s->shape;
+    const int64_t blocks = cr_blocked_blocks(all), floats = all->pixels * all->lanes;
+    const cr_blocked_shape one = {1, all->lanes, all->pixels, all->lanes};
+    for (int64_t i = begin; i < end; i++) {
+        cr_prologue affine = j->s->affine;
+        affine.scale += i % blocks * all->lanes;
+        affine.shift += i % blocks * all->lanes;
+        j->kernels->affine(&one, &affine, j->from + i * floats, plane, 0, all->pixels);
+        j->kernels->global_average(&one, plane, j->to + i * all->lanes, 0, 1);
+    }
+}
 
 static void pool_task(void *context, int64_t begin, int64_t end, int thread) {
     const pool_job *j = context;
-    (void)thread;
-    if (j->variant == GLOBAL_AVERAGE)
+    if (j->s->affine.scale)
+        average_affine(j, begin, end, (float *)(void *)(j->scratch + (size_t)thread * j->s->plane_bytes));
+    else if (j->variant == GLOBAL_AVERAGE)
         j->kernels->global_average(&j->s->shape, j->from, j->to, begin, end);
     else
         (j->variant == AVERAGE ? j->kernels->average_pool : j->kernels->max_pool)(&j->s->pool, j->from, j->to,
@@ -82,7 +113,7 @@ static void pool_task(void *context, int64_t begin, int64_t end, int thread) {
 
 static crease_status pool_run(cr_run *r) {
     const pool_state *s = r->state;
-    pool_job job = {cr_blocked(cr_cpu_isa()), s, r->op->variant, r->in[0]->data, r->out[0]->data};
+    pool_job job = {cr_blocked(cr_cpu_isa()), s, r->op->variant, r->in[0]->data, r->out[0]->data, r->scratch};
     if (cr_shape_n(&r->out[0]->shape) == 0)
         return CREASE_OK;
     cr_parallel(r->pool,
