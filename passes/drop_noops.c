@@ -44,7 +44,6 @@ static crease_status drop(cr_graph *graph, void *context) {
     return CREASE_OK;
 }
 
-crease_status cr_pass_drop_noops(cr_model *model, cr_report *report) {
-    (void)report;
+crease_status cr_pass_drop_noops(cr_model *model) {
     return cr_model_each_graph(model, drop, NULL);
 }

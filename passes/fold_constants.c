@@ -6,8 +6,8 @@
  *         arithmetic ...)
  * after:  its result as a constant
  * not:    random operators, bodies, nodes crease cannot run, graph outputs, results that would only
- *         make the file larger (more than 2^22 elements, and more than the inputs have), quantised
- *         weights, which are folded as they are (fold_quantized.c)
+ *         make the file larger (more than 2^22 elements, and more than the inputs have); in a file,
+ *         quantised weights, which are folded as they are (fold_quantized.c)
  * why:    the values are computed by the operator itself. */
 
 enum { MAX_PORTS = 16, MAX_ELEMENTS = 1 << 22 };
@@ -21,10 +21,10 @@ static bool is_quantized_weight(const cr_node *node) {
     return false;
 }
 
-static bool is_foldable(const cr_node *node) {
+static bool is_foldable(const cr_node *node, bool in_file) {
     int64_t most = MAX_ELEMENTS;
     if (!node->op || (node->op->flags & (CR_OP_RANDOM | CR_OP_BODY)) || node->n_inputs > MAX_PORTS ||
-        node->n_outputs != 1 || is_quantized_weight(node))
+        node->n_outputs != 1 || (in_file && is_quantized_weight(node)))
         return false;
     for (int i = 0; i < node->n_inputs; i++)
         if (node->inputs[i] && !node->inputs[i]->constant)
@@ -50,7 +50,7 @@ static crease_status fold_node(cr_node *node, cr_report *report) {
     status = cr_graph_add_constant(node->graph, node->outputs[0]->name, &result, &constant);
     cr_tensor_release(&result);
     CR_TRY(status);
-    if (cr_node_is(node, "BatchNormalization"))
+    if (report && cr_node_is(node, "BatchNormalization"))
         CR_TRY(cr_report_folded(report, node, constant->name, "constant", (cr_fold_bound){0}));
     CR_TRY(cr_value_replace(node->outputs[0], constant));
     return cr_node_remove(node);
@@ -58,7 +58,7 @@ static crease_status fold_node(cr_node *node, cr_report *report) {
 
 static crease_status fold_graph(cr_graph *graph, void *context) {
     CR_FOR_NODES_SAFE(node, graph)
-    if (is_foldable(node))
+    if (is_foldable(node, context != NULL))
         CR_TRY(fold_node(node, context));
     return CREASE_OK;
 }

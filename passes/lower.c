@@ -55,19 +55,9 @@ bool cr_shape_same(const cr_shape *a, const cr_shape *b) {
     return true;
 }
 
-/* What a model that was not folded still has; its report is nobody's. */
-static crease_status tidy(cr_model *model) {
-    cr_report *unread;
-    CR_TRY(cr_report_create(model->heap, &unread));
-    crease_status status = cr_pass_fold_constants(model, unread);
-    if (status == CREASE_OK)
-        status = cr_pass_drop_noops(model, unread);
-    crease_fold_report_free(unread);
-    return status;
-}
-
 crease_status cr_optimize_lower(cr_model *model, const cr_lower_settings *settings) {
-    CR_TRY(tidy(model));
+    CR_TRY(cr_pass_fold_constants(model, NULL));
+    CR_TRY(cr_pass_drop_noops(model));
     CR_TRY(cr_pass_widen_halves(model));
     CR_TRY(cr_pass_tidy_shapes(model));
     CR_TRY(cr_pass_share_concat(model));

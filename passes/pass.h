@@ -16,10 +16,10 @@ typedef struct cr_fold_settings {
 } cr_fold_settings;
 
 /* passes/fold_constants.c: nodes whose inputs are all constant become constants; a BatchNormalization is
- * reported */
+ * reported. report NULL: the model is to be run, not saved, and quantised weights become constants as well */
 crease_status cr_pass_fold_constants(cr_model *model, cr_report *report) CREASE_MUST_TEST;
 /* passes/drop_noops.c: Identity and inference-time Dropout disappear */
-crease_status cr_pass_drop_noops(cr_model *model, cr_report *report) CREASE_MUST_TEST;
+crease_status cr_pass_drop_noops(cr_model *model) CREASE_MUST_TEST;
 /* passes/fold.c: affines move into neighbouring linear operators */
 crease_status cr_pass_fold(cr_model *model, const cr_fold_settings *settings,
                            cr_report *report) CREASE_MUST_TEST;
