@@ -21,7 +21,9 @@ void crease_verify_options_init(crease_verify_options *options) {
 }
 
 typedef struct runs {
-    crease_session *a, *b;
+    crease_session *a, *b; /* as they run: outputs are theirs */
+    crease_session *kept_a,
+        *kept_b; /* every value kept, nothing fused: layers are theirs; NULL without layers */
     crease_model *before, *after; /* what they were made from, folded or not: standard operators */
     cr_twins twins;               /* those in float64; wide NULL: no judge */
     double *bounds, *fold_bounds; /* by value id of a; NULL: none stated */
@@ -105,7 +107,7 @@ static bool view(const runs *r, const cr_tensor *x, const cr_tensor *y, int a, i
 
 /* With every value kept, sessions run the models as they are. */
 static bool view_kept(const runs *r, int a, int b, views *v) {
-    return view(r, cr_session_contents(r->a, a), cr_session_contents(r->b, b), a, b, v);
+    return view(r, cr_session_contents(r->kept_a, a), cr_session_contents(r->kept_b, b), a, b, v);
 }
 
 /* ---- outputs and layers ---- */
@@ -148,7 +150,7 @@ static crease_status add_layer(const runs *r, const cr_value *value, const views
 /* Every fold at its checkpoint. */
 static crease_status compare_folds(const runs *r) {
     crease_verify_report *report = r->report;
-    const cr_report *folds = r->b->report;
+    const cr_report *folds = r->kept_b->report;
     CR_TRY(CR_ARENA_NEW(&report->arena, &report->layers, folds->n));
     for (size_t i = 0; i < folds->n; i++) {
         views v;
@@ -171,12 +173,12 @@ static const cr_value *value_called(const cr_model *model, const char *name) {
  * a tensor means is the second file's business, so that these lines inform and do not decide. */
 static crease_status compare_names(const runs *r) {
     crease_verify_report *report = r->report;
-    const cr_graph *graph = r->a->optimized->ir->graph;
+    const cr_graph *graph = r->kept_a->optimized->ir->graph;
     CR_TRY(CR_ARENA_NEW(&report->arena, &report->layers, (size_t)graph->n_nodes));
     CR_FOR_NODES(node, graph) {
         views v;
         const cr_value *out = cr_node_is(node, "BatchNormalization") ? cr_node_output(node, 0) : NULL;
-        const cr_value *other = out ? value_called(r->b->optimized->ir, out->name) : NULL;
+        const cr_value *other = out ? value_called(r->kept_b->optimized->ir, out->name) : NULL;
         if (other && view_kept(r, out->id, other->id, &v))
             CR_TRY(add_layer(r, out, &v, node->name));
     }
@@ -185,9 +187,11 @@ static crease_status compare_names(const runs *r) {
 
 /* ---- running ---- */
 
-static crease_status run_narrow(crease_session *session, const crease_tensor *inputs, size_t n) {
-    CR_TRY(cr_session_set_inputs(session, inputs, n, false));
-    return crease_session_run(session);
+static crease_status run_narrow(crease_model *model, const crease_options *options,
+                                const crease_tensor *inputs, size_t n, crease_session **session) {
+    CR_TRY(crease_session_create(model, options, session));
+    CR_TRY(cr_session_set_inputs(*session, inputs, n, false));
+    return crease_session_run(*session);
 }
 
 /* Bounds are for a network against its folded self, from a session or a file that crease folded; any other
@@ -238,21 +242,23 @@ static crease_status take_model(crease_model *model, const crease_options *o, bo
 
 static crease_status verify(runs *r, crease_model *a, crease_model *b, const crease_tensor *inputs, size_t n,
                             crease_options o) {
-    o.keep_all = r->options->layers;
     crease_options unfolded = o;
+    crease_model *second = b ? b : a;
     r->related = !b;
     unfolded.fold = b != NULL && o.fold;
+    CR_TRY(run_narrow(a, &unfolded, inputs, n, &r->a));
+    CR_TRY(run_narrow(second, &o, inputs, n, &r->b));
+    o.assume_const |= r->b->assumes; /* fold as the session did */
+    o.keep_all = unfolded.keep_all = r->options->layers;
     CR_TRY(take_model(a, &o, unfolded.fold, &r->before));
-    CR_TRY(take_model(b ? b : a, &o, o.fold, &r->after));
-    CR_TRY(crease_session_create(a, &unfolded, &r->a));
-    CR_TRY(crease_session_create(b ? b : a, &o, &r->b));
-    CR_TRY(run_narrow(r->a, inputs, n));
-    CR_TRY(run_narrow(r->b, inputs, n));
+    CR_TRY(take_model(second, &o, o.fold, &r->after));
     if (r->options->judge)
         CR_TRY(run_judges(r, &o, inputs, n));
     CR_TRY(compare_outputs(r));
     if (!r->options->layers)
         return CREASE_OK;
+    CR_TRY(run_narrow(a, &unfolded, inputs, n, &r->kept_a));
+    CR_TRY(run_narrow(second, &o, inputs, n, &r->kept_b));
     return r->related ? compare_folds(r) : compare_names(r);
 }
 
@@ -287,6 +293,8 @@ crease_status crease_verify(crease_model *a, crease_model *b, const crease_tenso
     crease_model_free(r.after);
     crease_session_free(r.a);
     crease_session_free(r.b);
+    crease_session_free(r.kept_a);
+    crease_session_free(r.kept_b);
     if (status == CREASE_OK)
         *report = r.report;
     else
