@@ -233,7 +233,7 @@ static crease_status resize_infer(cr_infer *infer) {
         CR_TRY(read_extents(infer->node, infer->opset, &infer->in[0]->shape, &inputs, &s));
     for (int d = 0; d < y->rank; d++)
         y->dims[d] = known ? s.extent[d] : CR_DIM_UNKNOWN;
-    if (!known && !inputs.sizes && (!inputs.scales || inputs.scales->known))
+    if (!known && y->rank >= 0 && !inputs.sizes && (!inputs.scales || inputs.scales->known))
         return scale_some(infer, &inputs, &s, y);
     return CREASE_OK;
 }
