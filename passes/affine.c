@@ -225,9 +225,11 @@ static crease_status place_constant(const cr_node *node, const cr_value *data, c
             fits = *axis == CR_AFFINE_ALL;
             *axis = (int)first + d;
         }
-    if (fits && *axis != CR_AFFINE_ALL && data->shape.dims[*axis] >= 0 && data->shape.dims[*axis] != *n)
-        fits = false;
-    if (!fits)
+    if (fits && *axis != CR_AFFINE_ALL && data->shape.dims[*axis] < 0)
+        cr_refuse(refusal, "shape-unknown",
+                  "the channels of '%s' are not known: one would be repeated to as many as '%s' has",
+                  data->name, constant->name);
+    else if (!fits || (*axis != CR_AFFINE_ALL && data->shape.dims[*axis] != *n))
         cr_refuse(refusal, "axis-mismatch", "'%s' holds neither one value nor one for each channel of '%s'",
                   constant->name, data->name);
     return CREASE_OK;

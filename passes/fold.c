@@ -292,20 +292,10 @@ static bool types_agree(const cr_value *a, const cr_value *b) {
     return !a->dtype || !b->dtype || a->dtype == b->dtype;
 }
 
-/* An arithmetic operator may have widened a channel dimension of 1 that is not known before it runs: what
- * takes the affine in ahead would see the narrow tensor then. */
-static bool may_widen(const chain *c, const cr_affine *affine, const cr_shape *x) {
-    bool known = x->rank > affine->axis && affine->axis != CR_AFFINE_ALL && x->dims[affine->axis] >= 0;
-    return !is_bn(c->nodes[0]) && affine->axis != CR_AFFINE_ALL && !known;
-}
-
-static bool removable(cr_plan *plan, const chain *c, int n, bool back) {
+static bool removable(cr_plan *plan, const chain *c, int n) {
     const cr_value *x = c->nodes[0]->inputs[c->data], *y = c->nodes[n - 1]->outputs[0];
     if (!types_agree(x, y) || !cr_shape_fits(&x->shape, &y->shape))
         cr_refuse(&plan->refusal, "axis-mismatch", "'%s' and '%s' differ in type or shape", x->name, y->name);
-    else if (!back && may_widen(c, &c->affines[n - 1], &x->shape))
-        cr_refuse(&plan->refusal, "shape-unknown",
-                  "the number of channels of '%s' is not known; export with fixed sizes", x->name);
     return !plan->refusal.code;
 }
 
@@ -318,7 +308,7 @@ static crease_status attempt(folder *f, cr_plan *plan, const chain *c, int n, bo
     for (int i = 0; i < n; i++)
         plan->has_bn |= is_bn(c->nodes[i]);
     cr_plan_rewind(plan, NULL);
-    if (!removable(plan, c, n, back))
+    if (!removable(plan, c, n))
         return CREASE_OK;
     if (back)
         CR_TRY(cr_fold_back(plan, c->nodes[0]->inputs[c->data], affine, 0));
