@@ -119,7 +119,7 @@ static crease_status reshape(passage *p) {
         return refuse_shape(p);
     int axis = find_block(far, block, inner, &below);
     if (axis < 0)
-        return refuse_axis(p);
+        return cr_shape_is_static(far) ? refuse_axis(p) : refuse_shape(p);
     int64_t n = far->dims[axis];
     CR_TRY(CR_ARENA_NEW(&p->plan->arena, &from, (size_t)n));
     for (int64_t i = 0; i < n; i++)
@@ -201,7 +201,7 @@ static crease_status pad(passage *p) {
         return refuse_shape(p);
     if (!is_all(p))
         CR_TRY(pads_leave_axis(p, axis, a->rank, &leave));
-    if (!leave || (!is_all(p) && (a->dims[axis] != p->affine->n || b->dims[axis] != p->affine->n)))
+    if (!leave || (!is_all(p) && a->dims[axis] >= 0 && a->dims[axis] != p->affine->n))
         return refuse_axis(p);
     for (int64_t c = 0; c < p->affine->n; c++)
         fixed &= known && cr_affine_at(p->affine, c, value) == value;
@@ -310,6 +310,14 @@ static crease_status reduce_mean(passage *p) {
 
 /* ---- Resize, Upsample: weights of an interpolation sum to 1 ---- */
 
+/* Entry `at` of sizes is what the axis has already. */
+static bool keeps_size(const passage *p, const cr_value *sizes, int axis, int at) {
+    const cr_shape *in = &p->node->inputs[0]->shape;
+    return sizes->constant && sizes->constant->dtype == CREASE_INT64 &&
+           at < cr_shape_n(&sizes->constant->shape) && axis < in->rank && in->dims[axis] == p->affine->n &&
+           cr_tensor_int(sizes->constant, at) == p->affine->n;
+}
+
 /* Whether the channel axis is not resampled: no scale for it, or a scale of 1. Equal sizes alone do not say
  * so, since they are rounded down from the scales. */
 static crease_status leaves_axis(const passage *p, int axis, bool *leaves) {
@@ -331,7 +339,7 @@ static crease_status leaves_axis(const passage *p, int axis, bool *leaves) {
     if (n_axes && at == n_axes)
         *leaves = true;
     else if (resize && sizes)
-        *leaves = strcmp(policy, "stretch") == 0;
+        *leaves = strcmp(policy, "stretch") == 0 && keeps_size(p, sizes, axis, at);
     else if (n_listed)
         *leaves = at < n_listed && listed[at] == 1;
     else if (scales && scales->constant && cr_dtype_is_float(scales->constant->dtype))
@@ -358,9 +366,7 @@ static crease_status resize(passage *p) {
         return refuse_shape(p);
     if (!is_all(p))
         CR_TRY(leaves_axis(p, axis, &leaves));
-    if (!leaves || (!is_all(p) && (a->dims[axis] != p->affine->n || b->dims[axis] != p->affine->n)))
-        return refuse_axis(p);
-    return same(p);
+    return leaves ? same(p) : refuse_axis(p);
 }
 
 /* ---- the table of those with one data input ---- */

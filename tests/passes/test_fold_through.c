@@ -173,6 +173,18 @@ Test(fold_through, resize_that_extrapolates) {
     small_expect(&s, "bn", "border-values");
 }
 
+/* Cut at one side and padded at the other, an axis keeps its size and not its channels. */
+Test(fold_through, a_pad_that_moves_the_channels) {
+    small s = begin();
+    s = between("Pad", IN(small_ints(&s, "pads", 8, (int64_t[]){0, 1, 0, 0, 0, -1, 0, 0})), s, 4, false);
+    OK(cr_node_set_string(small_find(&s, "op"), "mode", "edge"));
+    small_expect(&s, "bn", "axis-mismatch");
+    s = begin(); /* the batch is no matter */
+    s = between("Pad", IN(small_ints(&s, "pads", 8, (int64_t[]){1, 0, 0, 0, -1, 0, 0, 0})), s, 4, false);
+    OK(cr_node_set_string(small_find(&s, "op"), "mode", "edge"));
+    small_expect(&s, "bn", "conv-pad-bn");
+}
+
 Test(fold_through, depth_to_space) {
     for (int crd = 0; crd < 2; crd++) {
         small s = between("DepthToSpace", 0, NULL, begin(), 1, false);
@@ -268,4 +280,156 @@ Test(fold_through, shift_of_a_scaled_sum) {
         small_output(&s, small_bn(&s, "bn", y, 4));
         small_expect(&s, "bn", biased ? "matmul-permute-bn" : "no-bias");
     }
+}
+
+/* With a batch of unknown size nothing is known of the sizes behind a Resize or a Pad; that the channels stay
+ * is known all the same. */
+Test(fold_through, unknown_sizes_of_other_axes) {
+    static const char *const ops[] = {"Resize", "Pad"}, *const patterns[] = {"conv-resize-bn", "conv-pad-bn"};
+    for (int i = 0; i < 2; i++) {
+        small s = begin();
+        s.x->shape.dims[0] = CR_DIM_UNKNOWN;
+        cr_value *scales = small_constant(&s, "scales", 1, 1, DIMS(4)), *none = NULL;
+        ((double *)scales->constant->data)[3] = 2;
+        cr_value *pads = small_ints(&s, "pads", 8, (int64_t[]){0, 0, 1, 0, 0, 0, 0, 1});
+        s = i ? between("Pad", IN(pads), s, 4, false) : between("Resize", IN(none, scales), s, 4, false);
+        OK(cr_node_set_string(small_find(&s, "op"), "mode", i ? "edge" : "nearest"));
+        OK(cr_optimize_fold(s.model, NULL, s.report));
+        cr_assert_str_eq(small_entry(&s, "bn").pattern, patterns[i], "%s", ops[i]);
+        small_end(&s);
+    }
+}
+
+/* Scales along the height are none of the channels that DepthToSpace makes the height of, even where the
+ * numbers fit. */
+Test(fold_through, depth_to_space_of_another_axis) {
+    small s = small_begin(13, DIMS(1, 3, 1, 2));
+    cr_value *y = small_node(&s, "Conv", "conv", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(8, 3, 1, 1))));
+    y = small_node(&s, "DepthToSpace", "op", IN(y));
+    OK(cr_node_set_int(small_find(&s, "op"), "blocksize", 2));
+    small_output(&s, small_node(&s, "Mul", "mul", IN(y, small_constant(&s, "c", 1, 2, DIMS(2, 1)))));
+    small_expect(&s, "mul", "no entry");
+}
+
+/* A window that slides along the axis of the scales mixes them, even where the size stays. */
+Test(fold_through, pools_over_the_axis_of_the_scales) {
+    static const char *const ops[] = {"AveragePool", "MaxPool"};
+    for (int i = 0; i < 2; i++) {
+        small s = small_begin(13, DIMS(2, 3, 4, 5));
+        cr_value *y = small_node(&s, "MatMul", "mm", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(5, 6))));
+        y = small_node(&s, ops[i], "op", IN(y));
+        OK(cr_node_set_ints(small_find(&s, "op"), "kernel_shape", (int64_t[]){1, 3}, 2));
+        OK(cr_node_set_ints(small_find(&s, "op"), "pads", (int64_t[]){0, 1, 0, 1}, 4));
+        small_output(&s, small_node(&s, "Mul", "mul", IN(y, small_constant(&s, "c", 1, 2, DIMS(6)))));
+        small_expect(&s, "mul", "no entry");
+    }
+}
+
+/* From opset 18 on, axes say what the pads are of. */
+Test(fold_through, pads_of_listed_axes) {
+    small s = small_begin(18, DIMS(2, 3, 4, 6));
+    cr_value *more[3] = {small_ints(&s, "pads", 8, (int64_t[]){1, 0, 0, 0, -1, 0, 0, 0}), NULL,
+                         small_ints(&s, "axes", 4, (int64_t[]){1, 0, 2, 3})};
+    s = between("Pad", 3, more, s, 4, false);
+    OK(cr_node_set_string(small_find(&s, "op"), "mode", "edge"));
+    small_expect(&s, "bn", "axis-mismatch");
+}
+
+/* Without its axis 0, what was axis 1 is axis 0, and so on. */
+Test(fold_through, reduce_mean_moves_axes) {
+    small s = begin();
+    cr_value *y = small_node(&s, "ReduceMean", "op", IN(conv(&s, "conv")));
+    OK(cr_node_set_ints(small_find(&s, "op"), "axes", (int64_t[]){0}, 1));
+    OK(cr_node_set_int(small_find(&s, "op"), "keepdims", 0));
+    small_output(&s, small_node(&s, "Mul", "mul", IN(y, small_constant(&s, "c", 1, 2, DIMS(4, 1, 1)))));
+    small_expect(&s, "mul", "conv-reduce-mean-mul");
+    s = begin();
+    y = small_node(&s, "Mul", "mul", IN(s.x, small_constant(&s, "c", 1, 2, DIMS(6))));
+    y = small_node(&s, "ReduceMean", "op", IN(y));
+    OK(cr_node_set_ints(small_find(&s, "op"), "axes", (int64_t[]){0}, 1));
+    OK(cr_node_set_int(small_find(&s, "op"), "keepdims", 0));
+    small_output(&s, small_node(&s, "MatMul", "mm", IN(y, small_constant(&s, "w", -1, 1, DIMS(6, 2)))));
+    small_expect(&s, "mul", "mul-reduce-mean-matmul");
+}
+
+static small resized_by(int64_t opset, int n_scales, double first) {
+    small s = small_begin(opset, DIMS(2, 3, 4, 6));
+    cr_value *scales = small_constant(&s, "scales", 1, 1, 1, (int64_t[]){n_scales}),
+             *more[2] = {NULL, scales};
+    scales->dtype = scales->constant->dtype = CREASE_FLOAT;
+    for (int i = 0; i < n_scales; i++)
+        ((float *)scales->constant->data)[i] = i == 0 ? (float)first : 1;
+    return between("Resize", 2, more, s, 4, false);
+}
+
+Test(fold_through, resize_of_listed_axes) {
+    small s = resized_by(18, 2, 2);
+    OK(cr_node_set_ints(small_find(&s, "op"), "axes", (int64_t[]){2, 3}, 2));
+    small_expect(&s, "bn", "conv-resize-bn");
+    s = resized_by(18, 2, 1); /* 1 by 1: named, and left as it is */
+    OK(cr_node_set_ints(small_find(&s, "op"), "axes", (int64_t[]){1, 3}, 2));
+    small_expect(&s, "bn", "conv-resize-bn");
+    s = resized_by(18, 2, 1.2); /* 4 channels of 4, and yet others */
+    OK(cr_node_set_ints(small_find(&s, "op"), "axes", (int64_t[]){1, 3}, 2));
+    small_expect(&s, "bn", "axis-mismatch");
+}
+
+Test(fold_through, resizes_that_bring_in_other_values) {
+    static const char *const names[] = {"mode", "coordinate_transformation_mode"}, *const values[] = {
+                                                                                       "cubic",
+                                                                                       "tf_crop_and_resize"};
+    for (int i = 0; i < 2; i++) {
+        small s = resized_by(13, 4, 1);
+        OK(cr_node_set_string(small_find(&s, "op"), names[i], values[i]));
+        OK(cr_optimize_fold(s.model, NULL, s.report));
+        cr_assert_str_eq(small_entry(&s, "bn").reason, "border-values");
+        small_end(&s);
+    }
+}
+
+/* Joined along the width, the sizes there are no matter. */
+Test(fold_through, concat_of_unknown_widths) {
+    small s = begin();
+    s.x->shape.dims[3] = CR_DIM_UNKNOWN;
+    cr_value *y = small_node(&s, "Concat", "join", IN(conv(&s, "a"), conv(&s, "b")));
+    OK(cr_node_set_int(small_find(&s, "join"), "axis", 3));
+    small_output(&s, small_bn(&s, "bn", y, 4));
+    OK(cr_optimize_fold(s.model, NULL, s.report));
+    cr_assert_str_eq(small_entry(&s, "bn").pattern, "conv-concat-bn");
+    small_end(&s);
+}
+
+/* Indices tell where the largest values were before. */
+Test(fold_through, a_second_output_that_is_used) {
+    for (int used = 0; used < 2; used++) {
+        small s = begin();
+        cr_value *y = conv(&s, "conv"), *out[2];
+        cr_node *pool;
+        OK(cr_graph_add_value(s.model->graph, "top", true, &out[0]));
+        OK(cr_graph_add_value(s.model->graph, "where", true, &out[1]));
+        OK(cr_graph_add_node(s.model->graph, NULL, "MaxPool", "", "pool", &y, 1, out, 2, &pool));
+        OK(cr_node_set_ints(pool, "kernel_shape", (int64_t[]){2, 2}, 2));
+        small_output(&s, small_bn(&s, "bn", out[0], 4));
+        double *gamma = small_find(&s, "bn")->inputs[1]->constant->data;
+        for (int c = 0; c < 4; c++)
+            gamma[c] = 0.5;
+        if (used)
+            small_output(&s, out[1]);
+        OK(cr_optimize_fold(s.model, NULL, s.report));
+        crease_fold_entry e = small_entry(&s, "bn");
+        cr_assert_str_eq(e.folded ? e.pattern : e.reason, used ? "several-consumers" : "conv-max-pool-bn");
+        small_end(&s);
+    }
+}
+
+/* A matrix beside an image: its axis 1 is the width. */
+Test(fold_through, a_branch_of_another_rank) {
+    small s = small_begin(13, DIMS(4, 4, 4, 4));
+    cr_value *image = small_node(&s, "Conv", "a", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(4, 4, 1, 1)))),
+             *mean = small_node(&s, "ReduceMean", "mean", IN(s.x));
+    OK(cr_node_set_ints(small_find(&s, "mean"), "axes", (int64_t[]){2, 3}, 2));
+    OK(cr_node_set_int(small_find(&s, "mean"), "keepdims", 0));
+    cr_value *matrix = small_node(&s, "Gemm", "b", IN(mean, small_constant(&s, "v", -1, 1, DIMS(4, 4))));
+    small_output(&s, small_bn(&s, "bn", small_node(&s, "Add", "sum", IN(image, matrix)), 4));
+    small_expect(&s, "bn", "axis-mismatch");
 }
