@@ -188,3 +188,32 @@ Test(fold_forward, refuses_what_may_broadcast) {
         small_end(&s);
     }
 }
+
+/* A size asked for may be more than the input makes. */
+Test(fold_forward, transposed_to_a_given_size) {
+    small s = bn_conv("ConvTranspose", 1, DIMS(4, 3, 1, 1), true);
+    OK(cr_node_set_ints(small_find(&s, "conv"), "output_shape", (int64_t[]){6, 7}, 2));
+    small_expect(&s, "bn", "border-values");
+}
+
+/* Weights that are computed, and weights that are what is normalised. */
+Test(fold_forward, refuses_weights_that_are_not_constant) {
+    for (int normalised = 0; normalised < 2; normalised++) {
+        small s = bn_conv("Conv", 1, DIMS(3, 4, 1, 1), false);
+        cr_node *node = small_find(&s, "conv");
+        cr_value *other;
+        OK(cr_graph_add_value(s.model->graph, "other", true, &other));
+        other->dtype = CREASE_DOUBLE;
+        other->shape = cr_shape_of(DIMS(3, 4, 1, 1));
+        OK(cr_graph_add_input(s.model->graph, other));
+        if (normalised) { /* [2, 4, 6, 7] as weights */
+            other->shape = cr_shape_of(DIMS(1, 4, 8, 8));
+            OK(cr_node_set_input(node, 1, node->inputs[0]));
+            OK(cr_node_set_input(node, 0, other));
+        } else
+            OK(cr_node_set_input(node, 1, other));
+        OK(cr_optimize_fold(s.model, NULL, s.report));
+        cr_assert_str_eq(small_entry(&s, "bn").reason, normalised ? "nonlinear-before" : "not-constant");
+        small_end(&s);
+    }
+}

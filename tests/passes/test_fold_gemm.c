@@ -106,3 +106,34 @@ Test(fold_gemm, refuses_a_product_that_others_use) {
     small_output(&s, small_node(&s, "Relu", "relu", IN(product)));
     small_expect(&s, "bn", "several-consumers");
 }
+
+/* What is added to the product is a value for each row, so that no bias can take the scale of the columns. */
+Test(fold_gemm, a_sum_with_a_map_takes_nothing) {
+    small s = small_begin(13, DIMS(2, 3, 5));
+    cr_value *y = small_node(&s, "MatMul", "mm", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(5, 4))));
+    y = small_node(&s, "Add", "sum", IN(y, small_constant(&s, "c", -1, 1, DIMS(3, 4))));
+    small_output(&s, small_node(&s, "Mul", "mul", IN(y, small_constant(&s, "d", 1, 2, DIMS(4)))));
+    small_expect(&s, "mul", "no entry");
+}
+
+/* Before opset 7 a row is added to a matrix only where an attribute says so. */
+Test(fold_gemm, old_broadcast) {
+    for (int64_t opset = 6; opset <= 7; opset++) {
+        small s = small_begin(opset, DIMS(3, 5));
+        cr_value *y = small_node(
+            &s, "Gemm", "gemm",
+            IN(s.x, small_constant(&s, "w", -1, 1, DIMS(5, 4)), small_constant(&s, "c", -1, 1, DIMS(3, 4))));
+        small_output(&s, small_bn(&s, "bn", y, 4));
+        OK(cr_node_set_int(small_find(&s, "bn"), "is_test", 1));
+        small_fold_with(&s, NULL);
+        cr_assert_null(cr_attr_find(small_find(&s, "gemm"), "broadcast"), "a matrix needs none");
+        small_end(&s);
+        s = small_begin(opset, DIMS(3, 5));
+        y = small_node(&s, "MatMul", "gemm", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(5, 4))));
+        small_output(&s, small_bn(&s, "bn", y, 4));
+        OK(cr_node_set_int(small_find(&s, "bn"), "is_test", 1));
+        small_fold_with(&s, NULL);
+        cr_assert_eq(cr_attr_find(small_find(&s, "gemm"), "broadcast") != NULL, opset == 6);
+        small_end(&s);
+    }
+}
