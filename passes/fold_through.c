@@ -320,7 +320,7 @@ static bool keeps_size(const passage *p, const cr_value *sizes, int axis, int at
 
 /* Whether the channel axis is not resampled: no scale for it, or a scale of 1. Equal sizes alone do not say
  * so, since they are rounded down from the scales. */
-static crease_status leaves_axis(const passage *p, int axis, bool *leaves) {
+static crease_status leaves_axis(const passage *p, int axis, int rank, bool *leaves) {
     const cr_node *node = p->node;
     const int64_t *axes;
     const float *listed;
@@ -332,10 +332,9 @@ static crease_status leaves_axis(const passage *p, int axis, bool *leaves) {
     CR_TRY(cr_attr_floats(node, "scales", &listed, &n_listed));
     CR_TRY(cr_attr_string(node, "keep_aspect_ratio_policy", "stretch", &policy));
     *leaves = false;
-    if (n_axes) /* negative axes would need the rank: left alone */
-        for (at = 0; at < n_axes && axes[at] != axis; at++)
-            if (axes[at] < 0)
-                return CREASE_OK;
+    if (n_axes)
+        for (at = 0; at < n_axes && axes[at] != axis && axes[at] + rank != axis;)
+            at++;
     if (n_axes && at == n_axes)
         *leaves = true;
     else if (resize && sizes)
@@ -365,7 +364,7 @@ static crease_status resize(passage *p) {
     if (!is_all(p) && (a->rank <= axis || b->rank <= axis))
         return refuse_shape(p);
     if (!is_all(p))
-        CR_TRY(leaves_axis(p, axis, &leaves));
+        CR_TRY(leaves_axis(p, axis, a->rank, &leaves));
     return leaves ? same(p) : refuse_axis(p);
 }
 

@@ -433,3 +433,110 @@ Test(fold_through, a_branch_of_another_rank) {
     small_output(&s, small_bn(&s, "bn", small_node(&s, "Add", "sum", IN(image, matrix)), 4));
     small_expect(&s, "bn", "axis-mismatch");
 }
+
+/* A permutation that is not its own inverse, in both directions. */
+Test(fold_through, transpose_there_and_back) {
+    small s = begin();
+    cr_value *y = small_node(&s, "Transpose", "op", IN(conv(&s, "conv")));
+    OK(cr_node_set_ints(small_find(&s, "op"), "perm", (int64_t[]){0, 2, 3, 1}, 4));
+    small_output(&s, small_node(&s, "Mul", "mul", IN(y, small_constant(&s, "c", 1, 2, DIMS(4)))));
+    small_expect(&s, "mul", "conv-permute-mul");
+    s = begin();
+    y = small_node(&s, "Mul", "mul", IN(s.x, small_constant(&s, "c", 1, 2, DIMS(6))));
+    y = small_node(&s, "Transpose", "op", IN(y));
+    OK(cr_node_set_ints(small_find(&s, "op"), "perm", (int64_t[]){0, 3, 1, 2}, 4));
+    small_output(&s, small_node(&s, "Conv", "conv", IN(y, small_constant(&s, "w", -1, 1, DIMS(2, 6, 1, 1)))));
+    small_expect(&s, "mul", "mul-permute-conv");
+}
+
+/* conv -> AveragePool that counts its padding -> `op` by one value a channel */
+static void expect_counted(const char *op, const char *padding, const char *outcome) {
+    small s = begin();
+    cr_value *y = small_node(&s, "AveragePool", "pool", IN(conv(&s, "conv")));
+    cr_node *pool = small_find(&s, "pool");
+    OK(cr_node_set_ints(pool, "kernel_shape", (int64_t[]){2, 3}, 2));
+    OK(cr_node_set_ints(pool, "strides", (int64_t[]){2, 2}, 2));
+    OK(cr_node_set_int(pool, "count_include_pad", 1));
+    if (strcmp(padding, "ceil_mode") == 0)
+        OK(cr_node_set_int(pool, padding, 1));
+    else
+        OK(cr_node_set_string(pool, "auto_pad", padding));
+    small_output(&s, small_node(&s, op, "op", IN(y, small_constant(&s, "c", 1, 2, DIMS(4, 1, 1)))));
+    small_expect(&s, "op", outcome);
+}
+
+Test(fold_through, averages_that_count_their_padding) {
+    static const char *const paddings[] = {"SAME_UPPER", "SAME_LOWER", "ceil_mode"};
+    for (int i = 0; i < 3; i++) {
+        expect_counted("Add", paddings[i], "no entry");
+        expect_counted("Mul", paddings[i], "conv-average-pool-mul");
+    }
+    expect_counted("Add", "VALID", "conv-average-pool-add");
+}
+
+/* The channels are what is averaged over, and another axis of their size follows. */
+Test(fold_through, a_mean_over_the_channels) {
+    small s = small_begin(13, DIMS(4, 4, 4));
+    cr_value *y = small_node(&s, "Mul", "mul", IN(s.x, small_constant(&s, "c", 1, 2, DIMS(4, 1))));
+    y = small_node(&s, "ReduceMean", "op", IN(y));
+    OK(cr_node_set_ints(small_find(&s, "op"), "axes", (int64_t[]){1}, 1));
+    OK(cr_node_set_int(small_find(&s, "op"), "keepdims", 0));
+    small_output(&s, small_node(&s, "MatMul", "mm", IN(y, small_constant(&s, "w", -1, 1, DIMS(4, 2)))));
+    small_expect(&s, "mul", "no entry");
+}
+
+Test(fold_through, a_mean_that_keeps_its_axes) {
+    small s = begin();
+    cr_value *y = small_node(&s, "ReduceMean", "op", IN(conv(&s, "conv")));
+    OK(cr_node_set_ints(small_find(&s, "op"), "axes", (int64_t[]){0}, 1));
+    small_output(&s, small_node(&s, "Mul", "mul", IN(y, small_constant(&s, "c", 1, 2, DIMS(4, 1, 1)))));
+    small_expect(&s, "mul", "conv-reduce-mean-mul");
+    s = begin();
+    y = small_node(&s, "Mul", "mul", IN(s.x, small_constant(&s, "c", 1, 2, DIMS(6))));
+    y = small_node(&s, "ReduceMean", "op", IN(y));
+    OK(cr_node_set_ints(small_find(&s, "op"), "axes", (int64_t[]){0}, 1));
+    small_output(&s, small_node(&s, "MatMul", "mm", IN(y, small_constant(&s, "w", -1, 1, DIMS(6, 2)))));
+    small_expect(&s, "mul", "mul-reduce-mean-matmul");
+    s = small_begin(18, DIMS(2, 3, 4, 6)); /* over nothing */
+    s = between("ReduceMean", 0, NULL, s, 4, false);
+    OK(cr_node_set_int(small_find(&s, "op"), "noop_with_empty_axes", 1));
+    small_expect(&s, "bn", "conv-reduce-mean-bn");
+}
+
+/* Scales stand in an input or in an attribute; 1.2 makes 4 channels of 4, and yet others. */
+Test(fold_through, resize_before_opset_11) {
+    for (int opset = 7; opset <= 10; opset++)
+        for (int moved = 0; moved < 2; moved++) {
+            small s = small_begin(opset, DIMS(2, 3, 4, 6));
+            const float scales[4] = {1, moved ? 1.2F : 1, 2, 1};
+            cr_value *input = small_constant(&s, "scales", 1, 1, DIMS(4));
+            input->dtype = input->constant->dtype = CREASE_FLOAT;
+            memcpy(input->constant->data, scales, sizeof scales);
+            s = between(opset < 10 ? "Upsample" : "Resize", opset < 9 ? 0 : 1, &input, s, 4, false);
+            if (opset < 9)
+                OK(cr_node_set_attr(
+                    small_find(&s, "op"),
+                    &(cr_attr){.name = "scales", .type = CR_ATTR_FLOATS, .n = 4, .floats = scales}));
+            small_expect(&s, "bn", moved ? "axis-mismatch" : "conv-resize-bn");
+        }
+}
+
+Test(fold_through, resize_of_axes_from_the_end) {
+    for (int moved = 0; moved < 2; moved++) {
+        small s = resized_by(18, 2, moved ? 1.2 : 1);
+        OK(cr_node_set_ints(small_find(&s, "op"), "axes", (int64_t[]){-3, -2}, 2));
+        small_expect(&s, "bn", moved ? "axis-mismatch" : "conv-resize-bn");
+    }
+}
+
+/* The second branch of a difference is taken away: a shift given to it would have the other sign. */
+Test(fold_through, shift_of_a_difference) {
+    small s = small_begin(13, DIMS(2, 6, 5));
+    cr_value *a = small_node(&s, "MatMul", "a", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(5, 4)))),
+             *b = small_node(&s, "MatMul", "b", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(5, 4))));
+    b = small_node(&s, "Add", "bias", IN(b, small_constant(&s, "c", -1, 1, DIMS(4))));
+    cr_value *y = small_node(&s, "Transpose", "turn", IN(small_node(&s, "Sub", "sum", IN(a, b))));
+    OK(cr_node_set_ints(small_find(&s, "turn"), "perm", (int64_t[]){0, 2, 1}, 3));
+    small_output(&s, small_bn(&s, "bn", y, 4));
+    small_expect(&s, "bn", "no-bias");
+}
