@@ -95,3 +95,81 @@ Test(fold, the_reason_is_that_of_the_linear_operator) {
     small_output(&s, small_node(&s, "Relu", "relu", IN(small_bn(&s, "bn", y, 3))));
     small_expect(&s, "bn", "several-consumers");
 }
+
+/* What follows tells whether a session fuses the normalisation with its neighbours. */
+static void expect_between(const char *op, int input, int weight, const char *reason) {
+    small s = small_begin(13, DIMS(2, 3, 3, 3));
+    cr_value *bn = small_bn(&s, "bn", small_node(&s, "Sigmoid", "before", IN(s.x)), 3), *in[2] = {bn, NULL};
+    if (input)
+        in[0] = s.x, in[1] = bn;
+    cr_value *y = small_node(&s, op, "op", input + 1, in),
+             *w = small_constant(&s, "w", -1, 1, DIMS(3, 3, 3, 3));
+    small_output(&s, weight ? small_node(&s, "Conv", "conv", IN(s.x, y))
+                            : small_node(&s, "Conv", "conv", IN(y, w)));
+    small_expect(&s, "bn", reason);
+}
+
+Test(fold, an_activation_behind_it) {
+    expect_between("Relu", 0, 0, "pre-activation");
+    expect_between("Relu", 0, 1, "nonlinear-after");  /* makes the weights */
+    expect_between("PRelu", 1, 0, "nonlinear-after"); /* as its slopes */
+    expect_between("Softmax", 0, 0, "nonlinear-after");
+    expect_between("LogSoftmax", 0, 0, "nonlinear-after");
+    small s = small_begin(13, DIMS(2, 3, 3, 3));
+    small_output(&s, small_node(&s, "Relu", "relu",
+                                IN(small_bn(&s, "bn", small_node(&s, "Sigmoid", "before", IN(s.x)), 3))));
+    small_expect(&s, "bn", "nonlinear-after");
+}
+
+Test(fold, a_quantizer_behind_it) {
+    small s = small_begin(13, DIMS(2, 3, 3, 3));
+    cr_value *scale = small_constant(&s, "s", 0.1, 0.2, 0, NULL), *bn = small_bn(&s, "bn", s.x, 3);
+    small_output(&s, small_node(&s, "QuantizeLinear", "q", IN(bn, scale)));
+    OK(cr_optimize_fold(s.model, NULL, s.report));
+    cr_assert_str_eq(small_entry(&s, "bn").reason, "quantized-between");
+    small_end(&s);
+}
+
+static cr_value *single(small *s, double value) {
+    cr_value *v;
+    cr_tensor *t;
+    cr_shape shape = cr_shape_of(0, NULL);
+    OK(cr_graph_new_constant(s->model->graph, "c", CREASE_FLOAT, &shape, &v, &t));
+    cr_store_float(CREASE_FLOAT, t->data, 0, value);
+    return v;
+}
+
+/* x clip(x + 3, 0, 6) / 6 is one activation: its division stays, whatever follows. */
+Test(fold, an_activation_spelled_out_is_left_whole) {
+    for (int product = 0; product < 2; product++) {
+        small s = small_begin(13, DIMS(1, 3, 2, 2));
+        s.x->dtype = CREASE_FLOAT;
+        cr_value *sum = small_node(&s, "Add", "add", IN(s.x, single(&s, 3))),
+                 *clip = small_node(&s, "Clip", "clip", IN(sum, single(&s, 0), single(&s, 6))),
+                 *y = small_node(&s, "Mul", "mul", IN(s.x, clip));
+        y = product ? small_node(&s, "Mul", "end", IN(y, single(&s, 1.0 / 6)))
+                    : small_node(&s, "Div", "end", IN(y, single(&s, 6)));
+        cr_value *w;
+        cr_tensor *t;
+        cr_shape shape = cr_shape_of(DIMS(2, 3, 1, 1));
+        OK(cr_graph_new_constant(s.model->graph, "w", CREASE_FLOAT, &shape, &w, &t));
+        for (int i = 0; i < 6; i++)
+            ((float *)t->data)[i] = (float)i;
+        small_output(&s, small_node(&s, "Conv", "next", IN(y, w)));
+        small_expect(&s, "end", "no entry");
+    }
+}
+
+Test(fold, the_held_are_left) {
+    small s = small_begin(13, DIMS(1, 3, 2, 2));
+    for (int i = 0; i < 2; i++)
+        small_output(&s, small_bn(&s, i ? "right" : "left", conv(&s, i ? "conv1" : "conv0"), 3));
+    int id = small_find(&s, "left")->id;
+    bool held[64] = {false};
+    cr_assert(id < 63 && small_find(&s, "right")->id > id);
+    held[id] = true;
+    small_fold_with(&s, &(cr_fold_settings){.held = held, .n_held = id + 1});
+    cr_assert_str_eq(small_entry(&s, "left").reason, "keep");
+    cr_assert(small_entry(&s, "right").folded);
+    small_end(&s);
+}

@@ -89,3 +89,51 @@ Test(fold_copy, products) {
         small_expect(&s, "bn", k == 3 ? "matmul-bn-duplicated" : "several-consumers");
     }
 }
+
+Test(fold_copy, transposed) {
+    for (int64_t in = 2; in <= 400; in += 398) {
+        small s = small_begin(13, DIMS(1, in, 4, 4));
+        cr_value *y = small_node(&s, "ConvTranspose", "conv",
+                                 IN(s.x, small_constant(&s, "w", -1, 1, DIMS(in, 8, 2, 2))));
+        OK(cr_node_set_ints(small_find(&s, "conv"), "strides", (int64_t[]){2, 2}, 2));
+        small_output(&s, small_bn(&s, "bn", y, 8));
+        small_output(&s, small_bn(&s, "bn2", y, 8));
+        small_expect(&s, "bn", in == 2 ? "conv-transpose-bn-duplicated" : "several-consumers");
+    }
+}
+
+/* Only a linear operator is worth a copy, and only one whose weights are known. */
+Test(fold_copy, others_are_not_copied) {
+    small s;
+    cr_value *y = conv(&s, 1);
+    y = small_node(&s, "MaxPool", "pool", IN(y));
+    OK(cr_node_set_ints(small_find(&s, "pool"), "kernel_shape", (int64_t[]){2, 2}, 2));
+    small_output(&s, small_bn(&s, "bn", y, 6));
+    small_output(&s, small_node(&s, "Relu", "relu", IN(y)));
+    small_expect(&s, "bn", "several-consumers");
+    s = small_begin(13, DIMS(1, 1, 4, 4));
+    y = small_node(&s, "Conv", "conv", IN(s.x, small_node(&s, "Relu", "w", IN(s.x))));
+    small_output(&s, small_bn(&s, "bn", y, 1));
+    small_output(&s, small_node(&s, "Relu", "relu", IN(y)));
+    small_expect(&s, "bn", "several-consumers");
+}
+
+/* What is left by name or could not be folded saves nothing. */
+Test(fold_copy, only_what_would_fold_is_counted) {
+    for (int kept = 0; kept < 2; kept++) {
+        small s;
+        cr_value *y = conv(&s, 8); /* dear for one, worth it for two */
+        small_output(&s, small_bn(&s, "bn", y, 6));
+        small_output(&s, small_bn(&s, "other", y, 6));
+        if (!kept)
+            ((double *)small_find(&s, "other")->inputs[1]->constant->data)[1] = NAN;
+        OK(cr_optimize_fold(s.model, kept ? &(cr_fold_settings){.keep = "other"} : NULL, s.report));
+        cr_assert_str_eq(small_entry(&s, "bn").reason, "several-consumers");
+        small_end(&s);
+    }
+    small s;
+    cr_value *y = conv(&s, 8);
+    small_output(&s, small_bn(&s, "bn", y, 6));
+    small_output(&s, small_bn(&s, "other", y, 6));
+    small_expect(&s, "bn", "conv-bn-duplicated");
+}

@@ -137,3 +137,40 @@ Test(fold_gemm, old_broadcast) {
         small_end(&s);
     }
 }
+
+/* The product without its bias is an output of its own. */
+Test(fold_gemm, a_product_that_is_seen) {
+    small s = small_begin(13, DIMS(3, 5));
+    cr_value *y = small_node(&s, "MatMul", "mm", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(5, 4)))),
+             *sum = small_node(&s, "Add", "add", IN(y, small_constant(&s, "c", -1, 1, DIMS(4))));
+    small_output(&s, small_node(&s, "Mul", "mul", IN(sum, small_constant(&s, "d", 1, 2, DIMS(4)))));
+    small_output(&s, y);
+    small_expect(&s, "mul", "no entry");
+}
+
+/* An Add that makes the rank one more is no bias. */
+Test(fold_gemm, a_sum_of_a_higher_rank) {
+    small s = small_begin(13, DIMS(2, 3, 5));
+    cr_value *y = small_node(&s, "MatMul", "mm", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(5, 4))));
+    y = small_node(&s, "Add", "add", IN(y, small_constant(&s, "c", -1, 1, DIMS(1, 1, 1, 4))));
+    small_output(&s, small_node(&s, "Mul", "mul", IN(y, small_constant(&s, "d", 1, 2, DIMS(4)))));
+    small_expect(&s, "mul", "no entry");
+}
+
+/* With transA the rows are what is summed over. */
+Test(fold_gemm, ahead_of_a_transposed_input) {
+    for (int rows = 0; rows < 2; rows++) {
+        small s = small_begin(13, DIMS(5, 5));
+        cr_value *c = rows ? small_constant(&s, "c", 1, 2, DIMS(5, 1))
+                           : small_constant(&s, "c", 1, 2, DIMS(5)),
+                 *y = small_node(&s, "Mul", "mul", IN(s.x, c));
+        small_output(&s, small_node(&s, "Gemm", "gemm", IN(y, small_constant(&s, "w", -1, 1, DIMS(5, 4)))));
+        OK(cr_node_set_int(small_find(&s, "gemm"), "transA", 1));
+        small_expect(&s, "mul", rows ? "mul-gemm" : "no entry");
+    }
+    small s = small_begin(13, DIMS(5, 3));
+    cr_value *y = small_node(&s, "Mul", "mul", IN(s.x, small_constant(&s, "c", 1, 2, 0, NULL)));
+    small_output(&s, small_node(&s, "Gemm", "gemm", IN(y, small_constant(&s, "w", -1, 1, DIMS(5, 4)))));
+    OK(cr_node_set_int(small_find(&s, "gemm"), "transA", 1));
+    small_expect(&s, "mul", "mul-gemm");
+}

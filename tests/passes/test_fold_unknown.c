@@ -101,11 +101,11 @@ Test(fold_unknown, one_pair_for_all_passes_depth_to_space) {
     small_expect(&s, "mul", "conv-depth-to-space-mul");
 }
 
-/* conv [2, 4, 4, 6] -> op whose second or third input comes from outside -> BN */
+/* conv [2, 4, 4, 6] -> op one of whose other inputs comes from outside -> BN */
 static void expect_computed(const char *op, crease_dtype dtype, int which, int rank, const int64_t *dims,
                             const char *outcome) {
-    small s = small_begin(13, DIMS(2, 3, 4, 6));
-    cr_value *in[3] = {
+    small s = small_begin(strcmp(op, "ReduceMean") ? 13 : 18, DIMS(2, 3, 4, 6));
+    cr_value *in[4] = {
         small_node(&s, "Conv", "conv", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(4, 3, 1, 1))))};
     in[1] = which == 2 ? small_ints(&s, "pads", 8, (int64_t[]){0, 0, 1, 1, 0, 0, 0, 0}) : NULL;
     in[which] = input(&s, "given", dtype, rank, dims);
@@ -114,11 +114,13 @@ static void expect_computed(const char *op, crease_dtype dtype, int which, int r
 }
 
 Test(fold_unknown, arguments_that_are_computed) {
-    expect_computed("Pad", CREASE_INT64, 1, DIMS(8), "axis-mismatch");     /* where it pads */
-    expect_computed("Pad", CREASE_DOUBLE, 2, 0, NULL, "border-values");    /* with what */
-    expect_computed("Reshape", CREASE_INT64, 1, DIMS(4), "shape-unknown"); /* into what */
-    expect_computed("Resize", CREASE_FLOAT, 2, DIMS(4), "axis-mismatch");  /* by what */
-    expect_computed("Dropout", CREASE_BOOL, 2, 0, NULL, "training-mode");  /* whether at all */
+    expect_computed("Pad", CREASE_INT64, 1, DIMS(8), "axis-mismatch");        /* where it pads */
+    expect_computed("Pad", CREASE_DOUBLE, 2, 0, NULL, "border-values");       /* with what */
+    expect_computed("Reshape", CREASE_INT64, 1, DIMS(4), "shape-unknown");    /* into what */
+    expect_computed("Resize", CREASE_FLOAT, 2, DIMS(4), "axis-mismatch");     /* by what */
+    expect_computed("Resize", CREASE_INT64, 3, DIMS(4), "axis-mismatch");     /* to what */
+    expect_computed("ReduceMean", CREASE_INT64, 1, DIMS(1), "shape-unknown"); /* over what */
+    expect_computed("Dropout", CREASE_BOOL, 2, 0, NULL, "training-mode");     /* whether at all */
 }
 
 /* Weights that a MatMul may have and a fold cannot take. */
@@ -135,4 +137,31 @@ Test(fold_unknown, products) {
         small_bn(&s, "bn",
                  small_node(&s, "MatMul", "mm", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(2, 5, 3)))), 3));
     expect(&s, "axis-mismatch");
+}
+
+/* What is put around the data is not known, and no scale alone maps it to itself. */
+Test(fold_unknown, padding_of_a_scaled_value) {
+    small s = small_begin(13, DIMS(2, 3, 4, 6));
+    cr_value *y = small_node(&s, "Conv", "conv", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(4, 3, 1, 1))));
+    y = small_node(&s, "Pad", "op",
+                   IN(y, small_ints(&s, "pads", 8, (int64_t[]){0, 0, 1, 1, 0, 0, 0, 0}),
+                      input(&s, "given", CREASE_DOUBLE, 0, NULL)));
+    small_output(&s, small_node(&s, "Mul", "bn", IN(y, small_constant(&s, "c", 2, 3, DIMS(4, 1, 1)))));
+    OK(cr_optimize_fold(s.model, NULL, s.report));
+    cr_assert_not(small_entry(&s, "bn").folded);
+    small_end(&s);
+}
+
+/* Of the inputs of a Concat, one has an unknown number of channels; two: fewer than one of the others. */
+Test(fold_unknown, channels_of_a_concat) {
+    for (int64_t n = 3; n <= 5; n += 2) {
+        small s = small_begin(13, DIMS(2, 3, 4, 6));
+        cr_value *other = input(&s, "other", CREASE_DOUBLE, DIMS(2, CR_DIM_UNKNOWN, 4, 6)),
+                 *y = small_node(&s, "Conv", "conv",
+                                 IN(s.x, small_constant(&s, "w", -1, 1, DIMS(4, 3, 1, 1))));
+        y = small_node(&s, "Concat", "join", IN(y, other));
+        OK(cr_node_set_int(small_find(&s, "join"), "axis", 1));
+        small_output(&s, small_bn(&s, "bn", y, n));
+        expect(&s, n == 3 ? "axis-mismatch" : "shape-unknown");
+    }
 }
