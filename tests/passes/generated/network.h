@@ -84,11 +84,12 @@ void phrase_refused(network *n); /* a linear operator with something that keeps 
 void phrase_affines(network *n); /* BatchNormalization and arithmetic that go into one another */
 void phrase_lookalikes(network *n); /* arithmetic behind a linear operator that is nearly an affine */
 void phrase_constants(
-    network *n);                 /* weights and parameters computed from constants, shared, or overridable */
-void phrase_bodies(network *n);  /* inside of If */
-void phrase_old(network *n);     /* what operator sets before 9 said otherwise */
-void phrase_spoiled(network *n); /* parameters that are no good numbers; ends the network */
-void phrase_wild(network *n);    /* anything, with no expectation of single nodes */
+    network *n); /* weights and parameters computed from constants, shared, or overridable */
+void phrase_quantized(network *n); /* quantised weights */
+void phrase_bodies(network *n);    /* inside of If */
+void phrase_old(network *n);       /* what operator sets before 9 said otherwise */
+void phrase_spoiled(network *n);   /* parameters that are no good numbers; ends the network */
+void phrase_wild(network *n);      /* anything, with no expectation of single nodes */
 
 /* ---- linear operators ---- */
 

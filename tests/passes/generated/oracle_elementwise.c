@@ -170,10 +170,27 @@ static tracked operand(const operands *p, int i) {
     return t;
 }
 
+/* (q - zero point) scale, each of the latter one value or one for each index of an axis. */
+static bool dequantize(operands *p) {
+    const tracked *q = p->in[0], *scale = p->in[1], *zero = p->in[2];
+    int64_t axis = oracle_int(p->node, "axis", 1), inner = 1;
+    if (!cr_node_is(p->node, "DequantizeLinear"))
+        return false;
+    *p->out = oracle_new(p->oracle, q->rank, q->dims);
+    for (int64_t d = axis + 1; d < q->rank; d++)
+        inner *= q->dims[d];
+    for (int64_t i = 0; i < q->n; i++) {
+        int64_t c = scale->n == 1 ? 0 : i / inner % q->dims[axis];
+        real steps = q->value[i] - (zero ? zero->value[c] : 0);
+        oracle_put(p, i, steps * scale->value[c], fabsl(steps) * scale->radius[c]);
+    }
+    return true;
+}
+
 bool oracle_elementwise(operands *p) {
     arithmetic op;
     if (!arithmetic_of(p, &op))
-        return unary(p) || batch_normalization(p);
+        return unary(p) || batch_normalization(p) || dequantize(p);
     tracked sum = *p->in[0];
     for (int i = 1; i < p->node->n_inputs; i++) {
         tracked other = operand(p, i);

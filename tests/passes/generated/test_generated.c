@@ -103,6 +103,10 @@ Test(generated, constants) {
     run((kind){phrase_constants, .graphs = 200, .most = 3, .least_folded = 200, .least_kept = 30});
 }
 
+Test(generated, quantized) {
+    run((kind){phrase_quantized, .graphs = 1000, .most = 2, .least_folded = 200, .least_kept = 20});
+}
+
 Test(generated, bodies) {
     run((kind){phrase_bodies, .graphs = 100, .most = 1, .least_folded = 50, .least_kept = 20});
 }
