@@ -225,3 +225,47 @@ Test(fold_quantized, inputs_channels_have_no_scales) {
     small_output(&s, small_node(&s, "Conv", "conv", IN(y, w)));
     expect_kept(s, "quantized");
 }
+
+/* As many scales as output channels, but of the inputs. */
+Test(fold_quantized, scales_of_the_other_axis) {
+    small s = small_begin(13, DIMS(2, 4));
+    cr_value *q = integers(&s, "q", CREASE_INT8, DIMS(4, 4), -127, 127);
+    cr_value *w = dequantize(&s, "dq", q, small_constant(&s, "scale", 0.01, 0.02, DIMS(4)), NULL, 0);
+    small_output(&s, small_bn(&s, "bn", small_node(&s, "MatMul", "conv", IN(s.x, w)), 4));
+    expect_kept(s, "quantized");
+}
+
+/* Output channels of groups share an index of the weights, and with it a scale. */
+Test(fold_quantized, groups_of_a_transposed_convolution) {
+    small s = small_begin(13, DIMS(1, 4, 3, 3));
+    cr_value *q = integers(&s, "q", CREASE_INT8, DIMS(4, 2, 1, 1), -127, 127);
+    cr_value *w = dequantize(&s, "dq", q, small_constant(&s, "scale", 0.01, 0.02, 0, NULL), NULL, 1);
+    small_output(&s, small_bn(&s, "bn", small_node(&s, "ConvTranspose", "conv", IN(s.x, w)), 4));
+    OK(cr_node_set_int(small_find(&s, "conv"), "group", 2));
+    expect_kept(s, "quantized");
+}
+
+Test(fold_quantized, a_bias_that_is_computed) {
+    small s = conv_bn(13, 4, CREASE_INT8, false);
+    cr_value *given, *bias;
+    OK(cr_graph_add_value(s.model->graph, "given", true, &given));
+    given->dtype = CREASE_DOUBLE;
+    given->shape = cr_shape_of(DIMS(4));
+    OK(cr_graph_add_input(s.model->graph, given));
+    bias = small_node(&s, "Relu", "relu", IN(given));
+    cr_node_move_before(small_find(&s, "relu"), small_find(&s, "conv"));
+    OK(cr_node_set_input(small_find(&s, "conv"), 2, bias));
+    expect_kept(s, "quantized");
+}
+
+/* Before opset 13 there is one scale, which is enough for one channel. */
+Test(fold_quantized, one_channel_needs_one_scale) {
+    small s = small_begin(12, DIMS(1, 3, 4, 4));
+    cr_value *q = integers(&s, "q", CREASE_INT8, DIMS(1, 3, 1, 1), -127, 127);
+    cr_value *w =
+        small_node(&s, "DequantizeLinear", "dq", IN(q, small_constant(&s, "scale", 0.01, 0.02, 0, NULL)));
+    small_output(&s, small_bn(&s, "bn", small_node(&s, "Conv", "conv", IN(s.x, w)), 1));
+    OK(cr_optimize_fold(s.model, NULL, s.report));
+    cr_assert_str_eq(small_entry(&s, "bn").pattern, "conv-bn");
+    small_end(&s);
+}
