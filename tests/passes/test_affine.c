@@ -363,3 +363,18 @@ Test(affine, what_does_not_fit_is_told) {
             small_end(&s);
         }
 }
+
+/* Before opset 7 a constant stands at the right, or where the attribute says. */
+Test(affine, old_axis) {
+    for (int stated = 0; stated < 2; stated++) {
+        small s = arithmetic("Mul", 6, 1, stated ? (int64_t[]){3} : (int64_t[]){5});
+        cr_node *node = small_find(&s, "a");
+        OK(cr_node_set_int(node, "broadcast", 1));
+        if (stated)
+            OK(cr_node_set_int(node, "axis", 1));
+        reading r = read_node(&s, node);
+        cr_assert_null(r.refusal.code);
+        cr_assert_eq(r.affine.axis, stated ? 1 : 3);
+        small_end(&s);
+    }
+}

@@ -540,3 +540,27 @@ Test(fold_through, shift_of_a_difference) {
     small_output(&s, small_bn(&s, "bn", y, 4));
     small_expect(&s, "bn", "no-bias");
 }
+
+/* Output 1 of a MaxPool: left out by name, or used by a node. */
+Test(fold_through, indices_of_a_pool) {
+    for (int used = 0; used < 2; used++) {
+        small s = begin();
+        cr_value *y = conv(&s, "conv"), *out[2] = {NULL, NULL};
+        cr_node *pool;
+        OK(cr_graph_add_value(s.model->graph, "top", true, &out[0]));
+        if (used)
+            OK(cr_graph_add_value(s.model->graph, "where", true, &out[1]));
+        OK(cr_graph_add_node(s.model->graph, NULL, "MaxPool", "", "pool", &y, 1, out, 2, &pool));
+        OK(cr_node_set_ints(pool, "kernel_shape", (int64_t[]){2, 2}, 2));
+        small_output(&s, small_bn(&s, "bn", out[0], 4));
+        double *gamma = small_find(&s, "bn")->inputs[1]->constant->data;
+        for (int c = 0; c < 4; c++)
+            gamma[c] = 0.5;
+        if (used)
+            small_output(&s, small_node(&s, "Neg", "user", IN(out[1])));
+        OK(cr_optimize_fold(s.model, NULL, s.report));
+        crease_fold_entry e = small_entry(&s, "bn");
+        cr_assert_str_eq(e.folded ? e.pattern : e.reason, used ? "several-consumers" : "conv-max-pool-bn");
+        small_end(&s);
+    }
+}

@@ -1,0 +1,90 @@
+#include "tests/passes/small.h"
+
+static void fold(small *s, cr_report *report) {
+    OK(cr_model_resolve(s->model));
+    OK(cr_graph_infer(s->model->graph));
+    OK(cr_pass_fold_constants(s->model, report));
+}
+
+/* Whether a node of this name is left. */
+static bool is_left(const small *s, const char *name) {
+    CR_FOR_NODES(node, s->model->graph)
+    if (strcmp(node->name, name) == 0)
+        return true;
+    return false;
+}
+
+Test(fold_constants, what_is_constant_is_computed) {
+    small s = small_begin(13, DIMS(2));
+    cr_value *sum = small_node(
+                 &s, "Add", "sum",
+                 IN(small_constant(&s, "a", 1, 1, DIMS(2)), small_constant(&s, "b", 2, 2, DIMS(2)))),
+             *negative = small_node(&s, "Neg", "negative", IN(sum));
+    small_output(&s, small_node(&s, "Add", "last", IN(s.x, negative)));
+    fold(&s, s.report);
+    cr_assert_not(is_left(&s, "sum"));
+    cr_assert_not(is_left(&s, "negative"));
+    const cr_tensor *t = cr_node_constant(small_find(&s, "last"), 1);
+    cr_assert(t && ((const double *)t->data)[0] == -3 && ((const double *)t->data)[1] == -3);
+    small_end(&s);
+}
+
+Test(fold_constants, a_normalisation_is_reported) {
+    small s = small_begin(13, DIMS(1, 2, 1, 1));
+    cr_value *y = small_bn(&s, "bn", small_constant(&s, "fixed", -1, 1, DIMS(1, 2, 1, 1)), 2);
+    small_output(&s, small_node(&s, "Add", "last", IN(s.x, y)));
+    fold(&s, s.report);
+    cr_assert_str_eq(small_entry(&s, "bn").pattern, "constant");
+    small_end(&s);
+}
+
+/* A random operator has no inputs, and gives other numbers each time. */
+Test(fold_constants, random_numbers_stay) {
+    small s = small_begin(13, DIMS(2));
+    cr_value *y = small_node(&s, "RandomNormal", "random", 0, NULL);
+    OK(cr_node_set_ints(small_find(&s, "random"), "shape", (int64_t[]){2}, 1));
+    OK(cr_node_set_int(small_find(&s, "random"), "dtype", CREASE_DOUBLE));
+    small_output(&s, small_node(&s, "Add", "last", IN(s.x, y)));
+    fold(&s, s.report);
+    cr_assert(is_left(&s, "random"));
+    small_end(&s);
+}
+
+Test(fold_constants, an_output_of_the_graph_stays) {
+    small s = small_begin(13, DIMS(2));
+    small_output(&s, small_node(&s, "Neg", "negative", IN(small_constant(&s, "a", 1, 1, DIMS(2)))));
+    fold(&s, s.report);
+    cr_assert(is_left(&s, "negative"));
+    small_end(&s);
+}
+
+/* A file would only become larger by them. */
+Test(fold_constants, many_equal_numbers_stay) {
+    for (int64_t n = 1 << 22; n <= (1 << 22) + 1; n++) {
+        small s = small_begin(13, DIMS(1));
+        cr_value *y = small_node(&s, "ConstantOfShape", "many", IN(small_ints(&s, "shape", 1, &n)));
+        s.x->dtype = CREASE_FLOAT;
+        small_output(&s, small_node(&s, "Add", "last", IN(s.x, y)));
+        fold(&s, s.report);
+        cr_assert_eq(is_left(&s, "many"), n > 1 << 22);
+        small_end(&s);
+    }
+}
+
+/* The weights of a linear operator are folded as they are stored; nothing else that is dequantised is. */
+Test(fold_constants, quantised_weights_stay_in_a_file) {
+    for (int how = 0; how < 4; how++) { /* 0: weights; 1: for a session; 2: data; 3: of another operator */
+        small s = small_begin(13, DIMS(2, 2));
+        cr_shape shape = cr_shape_of(DIMS(2, 2));
+        cr_value *q, *w;
+        cr_tensor *t;
+        OK(cr_graph_new_constant(s.model->graph, "q", CREASE_INT8, &shape, &q, &t));
+        memset(t->data, 3, 4);
+        w = small_node(&s, "DequantizeLinear", "dq", IN(q, small_constant(&s, "scale", 0.5, 0.5, 0, NULL)));
+        small_output(&s, how == 2 ? small_node(&s, "MatMul", "mm", IN(w, s.x))
+                                  : small_node(&s, how == 3 ? "Add" : "MatMul", "mm", IN(s.x, w)));
+        fold(&s, how == 1 ? NULL : s.report);
+        cr_assert_eq(is_left(&s, "dq"), how == 0, "%d", how);
+        small_end(&s);
+    }
+}
