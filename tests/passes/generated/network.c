@@ -110,15 +110,19 @@ cr_value *net_node(network *n, const char *op, int n_inputs, cr_value **inputs) 
     return small_node(&n->base, op, net_format(n, "%s_%d", op, ++n->n_names), n_inputs, inputs);
 }
 
-/* Scales of both signs, away from 0, and shifts that matter. */
+/* Scales of both signs, away from 0, and shifts that matter; float32 beside half-width data where a version
+ * allows that. */
 cr_value *net_bn(network *n, cr_value *x, int64_t channels) {
-    cr_value *gamma = net_constant(n, 0.4, 1.5, DIMS(channels));
+    bool half = n->dtype == CREASE_FLOAT16 || n->dtype == CREASE_BFLOAT16;
+    crease_dtype dtype = half && n->opset >= 15 && net_chance(n, 50) ? CREASE_FLOAT : n->dtype;
+    cr_value *gamma = net_typed(n, dtype, 0.4, 1.5, DIMS(channels));
     for (int64_t c = 0; c < channels; c++)
         if (c == 0 || net_chance(n, 40)) /* one at least is negative */
             net_set(gamma, c, -net_get(gamma, c));
     return net_node(n, "BatchNormalization",
-                    IN(x, gamma, net_constant(n, 0.2, 1, DIMS(channels)),
-                       net_constant(n, -1, 1, DIMS(channels)), net_constant(n, 0.3, 2, DIMS(channels))));
+                    IN(x, gamma, net_typed(n, dtype, 0.2, 1, DIMS(channels)),
+                       net_typed(n, dtype, -1, 1, DIMS(channels)),
+                       net_typed(n, dtype, 0.3, 2, DIMS(channels))));
 }
 
 void net_settle(network *n) {

@@ -101,7 +101,7 @@ static void computed(network *n, cr_value *y, const linear *l) {
     cr_node *node = net_chance(n, 50) ? l->node : net_last(n);
     int which = node == l->node ? 1 : net_pick(n, 1, 4);
     const cr_tensor *old = node->inputs[which]->constant;
-    cr_value *in = net_input(n, n->dtype, old->shape.rank, old->shape.dims);
+    cr_value *in = net_input(n, old->dtype, old->shape.rank, old->shape.dims);
     if (which == 4) /* a variance must be positive */
         in = net_node(n, "Sigmoid", IN(in));
     if (which == 4)
