@@ -154,3 +154,19 @@ Test(drop_noops, nodes_without_input_or_output) {
     cr_assert_eq(s.model->graph->n_nodes, 3);
     small_end(&s);
 }
+
+/* A mask may be left out by an empty name; what is dropped may begin at an input of the graph. */
+Test(drop_noops, a_dropout_of_the_input_without_a_mask) {
+    small s = small_begin(13, DIMS(2));
+    cr_value *out[2] = {NULL, NULL};
+    cr_node *node;
+    OK(cr_graph_add_value(s.model->graph, "y", true, &out[0]));
+    OK(cr_graph_add_node(s.model->graph, NULL, "Dropout", "", "drop", &s.x, 1, out, 2, &node));
+    small_output(&s, small_node(&s, "Relu", "relu", IN(out[0])));
+    OK(cr_model_resolve(s.model));
+    OK(cr_graph_infer(s.model->graph));
+    OK(cr_pass_drop_noops(s.model));
+    cr_assert_eq(small_find(&s, "relu")->inputs[0], s.x);
+    cr_assert_eq(small_count(&s, "Dropout"), 0);
+    small_end(&s);
+}

@@ -173,3 +173,25 @@ Test(fold, the_held_are_left) {
     cr_assert(small_entry(&s, "right").folded);
     small_end(&s);
 }
+
+Test(fold, a_path_ahead_without_end_is_given_up) {
+    small s = small_begin(13, DIMS(1, 3, 2, 2));
+    cr_value *y = small_bn(&s, "bn", s.x, 3);
+    for (int i = 0; i < 80; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "turn%d", i);
+        y = small_node(&s, "Transpose", name, IN(y));
+        OK(cr_node_set_ints(small_find(&s, name), "perm", (int64_t[]){0, 1, 3, 2}, 4));
+    }
+    small_output(&s, small_node(&s, "Conv", "conv", IN(y, small_constant(&s, "w", -1, 1, DIMS(2, 3, 1, 1)))));
+    small_expect(&s, "bn", "no-linear-neighbour");
+}
+
+/* That others use it, too, is no obstacle where it could not be changed anyway. */
+Test(fold, an_activation_before_it_that_others_use) {
+    small s = small_begin(13, DIMS(1, 3, 2, 2));
+    cr_value *y = small_node(&s, "Relu", "relu", IN(conv(&s, "conv")));
+    small_output(&s, small_bn(&s, "bn", y, 3));
+    small_output(&s, small_node(&s, "Neg", "other", IN(y)));
+    small_expect(&s, "bn", "nonlinear-before");
+}

@@ -88,3 +88,16 @@ Test(fold_constants, quantised_weights_stay_in_a_file) {
         small_end(&s);
     }
 }
+
+Test(fold_constants, several_results_stay) {
+    small s = small_begin(13, DIMS(2));
+    cr_value *a = small_constant(&s, "a", 1, 2, DIMS(4)), *out[2];
+    cr_node *node;
+    for (int i = 0; i < 2; i++)
+        OK(cr_graph_add_value(s.model->graph, i ? "second" : "first", true, &out[i]));
+    OK(cr_graph_add_node(s.model->graph, NULL, "Split", "", "split", &a, 1, out, 2, &node));
+    small_output(&s, small_node(&s, "Sum", "last", IN(s.x, out[0], out[1])));
+    fold(&s, s.report);
+    cr_assert(is_left(&s, "split"));
+    small_end(&s);
+}

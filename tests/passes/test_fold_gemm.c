@@ -174,3 +174,27 @@ Test(fold_gemm, ahead_of_a_transposed_input) {
     OK(cr_node_set_int(small_find(&s, "gemm"), "transA", 1));
     small_expect(&s, "mul", "mul-gemm");
 }
+
+/* Behind a product of rank 3 only an Add is a place for a shift. */
+Test(fold_gemm, what_is_no_sum_takes_no_shift) {
+    static const char *const ops[] = {"Sub", "Max", "Add"};
+    for (int i = 0; i < 3; i++) {
+        small s = small_begin(13, DIMS(2, 6, 5));
+        cr_value *y = small_node(&s, "Add", "shift", IN(s.x, small_constant(&s, "t", 1, 2, DIMS(5))));
+        y = small_node(&s, "MatMul", "mm", IN(y, small_constant(&s, "w", -1, 1, DIMS(5, 4))));
+        small_output(&s, small_node(&s, ops[i], "op", IN(y, small_constant(&s, "c", -1, 1, DIMS(4)))));
+        small_expect(&s, "shift", i == 2 ? "add-matmul-add" : "no entry");
+    }
+}
+
+/* Before opset 7 an attribute may add the constant to the rows. */
+Test(fold_gemm, old_sum_of_rows) {
+    small s = small_begin(6, DIMS(4, 5));
+    cr_value *y = small_node(&s, "MatMul", "mm", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(5, 4))));
+    y = small_node(&s, "Add", "add", IN(y, small_constant(&s, "c", -1, 1, DIMS(4))));
+    OK(cr_node_set_int(small_find(&s, "add"), "broadcast", 1));
+    OK(cr_node_set_int(small_find(&s, "add"), "axis", 0));
+    small_output(&s, small_node(&s, "Mul", "mul", IN(y, small_constant(&s, "d", 1, 2, DIMS(4)))));
+    OK(cr_node_set_int(small_find(&s, "mul"), "broadcast", 1));
+    small_expect(&s, "mul", "no entry");
+}

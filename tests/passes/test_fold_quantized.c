@@ -269,3 +269,13 @@ Test(fold_quantized, one_channel_needs_one_scale) {
     cr_assert_str_eq(small_entry(&s, "bn").pattern, "conv-bn");
     small_end(&s);
 }
+
+/* A copy shares the integers until it scales them. */
+Test(fold_quantized, a_copy) {
+    small s = conv_bn(13, 4, CREASE_INT8, false);
+    small_output(&s, small_bn(&s, "second", small_find(&s, "conv")->outputs[0], 4));
+    OK(cr_optimize_fold(s.model, NULL, s.report));
+    cr_assert_str_eq(small_entry(&s, "bn").pattern, "conv-bn-duplicated");
+    cr_assert_str_eq(small_entry(&s, "second").pattern, "conv-bn");
+    small_end(&s);
+}
