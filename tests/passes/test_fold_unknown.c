@@ -165,3 +165,46 @@ Test(fold_unknown, channels_of_a_concat) {
         expect(&s, n == 3 ? "axis-mismatch" : "shape-unknown");
     }
 }
+
+/* Where the rank of the data is not known, nothing but the fold looks at what the weights are of. */
+typedef struct misfit {
+    int w_rank;
+    int64_t w[4], group;
+    int b_rank; /* -1: no bias */
+    int64_t b[2];
+} misfit;
+
+static void expect_misfit(const misfit *m, const char *op, bool ahead) {
+    small s = small_begin(13, DIMS(1));
+    s.x->shape = cr_shape_unknown();
+    cr_value *x = ahead ? small_bn(&s, "bn", s.x, 4) : s.x, *in[3] = {x};
+    in[1] = small_constant(&s, "w", -1, 1, m->w_rank, m->w);
+    in[2] = m->b_rank < 0 ? NULL : small_constant(&s, "b", -1, 1, m->b_rank, m->b);
+    cr_value *y = small_node(&s, op, "op", 3, in);
+    if (m->group != 1)
+        OK(cr_node_set_int(small_find(&s, "op"), "group", m->group));
+    small_output(&s, ahead ? y : small_bn(&s, "bn", y, 4));
+    expect(&s, "axis-mismatch");
+}
+
+Test(fold_unknown, convolutions_that_do_not_fit_together) {
+    static const misfit misfits[] = {
+        {2, {4, 4}, 1, -1, {0}},       {4, {4, 4, 1, 1}, 0, -1, {0}}, {4, {4, 4, 1, 1}, -4, -1, {0}},
+        {4, {4, 4, 1, 1}, 3, -1, {0}}, {4, {4, 4, 1, 1}, 5, -1, {0}}, {4, {4, 4, 1, 1}, 1LL << 40, -1, {0}},
+        {4, {4, 4, 1, 1}, 1, 1, {3}},  {4, {4, 4, 1, 1}, 1, 0, {0}},  {4, {4, 4, 1, 1}, 1, 2, {4, 1}},
+    };
+    for (size_t i = 0; i < sizeof misfits / sizeof *misfits; i++)
+        for (int how = 0; how < 4; how++)
+            expect_misfit(&misfits[i], how & 1 ? "ConvTranspose" : "Conv", how & 2);
+}
+
+Test(fold_unknown, products_that_do_not_fit_together) {
+    static const misfit misfits[] = {
+        {2, {4, 4}, 1, 1, {3}},
+        {2, {4, 4}, 1, 2, {2, 3}},
+        {2, {4, 4}, 1, 2, {0, 4}},
+    };
+    for (size_t i = 0; i < sizeof misfits / sizeof *misfits; i++)
+        for (int ahead = 0; ahead < 2; ahead++)
+            expect_misfit(&misfits[i], "Gemm", ahead);
+}
