@@ -5,6 +5,9 @@ set(crease_library_sources
   passes/affine.c
   passes/choose_layout.c
   passes/drop_noops.c
+  passes/extents.c
+  passes/extents_lists.c
+  passes/extents_shapes.c
   passes/fold.c
   passes/fold_affine.c
   passes/fold_constants.c
@@ -25,6 +28,7 @@ set(crease_library_sources
   passes/plan.c
   passes/report.c
   passes/share_concat.c
+  passes/terms.c
   passes/tidy_shapes.c
   passes/widen_halves.c
   proto/external_data.c
