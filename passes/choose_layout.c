@@ -1,4 +1,5 @@
 #include "passes/affine.h"
+#include "passes/extents.h"
 #include "passes/lower.h"
 #include "runtime/graph/attr.h"
 #include "runtime/graph/edit.h"
@@ -10,7 +11,7 @@
  *         "crease"; ToBlocked and ToPlain where the layouts meet, one of each for a value
  * not:    C unknown, weights computed at run time, broadcasts that the blocked kernels do not know,
  *         axes other than the channels for Concat and Split; dynamic extents that are not known to
- *         be equal
+ *         be equal (passes/extents.h)
  * why:    the layout is a permutation of the same numbers, and each operator keeps its meaning. A
  *         convolution is always worth it. Everything else follows its inputs: it is blocked when
  *         one of them is. */
@@ -26,6 +27,7 @@ typedef struct layout {
     cr_model *model;
     cr_graph *graph;
     int lanes;
+    const cr_extents *extents;
     cr_value **twins; /* by value id: the same tensor blocked, or NULL */
     size_t n_twins;   /* values that existed when the pass began */
     cr_arena arena;
@@ -130,16 +132,20 @@ static crease_status plan_split(const layout *l, const cr_node *node, plan *p) {
     return CREASE_OK;
 }
 
+static bool same_at(const layout *l, const cr_value *a, int da, const cr_value *b, int db) {
+    return cr_extents_same_at(l->extents, a, da, b, db);
+}
+
+/* Sizes may be computed, from shapes for instance, and are read when the rest of the shapes is known. */
 static crease_status plan_resize(const layout *l, const cr_node *node, plan *p) {
-    const cr_shape *x = &node->inputs[0]->shape, *y = &node->outputs[0]->shape;
+    const cr_value *x = node->inputs[0], *y = node->outputs[0];
     const char *coordinates;
     CR_TRY(cr_attr_string(node, "coordinate_transformation_mode", "half_pixel", &coordinates));
-    for (int i = 1; i < node->n_inputs; i++)
+    for (int i = 1; i < node->n_inputs && i < 3; i++)
         if (node->inputs[i] && !node->inputs[i]->constant)
             return CREASE_OK;
-    if (!is_map(node->inputs[0], 3) || y->rank != x->rank || y->dims[1] != x->dims[1] ||
-        y->dims[0] != x->dims[0] || y->dims[0] == CR_DIM_UNKNOWN ||
-        strcmp(coordinates, "tf_crop_and_resize") == 0)
+    if (!is_map(x, 3) || !is_map(y, 3) || y->shape.rank != x->shape.rank || !same_at(l, x, 0, y, 0) ||
+        !same_at(l, x, 1, y, 1) || strcmp(coordinates, "tf_crop_and_resize") == 0)
         return CREASE_OK;
     return plan_follower(l, node, p);
 }
@@ -158,10 +164,10 @@ static bool is_row(const cr_value *value, const cr_shape *out) {
 }
 
 /* [N or 1, C, 1...]: one computed value for each channel. */
-static bool is_gate(const cr_value *value, const cr_shape *out) {
+static bool is_gate(const layout *l, const cr_value *value, const cr_value *out) {
     const cr_shape *s = &value->shape;
-    if (!is_map(value, out->rank) || s->dims[1] != out->dims[1] ||
-        (s->dims[0] != 1 && (s->dims[0] != out->dims[0] || s->dims[0] == CR_DIM_UNKNOWN)))
+    if (!is_map(value, out->shape.rank) || s->dims[1] != out->shape.dims[1] ||
+        (s->dims[0] != 1 && !same_at(l, value, 0, out, 0)))
         return false;
     for (int d = 2; d < s->rank; d++)
         if (s->dims[d] != 1)
@@ -176,10 +182,9 @@ static crease_status plan_binary(const layout *l, const cr_node *node, plan *p) 
         return CREASE_OK;
     for (int i = 0; i < 2; i++) {
         const cr_value *whole = node->inputs[i], *other = node->inputs[!i];
-        if (!twin(l, whole) || !cr_shape_same(&whole->shape, &y->shape))
+        if (!twin(l, whole) || !cr_extents_same(l->extents, whole, y))
             continue;
-        const bool both =
-            !other->constant && (cr_shape_same(&other->shape, &y->shape) || is_gate(other, &y->shape));
+        const bool both = !other->constant && (cr_extents_same(l->extents, other, y) || is_gate(l, other, y));
         if (both || is_row(other, &y->shape))
             *p = (plan){.op = cr_node_is(node, "Sum") ? "Add" : node->op_type, .inputs = both ? 3 : 1U << i};
         if (p->op)
@@ -231,26 +236,39 @@ static crease_status plan_bn(layout *l, const cr_node *node, plan *p) {
 
 /* ---- choices of channels ---- */
 
-/* Reshape [N, g, C / g, ...], Transpose of axes 1 and 2, Reshape back: the source of the shuffle and g. */
-static crease_status find_shuffle(const cr_node *last, cr_value **source, int64_t *groups) {
-    const cr_node *swap = last->inputs[0] ? last->inputs[0]->producer : NULL;
+static cr_node *producer_of(const cr_node *node, const char *op) {
+    cr_node *producer = cr_node_input(node, 0) ? node->inputs[0]->producer : NULL;
+    return producer && cr_node_is(producer, op) && cr_node_input(producer, 0) ? producer : NULL;
+}
+
+/* Reshape and Transpose before node, the latter with this perm: the value that is reshaped, or NULL. */
+static crease_status find_turned(const cr_node *node, int rank, const int64_t *turn, cr_value **source,
+                                 const cr_value **split) {
+    const cr_node *swap = producer_of(node, "Transpose");
     const int64_t *perm;
     int n;
     *source = NULL;
-    if (!swap || !cr_node_is(swap, "Transpose") || !swap->inputs[0]->producer ||
-        !cr_node_is(swap->inputs[0]->producer, "Reshape"))
+    if (!swap || !producer_of(swap, "Reshape"))
         return CREASE_OK;
-    cr_value *x = swap->inputs[0]->producer->inputs[0];
-    const cr_shape *from = &x->shape, *split = &swap->inputs[0]->shape, *to = &last->outputs[0]->shape;
     CR_TRY(cr_attr_ints(swap, "perm", &perm, &n));
-    if (n != 5 || split->rank != 5 || from->rank != 4 || !cr_shape_same(from, to) ||
-        split->dims[0] != from->dims[0] || split->dims[3] != from->dims[2] || split->dims[4] != from->dims[3])
+    *split = swap->inputs[0];
+    if (n == rank && (*split)->shape.rank == rank && memcmp(perm, turn, (size_t)rank * sizeof *perm) == 0)
+        *source = (*split)->producer->inputs[0];
+    return CREASE_OK;
+}
+
+/* Reshape [N, g, C / g, H, W], Transpose of axes 1 and 2, Reshape back: the source of the shuffle and g. */
+static crease_status find_shuffle(const layout *l, const cr_node *last, cr_value **source, int64_t *groups) {
+    static const int64_t turn[] = {0, 2, 1, 3, 4};
+    const cr_value *split = NULL;
+    cr_value *x;
+    CR_TRY(find_turned(last, 5, turn, &x, &split));
+    *source = NULL;
+    if (!x || x->shape.rank != 4 || !cr_extents_same(l->extents, x, last->outputs[0]) ||
+        !same_at(l, x, 0, split, 0) || !same_at(l, x, 2, split, 3) || !same_at(l, x, 3, split, 4))
         return CREASE_OK;
-    for (int d = 0; d < 5; d++)
-        if (perm[d] != (d == 1 ? 2 : d == 2 ? 1 : d))
-            return CREASE_OK;
-    *source = split->dims[1] > 0 && split->dims[2] > 0 ? x : NULL;
-    *groups = split->dims[1];
+    *source = split->shape.dims[1] > 0 && split->shape.dims[2] > 0 ? x : NULL;
+    *groups = split->shape.dims[1];
     return CREASE_OK;
 }
 
@@ -265,7 +283,7 @@ static crease_status set_shuffle(layout *l, cr_node *node, int64_t channels, int
 static crease_status plan_reshape(layout *l, cr_node *node, plan *p) {
     cr_value *source;
     int64_t groups;
-    CR_TRY(find_shuffle(node, &source, &groups));
+    CR_TRY(find_shuffle(l, node, &source, &groups));
     if (!source || !is_map(source, 3) || !twin(l, source))
         return CREASE_OK;
     CR_TRY(set_shuffle(l, node, source->shape.dims[1], groups));
@@ -278,6 +296,55 @@ static crease_status plan_reshape(layout *l, cr_node *node, plan *p) {
 static bool list_of(const cr_node *node, int i, const cr_tensor **list) {
     *list = cr_node_constant(node, i);
     return *list && ((*list)->dtype == CREASE_INT64 || (*list)->dtype == CREASE_INT32);
+}
+
+/* Every group-th channel, from the one that the Gather chooses on: Reshape [N C / g, g, H W], Transpose of
+ * axes 0 and 1, Reshape [g, N, C / g, H, W], Gather. *groups is 0 where it is not that. */
+static crease_status find_every(const layout *l, const cr_node *gather, const cr_tensor *index,
+                                cr_value **source, int64_t *groups) {
+    static const int64_t turn[] = {1, 0, 2};
+    const cr_value *y = gather->outputs[0], *split = NULL;
+    const cr_node *parts = producer_of(gather, "Reshape");
+    cr_value *x = NULL;
+    int64_t axis, pixels;
+    *groups = 0;
+    CR_TRY(cr_attr_int(gather, "axis", 0, &axis));
+    if (axis == 0 && parts && index->shape.rank == 0)
+        CR_TRY(find_turned(parts, 3, turn, &x, &split));
+    if (!x || !is_map(x, 3) || !is_map(y, 3) || y->shape.rank != x->shape.rank || !same_at(l, x, 0, y, 0))
+        return CREASE_OK;
+    for (int d = 2; d < x->shape.rank; d++)
+        if (!same_at(l, x, d, y, d))
+            return CREASE_OK;
+    const int64_t g = split->shape.dims[1], c = x->shape.dims[1];
+    if (g > 0 && c % g == 0 && y->shape.dims[1] == c / g && parts->outputs[0]->shape.dims[0] == g &&
+        cr_shape_product(&x->shape, 2, x->shape.rank, &pixels) && split->shape.dims[2] == pixels)
+        *groups = g;
+    *source = x;
+    return CREASE_OK;
+}
+
+static crease_status plan_gather(layout *l, cr_node *node, plan *p) {
+    const cr_tensor *index;
+    cr_value *source;
+    int64_t groups, *map;
+    if (!list_of(node, 1, &index))
+        return CREASE_OK;
+    CR_TRY(find_every(l, node, index, &source, &groups));
+    if (!groups || !twin(l, source))
+        return CREASE_OK;
+    int64_t first = cr_tensor_int(index, 0);
+    first += first < 0 ? groups : 0;
+    if (first < 0 || first >= groups)
+        return CREASE_OK;
+    const int64_t n = source->shape.dims[1] / groups;
+    CR_TRY(CR_ARENA_NEW(&l->arena, &map, (size_t)n));
+    for (int64_t c = 0; c < n; c++)
+        map[c] = groups * c + first;
+    CR_TRY(cr_node_set_ints(node, "channels", map, (int)n));
+    CR_TRY(cr_node_set_input(node, 0, source));
+    *p = (plan){.op = "Channels", .inputs = 1};
+    return CREASE_OK;
 }
 
 /* A Slice of the channels alone, by inputs (opset 10 on). */
@@ -341,6 +408,8 @@ static crease_status plan_node(layout *l, cr_node *node, plan *p) {
         return plan_prelu(l, node, p);
     if (cr_node_is(node, "Reshape"))
         return plan_reshape(l, node, p);
+    if (cr_node_is(node, "Gather"))
+        return plan_gather(l, node, p);
     if (cr_node_is(node, "Slice"))
         return plan_slice(l, node, p);
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
@@ -417,6 +486,13 @@ static crease_status restore_plain(layout *l) {
     return CREASE_OK;
 }
 
+/* The shape of a tensor is that of its twin: no reason to have it in the plain layout as well. */
+static crease_status ask_twin(const layout *l, cr_node *node) {
+    cr_value *fresh =
+        cr_node_is(node, "Shape") || cr_node_is(node, "Size") ? twin(l, cr_node_input(node, 0)) : NULL;
+    return fresh ? cr_node_set_input(node, 0, fresh) : CREASE_OK;
+}
+
 static crease_status choose(layout *l) {
     plan p;
     l->n_twins = (size_t)l->model->n_values;
@@ -425,6 +501,8 @@ static crease_status choose(layout *l) {
         crease_status status = plan_node(l, node, &p);
         if (status == CREASE_OK && p.op)
             status = block_node(l, node, &p);
+        if (status == CREASE_OK && !p.op)
+            status = ask_twin(l, node);
         cr_tensor_release(&p.scale);
         cr_tensor_release(&p.shift);
         CR_TRY(status);
@@ -434,8 +512,13 @@ static crease_status choose(layout *l) {
 
 crease_status cr_pass_choose_layout(cr_model *model, int lanes) {
     layout l = {.model = model, .graph = model->graph, .lanes = lanes};
+    cr_extents *extents;
+    CR_TRY(cr_extents_create(model, &extents));
+    cr_extents_record(extents, model);
+    l.extents = extents;
     cr_arena_init(&l.arena, model->heap);
     crease_status status = choose(&l);
     cr_arena_clear(&l.arena);
+    cr_extents_free(extents);
     return status;
 }

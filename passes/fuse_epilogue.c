@@ -1,3 +1,4 @@
+#include "passes/extents.h"
 #include "passes/lower.h"
 #include "runtime/graph/attr.h"
 #include "runtime/graph/edit.h"
@@ -24,12 +25,12 @@ static bool comes_later(const cr_node *first, const cr_node *second) {
 }
 
 /* The other operand of the Add behind a convolution, if the convolution may take the Add in. */
-static cr_value *residual_of(const cr_node *conv, const cr_node *add) {
+static cr_value *residual_of(const cr_extents *extents, const cr_node *conv, const cr_node *add) {
     const cr_value *own = conv->outputs[0];
     cr_value *other = add->inputs[0] == own ? add->inputs[1] : add->inputs[0];
     const cr_node *rival = other->producer;
     if (cr_node_input(conv, RESIDUAL) || cr_node_has_activation(conv, "after") || other->constant ||
-        !cr_shape_same(&own->shape, &other->shape))
+        !cr_extents_same(extents, own, other))
         return NULL;
     const bool rival_takes = rival && is_conv(rival) && cr_node_only_user(rival) == add &&
                              !cr_node_input(rival, RESIDUAL) && comes_later(conv, rival);
@@ -45,7 +46,7 @@ static crease_status take_add(cr_node *conv, cr_node *add, cr_value *residual) {
 }
 
 /* One step; *again when there was one. */
-static crease_status take_user(cr_node *conv, bool *again) {
+static crease_status take_user(const cr_extents *extents, cr_node *conv, bool *again) {
     cr_node *user = cr_node_only_user(conv);
     cr_value *residual;
     *again = false;
@@ -54,7 +55,7 @@ static crease_status take_user(cr_node *conv, bool *again) {
         CR_TRY(cr_node_take_activation(conv, "act", ACT_SLOPE, user, 1));
         CR_TRY(cr_node_take_over(conv, 0, user));
         *again = true;
-    } else if (user && cr_is_ours(user, "Add") && (residual = residual_of(conv, user))) {
+    } else if (user && cr_is_ours(user, "Add") && (residual = residual_of(extents, conv, user))) {
         CR_TRY(take_add(conv, user, residual));
         *again = true;
     }
@@ -71,20 +72,23 @@ static crease_status list_convs(const cr_graph *graph, cr_arena *arena, cr_node 
     return CREASE_OK;
 }
 
-static crease_status fuse(cr_graph *graph, cr_arena *arena) {
+static crease_status fuse(cr_graph *graph, const cr_extents *extents, cr_arena *arena) {
     cr_node **convs;
     size_t n;
     CR_TRY(list_convs(graph, arena, &convs, &n));
     for (size_t i = 0; i < n; i++)
         for (bool again = true; again;)
-            CR_TRY(take_user(convs[i], &again));
+            CR_TRY(take_user(extents, convs[i], &again));
     return CREASE_OK;
 }
 
 crease_status cr_pass_fuse_epilogue(cr_model *model) {
     cr_arena arena;
+    cr_extents *extents;
+    CR_TRY(cr_extents_create(model, &extents));
     cr_arena_init(&arena, model->heap);
-    crease_status status = fuse(model->graph, &arena);
+    crease_status status = fuse(model->graph, extents, &arena);
     cr_arena_clear(&arena);
+    cr_extents_free(extents);
     return status;
 }

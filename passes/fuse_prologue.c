@@ -1,3 +1,4 @@
+#include "passes/extents.h"
 #include "passes/lower.h"
 #include "runtime/graph/attr.h"
 #include "runtime/graph/edit.h"
@@ -157,12 +158,12 @@ static crease_status move_affine(cr_node *node) {
 }
 
 /* Which operand of a product is one computed value for each channel of the other; -1: none. */
-static int find_gate(const cr_node *mul) {
+static int find_gate(const cr_extents *extents, const cr_node *mul) {
     for (int i = 0; i < 2; i++) {
         const cr_value *gate = mul->inputs[i], *x = mul->inputs[!i];
         bool ones = gate->shape.rank == x->shape.rank && gate->shape.rank > 2 && !gate->constant &&
                     !x->constant && gate->shape.dims[1] == x->shape.dims[1] &&
-                    cr_shape_same(&x->shape, &mul->outputs[0]->shape);
+                    cr_extents_same(extents, x, mul->outputs[0]);
         for (int d = 2; ones && d < gate->shape.rank; d++)
             ones = gate->shape.dims[d] == 1;
         if (ones)
@@ -171,21 +172,29 @@ static int find_gate(const cr_node *mul) {
     return -1;
 }
 
-static crease_status move_gate(cr_node *node) {
+static crease_status move_gate(const cr_extents *extents, cr_node *node) {
     bool takes;
     CR_TRY(takes_prologue(node->outputs[0], &takes));
-    const int gate = find_gate(node);
+    const int gate = find_gate(extents, node);
     if (!takes || gate < 0 || cr_node_input(node, 2))
         return CREASE_OK;
     return move_to_users(node, node->inputs[!gate], node->inputs[gate], NULL);
 }
 
-crease_status cr_pass_fuse_prologue(cr_model *model, bool fold) {
-    CR_FOR_NODES(node, model->graph) {
+static crease_status fuse(cr_graph *graph, const cr_extents *extents, bool fold) {
+    CR_FOR_NODES(node, graph) {
         if (fold && cr_is_ours(node, "Affine"))
             CR_TRY(move_affine(node));
         if (cr_is_ours(node, "Mul"))
-            CR_TRY(move_gate(node));
+            CR_TRY(move_gate(extents, node));
     }
     return CREASE_OK;
+}
+
+crease_status cr_pass_fuse_prologue(cr_model *model, bool fold) {
+    cr_extents *extents;
+    CR_TRY(cr_extents_create(model, &extents));
+    crease_status status = fuse(model->graph, extents, fold);
+    cr_extents_free(extents);
+    return status;
 }

@@ -46,15 +46,6 @@ cr_node *cr_node_only_user(const cr_node *node) {
     return out->uses[0].node;
 }
 
-bool cr_shape_same(const cr_shape *a, const cr_shape *b) {
-    if (a->rank < 0 || a->rank != b->rank)
-        return false;
-    for (int d = 0; d < a->rank; d++)
-        if (a->dims[d] == CR_DIM_UNKNOWN || a->dims[d] != b->dims[d])
-            return false;
-    return true;
-}
-
 crease_status cr_optimize_lower(cr_model *model, const cr_lower_settings *settings) {
     CR_TRY(cr_pass_fold_constants(model, NULL));
     CR_TRY(cr_pass_drop_noops(model));

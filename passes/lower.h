@@ -50,7 +50,5 @@ crease_status cr_node_take_activation(cr_node *to, const char *name, int slope, 
 bool cr_node_has_activation(const cr_node *node, const char *name);
 /* The node that alone uses output 0, in the same graph; NULL: none, or several. */
 cr_node *cr_node_only_user(const cr_node *node);
-/* Known to be equal for whatever input shapes the model is run with. */
-bool cr_shape_same(const cr_shape *a, const cr_shape *b);
 
 #endif
