@@ -19,6 +19,7 @@ set(crease_library_sources
   passes/fold_through.c
   passes/fuse_elementwise.c
   passes/fuse_epilogue.c
+  passes/fuse_pad.c
   passes/fuse_prologue.c
   passes/lint.c
   passes/lower.c
