@@ -365,19 +365,54 @@ static inline cr_value *gen_slice(gen *g, cr_value *x) {
                        net_ints(n, 1, &axis), net_ints(n, 1, &step)));
 }
 
+/* Extents [from, to) of x: computed, now and then, so that they go with x whatever it is. */
+static inline cr_value *gen_extents(gen *g, cr_value *x, int64_t from, int64_t to) {
+    net *n = &g->n;
+    if (net_pick(n, 0, 2) == 0)
+        return net_ints(n, (int)(to - from), x->shape.dims + from);
+    cr_value *shape = net_node(n, "Shape", IN(x));
+    return net_node(n, "Slice", IN(shape, net_ints(n, 1, &from), net_ints(n, 1, &to)));
+}
+
+static inline cr_value *gen_turned(net *n, cr_value *x, const int64_t *perm) {
+    cr_value *turned;
+    OK(cr_node_set_ints(net_add(n, "Transpose", 1, &x, 1, &turned), "perm", perm, x->shape.rank));
+    net_infer(n);
+    return turned;
+}
+
+static inline cr_value *gen_lists(net *n, int count, cr_value **lists) {
+    return net_node_int(n, "Concat", count, lists, "axis", 0);
+}
+
+/* One of two halves: every other channel. */
+static inline cr_value *gen_every(gen *g, cr_value *x) {
+    net *n = &g->n;
+    const int64_t *d = x->shape.dims, half[] = {d[1] / 2}, two[] = {2}, first[] = {-1, 2, d[2] * d[3]};
+    cr_value *parts = net_node(n, "Reshape", IN(x, net_ints(n, 3, first)));
+    cr_value *to = gen_lists(n, 4,
+                             (cr_value *[]){net_ints(n, 1, two), gen_extents(g, x, 0, 1),
+                                            net_ints(n, 1, half), gen_extents(g, x, 2, 4)});
+    parts = net_node(n, "Reshape", IN(gen_turned(n, parts, (int64_t[]){1, 0, 2}), to));
+    const int64_t at = net_pick(n, 0, 1);
+    cr_value *index = net_node(n, "Squeeze", IN(net_ints(n, 1, &at)));
+    return net_node(n, "Gather", IN(parts, index));
+}
+
 static inline cr_value *gen_shuffle(gen *g, cr_value *x) {
     net *n = &g->n;
-    const int64_t *d = x->shape.dims;
-    cr_value *turned;
-    const int64_t groups = d[1] % 2 == 0 ? 2 : d[1] % 3 == 0 ? 3 : 1;
+    const int64_t *d = x->shape.dims, groups = d[1] % 2 == 0 ? 2 : d[1] % 3 == 0 ? 3 : 1;
+    const int64_t split[] = {groups, net_pick(n, 0, 1) ? -1 : d[1] / groups};
     if (x->shape.rank != 4)
         return net_node(n, "Identity", IN(x));
-    cr_value *split =
-        net_node(n, "Reshape", IN(x, net_ints(n, 5, (int64_t[]){d[0], groups, d[1] / groups, d[2], d[3]})));
-    OK(cr_node_set_ints(net_add(n, "Transpose", 1, &split, 1, &turned), "perm",
-                        net_pick(n, 0, 4) ? (int64_t[]){0, 2, 1, 3, 4} : (int64_t[]){0, 1, 2, 4, 3}, 5));
-    net_infer(n);
-    return net_node(n, "Reshape", IN(turned, net_ints(n, 4, d)));
+    if (groups == 2 && net_pick(n, 0, 2) == 0)
+        return gen_every(g, x);
+    cr_value *to = gen_lists(
+        n, 3, (cr_value *[]){gen_extents(g, x, 0, 1), net_ints(n, 2, split), gen_extents(g, x, 2, 4)});
+    cr_value *parts = net_node(n, "Reshape", IN(x, to));
+    cr_value *turned =
+        gen_turned(n, parts, net_pick(n, 0, 4) ? (int64_t[]){0, 2, 1, 3, 4} : (int64_t[]){0, 1, 2, 4, 3});
+    return net_node(n, "Reshape", IN(turned, gen_extents(g, x, 0, 4)));
 }
 
 /* ---- pixels ---- */
@@ -448,6 +483,38 @@ static inline cr_value *gen_resize(gen *g, cr_value *x) {
     return out;
 }
 
+/* To the size of an earlier one. */
+static inline cr_value *gen_resize_like(gen *g, cr_value *x) {
+    net *n = &g->n;
+    cr_value *to = g->values[net_pick(n, 0, g->n_values - 1)], *out;
+    if (gen_elements(to) / gen_channels(to) * gen_channels(x) > GEN_FLOATS)
+        return gen_any_conv(g, x);
+    cr_value *sizes =
+        gen_lists(n, 2, (cr_value *[]){gen_extents(g, x, 0, 2), gen_extents(g, to, 2, to->shape.rank)});
+    cr_value *in[] = {x, NULL, NULL, sizes};
+    OK(cr_node_set_string(net_add(n, "Resize", 4, in, 1, &out), "mode",
+                          net_pick(n, 0, 1) ? "nearest" : "linear"));
+    net_infer(n);
+    return net_pick(n, 0, 1) ? gen_join(n, 2, (cr_value *[]){out, to}, 1) : out;
+}
+
+/* Zeros around what a window reads, or around more than pixels. */
+static inline cr_value *gen_pad(gen *g, cr_value *x) {
+    net *n = &g->n;
+    const int rank = x->shape.rank;
+    int64_t pads[10] = {0};
+    for (int d = 2; d < rank; d++) {
+        pads[d] = net_pick(n, 0, 2);
+        pads[d + rank] = net_pick(n, 0, 2);
+    }
+    pads[1] = net_pick(n, 0, 5) == 0;
+    cr_value *y =
+        net_node(n, "Pad", IN(x, net_ints(n, 2 * rank, pads), net_pick(n, 0, 4) ? NULL : net_scalar(n, 0.5)));
+    if (net_pick(n, 0, 4) == 0)
+        gen_keep(g, y);
+    return net_pick(n, 0, 2) ? gen_any_conv(g, y) : gen_pool(g, y);
+}
+
 static inline cr_value *gen_turn(gen *g, cr_value *x) {
     net *n = &g->n;
     int64_t perm[5];
@@ -463,13 +530,14 @@ static inline cr_value *gen_turn(gen *g, cr_value *x) {
 
 static inline cr_value *gen_grow(gen *g, cr_value *x) {
     static cr_value *(*const kinds[])(gen *, cr_value *) = {
-        gen_any_conv, gen_any_conv, gen_any_conv, gen_activation, gen_activation, gen_residual,
-        gen_residual, gen_residual, gen_gate,     gen_constant,   gen_norm,       gen_norm,
-        gen_norm,     gen_dense,    gen_concat,   gen_split,      gen_slice,      gen_shuffle,
-        gen_pool,     gen_mean,     gen_resize,   gen_turn};
+        gen_any_conv, gen_any_conv, gen_any_conv, gen_activation,  gen_activation, gen_residual,
+        gen_residual, gen_residual, gen_gate,     gen_constant,    gen_norm,       gen_norm,
+        gen_norm,     gen_dense,    gen_concat,   gen_split,       gen_slice,      gen_shuffle,
+        gen_pool,     gen_mean,     gen_resize,   gen_resize_like, gen_pad,        gen_turn};
     const int kind = net_pick(&g->n, 0, (int)(sizeof kinds / sizeof *kinds) - 1);
     if ((kinds[kind] == gen_split && gen_channels(x) < 2) ||
-        (gen_elements(x) > GEN_FLOATS / 2 && (kinds[kind] == gen_resize || kinds[kind] == gen_dense)))
+        (gen_elements(x) > GEN_FLOATS / 2 &&
+         (kinds[kind] == gen_resize || kinds[kind] == gen_dense || kinds[kind] == gen_pad)))
         return gen_any_conv(g, x);
     return kinds[kind](g, x);
 }
