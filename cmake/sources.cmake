@@ -46,6 +46,7 @@ set(crease_library_sources
   runtime/api/fold.c
   runtime/api/judge.c
   runtime/api/library.c
+  runtime/api/machine.c
   runtime/api/model.c
   runtime/api/noise.c
   runtime/api/session.c
@@ -102,6 +103,7 @@ set(crease_library_sources
   runtime/kernels/move.c
   runtime/kernels/narrow.c
   runtime/kernels/norm.c
+  runtime/kernels/peak.c
   runtime/kernels/pool.c
   runtime/kernels/quantize.c
   runtime/kernels/recurrent.c

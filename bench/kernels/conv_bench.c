@@ -19,63 +19,15 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/threads.h"
 #include "runtime/kernels/conv/algorithms.h"
+#include "runtime/kernels/peak.h"
 
-enum { MAX_ALGORITHMS = 16, PEAK_STEPS = 2000 };
+enum { MAX_ALGORITHMS = 16 };
 
 typedef struct bench_options {
     const char *network, *layer, *algorithm;
     int threads, cold;
     double seconds;
 } bench_options;
-
-/* ---- the peak ---- */
-
-/* PEAK_STEPS multiply-adds on each of so many independent vectors as hide the latency and fit the registers.
- * The asm keeps the compiler from reasoning about `step`. */
-#define DEFINE_CHAINS(name, lanes, chains, register_class, attributes)                                       \
-    attributes static __attribute__((noinline)) float name(float x) {                                        \
-        typedef float vec __attribute__((vector_size(4 * (lanes))));                                         \
-        const vec factor = x - (vec){0};                                                                     \
-        vec sums[chains], step = factor;                                                                     \
-        _Pragma("GCC unroll 32") for (int c = 0; c < (chains); c++) sums[c] = factor * (float)c;             \
-        for (int i = 0; i < PEAK_STEPS; i++) {                                                               \
-            _Pragma("GCC unroll 32") for (int c = 0; c < (chains); c++) sums[c] = sums[c] * factor + step;   \
-            __asm__ volatile("" : register_class(step));                                                     \
-        }                                                                                                    \
-        for (int c = 1; c < (chains); c++)                                                                   \
-            sums[0] += sums[c];                                                                              \
-        return sums[0][0];                                                                                   \
-    }
-
-#if defined __x86_64__
-DEFINE_CHAINS(chains_vector, 4, 12, "+x", )
-DEFINE_CHAINS(chains_avx2, 8, 10, "+x", __attribute__((target("avx2,fma"))))
-DEFINE_CHAINS(chains_avx512, 16, 20, "+v", __attribute__((target("avx512f"))))
-#elif defined __aarch64__
-DEFINE_CHAINS(chains_vector, 4, 20, "+w", )
-#endif
-
-/* Flops a second of one thread. */
-static double peak_of(cr_isa isa) {
-    float (*chains)(float) = chains_vector;
-    int floats = 4 * (isa == CR_ISA_NEON ? 20 : 12);
-#if defined __x86_64__
-    if (isa == CR_ISA_AVX2 || isa == CR_ISA_AVX512) {
-        chains = isa == CR_ISA_AVX2 ? chains_avx2 : chains_avx512;
-        floats = isa == CR_ISA_AVX2 ? 8 * 10 : 16 * 20;
-    }
-#endif
-    double best = INFINITY;
-    volatile float sink;
-    for (int round = 0; round < 1000; round++) {
-        const double begin = cr_clock_seconds();
-        sink = chains(0.5f);
-        const double time = cr_clock_seconds() - begin;
-        best = time < best ? time : best;
-    }
-    (void)sink;
-    return 2.0 * floats * PEAK_STEPS / best;
-}
 
 /* ---- one layer ---- */
 
@@ -342,7 +294,7 @@ int main(int argc, char **argv) {
     if (cr_heap_create(NULL, 0, &heap) != CREASE_OK ||
         cr_pool_create(heap, options.threads, &b.pool) != CREASE_OK)
         return 5;
-    b.peak = peak_of(cr_cpu_isa());
+    b.peak = cr_peak_flops(cr_cpu_isa());
     printf("kernels %s, %d threads, peak of one %.1f GFLOP/s\n\n", cr_isa_name(cr_cpu_isa()), options.threads,
            b.peak * 1e-9);
     bool ok = true;

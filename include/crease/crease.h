@@ -402,13 +402,29 @@ typedef struct crease_step {
     size_t struct_size;
     const char *node, *op_type;
     const char *algorithm; /* what runs it, e.g. "direct", "winograd4", "im2col"; may be "" */
-    const char *note;      /* fused parts and why other algorithms were refused; may be "" */
+    const char *note;      /* what else it computes: the parts fused into it; may be "" */
     int64_t macs;          /* -1: not known */
     int64_t n_runs;
-    double seconds; /* sum over n_runs */
+    double seconds;                    /* sum over n_runs */
+    double best_seconds;               /* least of one run; 0 before the first */
+    const char *refused;               /* why not by other algorithms: "name: reason; ..."; may be "" */
+    int64_t input_bytes, output_bytes; /* of its tensors, weights included; 0 where shapes follow from data */
 } crease_step;
 CREASE_API size_t crease_session_n_steps(const crease_session *session);
 CREASE_API bool crease_session_step_at(const crease_session *session, size_t index, crease_step *step);
+
+/* What the machine can do at most, as measured now with this many threads: the scale for the times of steps.
+ */
+typedef struct crease_machine {
+    size_t struct_size;
+    double gflops;        /* float32 multiply-adds that stay in registers, counted as two, all threads */
+    double gb_per_second; /* 10^9 bytes read and written while passing over a block in place */
+} crease_machine;
+
+/* Takes some tens of milliseconds. threads 0: one for each core. block_bytes decides which caches the block
+ * fits; 0: gb_per_second stays 0. Fails with ARGUMENT, MEMORY. */
+CREASE_API crease_status crease_measure_machine(int threads, size_t block_bytes,
+                                                crease_machine *machine) CREASE_MUST_TEST;
 
 /* ---- Verification
  * ------------------------------------------------------------------------------------------ */

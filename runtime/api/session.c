@@ -310,11 +310,34 @@ size_t crease_session_n_steps(const crease_session *session) {
     return plan ? (size_t)plan->n_steps : 0;
 }
 
+static int64_t bytes_of(const cr_tensor *const *tensors, int n) {
+    int64_t sum = 0;
+    for (int i = 0; i < n; i++) {
+        size_t bytes;
+        if (tensors[i] && cr_shape_is_static(&tensors[i]->shape) &&
+            cr_tensor_bytes(tensors[i]->dtype, tensors[i]->lanes, &tensors[i]->shape, &bytes))
+            sum += (int64_t)bytes;
+    }
+    return sum;
+}
+
 bool crease_session_step_at(const crease_session *session, size_t index, crease_step *step) {
     if (index >= crease_session_n_steps(session))
         return false;
-    const cr_step *s = &cr_session_plan(session->exec)->steps[index];
-    *step = (crease_step){step->struct_size, s->node->name, s->node->op_type, s->algorithm,
-                          s->note,           s->macs,       s->n_runs,        s->seconds};
+    const cr_plan *plan = cr_session_plan(session->exec);
+    const cr_step *s = &plan->steps[index];
+    crease_step full = {.struct_size = step->struct_size,
+                        .node = s->node->name,
+                        .op_type = s->node->op_type,
+                        .algorithm = s->algorithm,
+                        .note = s->note,
+                        .macs = s->macs,
+                        .n_runs = s->n_runs,
+                        .seconds = s->seconds,
+                        .best_seconds = s->best_seconds,
+                        .refused = s->refused,
+                        .input_bytes = bytes_of(s->in, s->node->n_inputs),
+                        .output_bytes = bytes_of((const cr_tensor *const *)s->out, s->node->n_outputs)};
+    memcpy(step, &full, step->struct_size < sizeof full ? step->struct_size : sizeof full);
     return true;
 }

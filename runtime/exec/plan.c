@@ -65,6 +65,8 @@ static crease_status prepare_step(cr_plan *plan, const cr_plan_settings *setting
         step->algorithm = prepare.algorithm;
     if (prepare.note)
         step->note = prepare.note;
+    if (prepare.refused)
+        step->refused = prepare.refused;
     if (plan->scratch_bytes < step->scratch_bytes)
         plan->scratch_bytes = step->scratch_bytes;
     return CREASE_OK;
@@ -91,7 +93,7 @@ static crease_status add_steps(cr_plan *plan, const cr_plan_settings *settings) 
         if (all_known(plan, node))
             continue;
         cr_step *step = &plan->steps[plan->n_steps++];
-        *step = (cr_step){.node = node, .algorithm = "", .note = ""};
+        *step = (cr_step){.node = node, .algorithm = "", .note = "", .refused = ""};
         CR_TRY(prepare_step(plan, settings, step));
         CR_TRY(link_step(plan, step));
     }

@@ -13,11 +13,11 @@ typedef struct cr_step {
     bool late; /* shapes depend on data: inferred, prepared and given memory when it runs */
     void *state;
     size_t scratch_bytes;
-    const char *algorithm, *note;
+    const char *algorithm, *note, *refused;
     int64_t macs;
-    const cr_tensor **in; /* [n_inputs] into plan->tensors */
-    cr_tensor **out;      /* [n_outputs] */
-    double seconds;
+    const cr_tensor **in;         /* [n_inputs] into plan->tensors */
+    cr_tensor **out;              /* [n_outputs] */
+    double seconds, best_seconds; /* of all runs, of the fastest */
     int64_t n_runs;
 } cr_step;
 

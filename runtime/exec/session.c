@@ -292,15 +292,19 @@ static crease_status run_step(cr_session *session, cr_plan *plan, cr_step *step)
     return step->node->op->run(&run);
 }
 
+static void count_run(cr_step *step, double seconds) {
+    if (step->n_runs++ == 0 || seconds < step->best_seconds)
+        step->best_seconds = seconds;
+    step->seconds += seconds;
+}
+
 static crease_status run_steps(cr_session *session, cr_plan *plan) {
     for (int s = 0; s < plan->n_steps; s++) {
         CR_TRY(check_cancelled(session));
         double start = session->profiling ? cr_clock_seconds() : 0;
         CR_TRY(run_step(session, plan, &plan->steps[s]));
-        if (session->profiling) {
-            plan->steps[s].seconds += cr_clock_seconds() - start;
-            plan->steps[s].n_runs++;
-        }
+        if (session->profiling)
+            count_run(&plan->steps[s], cr_clock_seconds() - start);
     }
     return CREASE_OK;
 }
@@ -337,7 +341,7 @@ void cr_session_profile(cr_session *session, bool on) {
     session->profiling = on;
     for (int p = 0; on && p < session->n_plans; p++)
         for (int s = 0; s < session->plans[p]->n_steps; s++) {
-            session->plans[p]->steps[s].seconds = 0;
+            session->plans[p]->steps[s].seconds = session->plans[p]->steps[s].best_seconds = 0;
             session->plans[p]->steps[s].n_runs = 0;
         }
 }

@@ -144,15 +144,14 @@ static crease_status note_parts(const cr_prepare *p, const conv_state *s, const 
 
 /* Which others were tried, and what they say. */
 static crease_status note_refusals(cr_prepare *p, const conv_state *s) {
-    const char *note;
-    CR_TRY(note_parts(p, s, &note));
+    const char *note = "";
     for (const cr_conv_algorithm *const *a = cr_conv_algorithms(cr_cpu_isa()); *a; a++) {
         const char *why = (*a)->refuses(&s->conv);
         if (*a != s->algorithm && *a != &cr_conv_reference)
             CR_TRY(cr_arena_format(p->arena, &note, "%s%s%s: %s", note, *note ? "; " : "", (*a)->name,
                                    why ? why : "slower by the cost model"));
     }
-    p->note = note;
+    p->refused = note;
     return CREASE_OK;
 }
 
@@ -202,6 +201,7 @@ static crease_status conv_prepare(cr_prepare *p) {
     p->algorithm = s->algorithm->name;
     if (cr_shape_n(&p->out[0].shape) == 0)
         return CREASE_OK;
+    CR_TRY(note_parts(p, s, &p->note));
     CR_TRY(note_refusals(p, s));
     CR_TRY(pack(p, s));
     CR_TRY(pack_border(p, s));

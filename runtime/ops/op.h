@@ -53,7 +53,8 @@ typedef struct cr_prepare {
     void *state;
     size_t scratch_bytes;  /* one block for the whole node; the operator divides it among threads */
     const char *algorithm; /* for profiles: constant or arena strings */
-    const char *note;
+    const char *note;      /* what is fused into it */
+    const char *refused;   /* why other algorithms do not run it: "name: reason; ..." */
 } cr_prepare;
 
 typedef struct cr_run {
