@@ -6,6 +6,7 @@
 #include "cli/json.h"
 #include "cli/measure.h"
 #include "cli/message.h"
+#include "cli/payoff.h"
 #include "cli/stats.h"
 #include "cli/steps.h"
 #include "cli/table.h"
@@ -30,7 +31,7 @@ typedef struct bench_options {
     const char *json;
     uint64_t seed;
     measure_plan plan;
-    bool fold, layers;
+    bool fold, layers, verbose;
 } bench_options;
 
 typedef struct bench {
@@ -42,9 +43,11 @@ typedef struct bench {
     series series[N_SESSIONS];
     stats stats[N_SESSIONS];
     stats_ratio speedup;
-    double noise;        /* how far from 1 the 95 % interval of A to A reaches */
-    double load_ms;      /* B from its file to a session that is ready */
-    double peak_rss_mib; /* of this process when B had run and A was not yet there */
+    payoff payoff;          /* of one model */
+    crease_machine machine; /* with layers */
+    double noise;           /* how far from 1 the 95 % interval of A to A reaches */
+    double load_ms;         /* B from its file to a session that is ready */
+    double peak_rss_mib;    /* of this process when B had run and A was not yet there */
 } bench;
 
 static int parse(int argc, char **argv, bench_options *o) {
@@ -55,6 +58,8 @@ static int parse(int argc, char **argv, bench_options *o) {
         {"seed", 0, ARG_SEED, &o->seed, "S", "of random inputs (1)", 0, 0},
         {"json", 0, ARG_TEXT, &o->json, "FILE", "the result as JSON; - is standard output", 0, 0},
         {"layers", 0, ARG_FLAG, &o->layers, NULL, "then profile both, and show the slowest steps", 0, 0},
+        {"verbose", 'v', ARG_FLAG, &o->verbose, NULL, "with --layers: all steps, and why not otherwise", 0,
+         0},
         {"fold", 0, ARG_FLAG, &o->fold, NULL, "two models: fold both first; else they run as they are", 0, 0},
         ENGINE_ARGS(o->engine),
         {0},
@@ -112,20 +117,26 @@ static int prepare(bench *b) {
     return code ? code : add_session(b, A2);
 }
 
-static void evaluate(bench *b) {
+static bool is_measured(const bench *b) {
+    bool one_inside = b->speedup.low <= 1 && b->speedup.high >= 1;
+    return !one_inside && fabs(b->speedup.median - 1) > b->noise;
+}
+
+static int evaluate(bench *b) {
     for (int i = 0; i < N_SESSIONS; i++)
         b->stats[i] = stats_of(b->series[i].ms, b->series[i].n);
     b->speedup = stats_compare(b->series[A].ms, b->series[B].ms, b->series[A].n);
     stats_ratio same = stats_compare(b->series[A].ms, b->series[A2].ms, b->series[A].n);
     b->noise = fmax(fabs(same.high - 1), fabs(1 - same.low));
+    if (b->options->models[1])
+        return CLI_OK;
+    int code = payoff_find(b->sessions[A], b->sessions[B], engine_threads(&b->options->engine), &b->payoff);
+    b->payoff.measured_ms = b->stats[A].median - b->stats[B].median;
+    b->payoff.is_measured = is_measured(b);
+    return code;
 }
 
 /* ---- results ---- */
-
-static bool is_measured(const bench *b) {
-    bool one_inside = b->speedup.low <= 1 && b->speedup.high >= 1;
-    return !one_inside && fabs(b->speedup.median - 1) > b->noise;
-}
 
 static void print_result(const bench *b) {
     static const char *const headers[] = {"", ">median ms", ">min", ">mean", ">sigma", ">p90", ">runs", NULL};
@@ -148,6 +159,8 @@ static void print_result(const bench *b) {
     else
         printf("no difference measured: %.3fx [%.3f, %.3f], noise %.1f %%\n", r->median, r->low, r->high,
                100 * b->noise);
+    if (!b->options->models[1])
+        payoff_print(&b->payoff);
     printf("%d threads, ready in %.1f ms, %.1f MiB at most, kernels %s, BLAS %s\n",
            engine_threads(&b->options->engine), b->load_ms, b->peak_rss_mib, crease_kernels_name(),
            crease_blas_name());
@@ -167,7 +180,7 @@ static void write_form(json *j, const bench *b, int which) {
         json_number(j, NULL, b->series[which].ms[i]);
     json_end_array(j);
     if (b->options->layers)
-        steps_write(j, "layers", b->sessions[which]);
+        steps_write(j, "layers", b->sessions[which], &b->machine);
     json_end_object(j);
 }
 
@@ -191,6 +204,12 @@ static int write_result(const bench *b) {
     json_boolean(&j, "measured", is_measured(b));
     json_end_object(&j);
     json_number(&j, "noise", b->noise);
+    if (!o->models[1])
+        payoff_write(&j, "folding", &b->payoff);
+    if (o->layers) {
+        json_number(&j, "peak_gflops", b->machine.gflops);
+        json_number(&j, "gb_per_second", b->machine.gb_per_second);
+    }
     json_number(&j, "load_ms", b->load_ms);
     json_number(&j, "peak_rss_mib", b->peak_rss_mib);
     json_text(&j, "blas", crease_blas_name());
@@ -201,6 +220,16 @@ static int write_result(const bench *b) {
 }
 
 enum { PROFILED_RUNS = 10, STEPS_SHOWN = 25 };
+
+/* The bandwidth is that of a pass over all that the folded network touches. */
+static int measure_machine(bench *b) {
+    crease_memory memory = {.struct_size = sizeof memory};
+    crease_session_get_memory(b->sessions[B], &memory);
+    b->machine.struct_size = sizeof b->machine;
+    crease_status status = crease_measure_machine(engine_threads(&b->options->engine),
+                                                  memory.weight_bytes + memory.arena_bytes, &b->machine);
+    return status ? fail_status(status) : CLI_OK;
+}
 
 /* Apart from the measurement, which the clock of every step would disturb. */
 static int profile(bench *b) {
@@ -214,7 +243,7 @@ static int profile(bench *b) {
     int code = measure_interleaved(sessions, N_FORMS, &plan, unused);
     free(unused[0].ms);
     free(unused[1].ms);
-    return code;
+    return code ? code : measure_machine(b);
 }
 
 static int run_bench(bench *b) {
@@ -224,7 +253,7 @@ static int run_bench(bench *b) {
     if (!code)
         code = measure_interleaved(b->sessions, N_SESSIONS, &o->plan, b->series);
     if (!code)
-        evaluate(b);
+        code = evaluate(b);
     if (!code && o->layers)
         code = profile(b);
     if (!code && o->json)
@@ -234,7 +263,7 @@ static int run_bench(bench *b) {
     print_result(b);
     for (int i = 0; o->layers && i < N_FORMS; i++) {
         printf("\n%s\n", b->names[forms[i]]);
-        steps_print(b->sessions[forms[i]], STEPS_SHOWN);
+        steps_print(b->sessions[forms[i]], &b->machine, o->verbose ? 0 : STEPS_SHOWN);
     }
     return CLI_OK;
 }

@@ -67,7 +67,7 @@ static int stage_profile(const run_options *o, crease_session *session) {
     json_text(&j, "schema", "crease.profile/1");
     json_text(&j, "model", o->model);
     json_integer(&j, "threads", engine_threads(&o->engine));
-    steps_write(&j, "steps", session);
+    steps_write(&j, "steps", session, NULL);
     json_end_object(&j);
     return json_stage(&j, o->profile);
 }

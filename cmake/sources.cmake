@@ -209,6 +209,7 @@ set(crease_program_sources
   cli/npz.c
   cli/ops.c
   cli/outputs.c
+  cli/payoff.c
   cli/picture.c
   cli/random.c
   cli/report.c

@@ -140,6 +140,9 @@ expect 0 "verify, absolute tolerance" "$exe" verify -q "$model" --rtol 0 --atol 
 "$exe" demo resnet18 -o r1.onnx && "$exe" demo resnet18 --seed 2 -o r2.onnx
 expect 1 "verify two networks" "$exe" verify -q r1.onnx r2.onnx
 expect 0 "bench" "$exe" bench -q "$model" --runs 3
+expect 0 "bench, all layers" "$exe" bench -q "$model" --runs 3 --threads 1 --layers -v
+check "bench says why folding pays or not" grep -q "21 of 21 batch normalisations folded: " out.txt
+check "and shows the roofline" grep -q "the roofline of " out.txt
 expect 0 "bench two files, layers" "$exe" bench -q "$model" folded.onnx --runs 3 --layers
 expect 0 "demo, names" "$exe" demo
 check "nine of them" test "$(wc -l <out.txt)" -eq 9

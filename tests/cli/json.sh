@@ -42,9 +42,14 @@ holds bench.json "all(r[f]['min_ms'] <= r[f]['median_ms'] <= r[f]['p90_ms'] and 
 holds bench.json "abs(sum(r['folded']['samples_ms']) / 5 - r['folded']['mean_ms']) < 1e-6"
 holds bench.json "r['speedup']['ci95'][0] <= r['speedup']['median'] <= r['speedup']['ci95'][1] and r['noise'] >= 0"
 holds bench.json "r['blas'] and r['kernels'] and r['folded']['layers'][0]['runs'] >= 10"
+holds bench.json "r['peak_gflops'] > 0.1 and r['gb_per_second'] > 0.1"
+holds bench.json "all(0 <= s['ms'] <= s['mean_ms'] for f in ('unfolded', 'folded') for s in r[f]['layers'])"
+holds bench.json "all(0 < s['of_peak'] < 16 and s['gflops'] > 0 for s in r['folded']['layers'] if s['macs'])"
+holds bench.json "r['folding']['batch_norms'] == r['folding']['folded'] == 21"
+holds bench.json "0 <= r['folding']['bytes_saved'] and (r['folding']['predicted_ms'] > 0) == (r['folding']['bytes_saved'] > 0)"
 expect 0 "bench, two models" "$exe" bench "$model" folded.onnx --runs 5 --json -
 cp out.txt two.json
-holds two.json "'unfolded' not in r and r['a']['n'] == r['b']['n'] == 5"
+holds two.json "'folding' not in r and 'unfolded' not in r and r['a']['n'] == r['b']['n'] == 5"
 
 expect 0 run "$exe" run "$model" --input zeros --output-dir d --profile profile.json
 holds profile.json "r['schema'] == 'crease.profile/1' and sum(s['op'] == 'Conv' for s in r['steps']) == 19"
