@@ -14,6 +14,8 @@ crease_options engine_session_options(const engine_options *e, bool fold) {
     options.assume_const = e->assume_const;
     options.plain_layout = e->plain_layout;
     options.convolution = e->convolution;
+    options.tune = e->tune || e->tune_cache;
+    options.tune_cache = e->tune_cache;
     options.fold = fold;
     return options;
 }

@@ -7,8 +7,8 @@
 /* How models are loaded and sessions run, as far as the command line decides it. */
 typedef struct engine_options {
     int threads, max_memory_mib;
-    bool exact, assume_const, plain_layout;
-    const char *convolution;
+    bool exact, assume_const, plain_layout, tune;
+    const char *convolution, *tune_cache;
 } engine_options;
 
 #define ENGINE_ARGS(o)                                                                                         \
@@ -17,6 +17,15 @@ typedef struct engine_options {
         {"algorithm", 0, ARG_TEXT, &(o).convolution, "NAME", "this convolution algorithm wherever it can",     \
          0,           0},                                                                                      \
         {"plain-layout", 0, ARG_FLAG, &(o).plain_layout, NULL, "no channel-blocked layout, BLAS alone", 0, 0}, \
+        {"tune", 0, ARG_FLAG, &(o).tune, NULL, "try convolution algorithms and take the fastest", 0, 0},       \
+        {"tune-cache",                                                                                         \
+         0,                                                                                                    \
+         ARG_TEXT,                                                                                             \
+         &(o).tune_cache,                                                                                      \
+         "FILE",                                                                                               \
+         "the same, and keep what was chosen there",                                                           \
+         0,                                                                                                    \
+         0},                                                                                                   \
         {"max-memory", 0, ARG_INT, &(o).max_memory_mib, "MIB", "fail beyond this much memory", 0, 1 << 30},    \
         ASSUME_CONST_ARG((o).assume_const)
 

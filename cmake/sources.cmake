@@ -153,6 +153,8 @@ set(crease_library_sources
   runtime/ops/shape.c
   runtime/ops/signal.c
   runtime/ops/softmax.c
+  runtime/ops/tune.c
+  runtime/ops/tune_cache.c
   runtime/ops/unary.c
   runtime/ops/unique.c
   runtime/ops/unpool.c

@@ -171,6 +171,13 @@ typedef struct crease_options {
     bool keep_all;           /* keep every intermediate for crease_session_peek(); no fusing, more memory */
     bool plain_layout;       /* no channel-blocked layout: the BLAS-backed executor alone */
     const char *convolution; /* force this algorithm by name where it accepts; NULL: choose */
+    /* Try the algorithms of each convolution when shapes are planned, and take the fastest. Timing decides:
+     * two sessions may differ in rounding, as they otherwise do not. */
+    bool tune;
+    /* With tune: the file that keeps choices, keyed by processor, version, threads and convolution. Made when
+     * missing; wrong lines are ignored. NULL: they are not kept. Session creation, or the first run with new
+     * shapes, fails with FILE when it cannot be written. */
+    const char *tune_cache;
 } crease_options;
 
 /* Fill with defaults. `options` must not be NULL. */

@@ -62,7 +62,9 @@ static crease_status make_executor(crease_session *s, crease_model *optimized, c
                                           .exact = o->exact,
                                           .keep_all = o->keep_all,
                                           .own_model = true,
-                                          .convolution = o->convolution};
+                                          .convolution = o->convolution,
+                                          .tune = o->tune,
+                                          .tune_cache = o->tune_cache};
     CR_TRY(crease_model_check(optimized));
     return cr_session_create(optimized->ir, &settings, exec);
 }
@@ -91,14 +93,14 @@ static crease_status build(crease_session *s) {
 }
 
 /* The caller's string may be gone when the session is built again. */
-static crease_status keep_name(crease_session *s, const char **name) {
+static crease_status keep_name(crease_session *s, const char **name, char **owned) {
     void *copy;
     if (!*name)
         return CREASE_OK;
     const size_t bytes = strlen(*name) + 1;
     CR_TRY(cr_alloc(s->heap, bytes, &copy));
     memcpy(copy, *name, bytes);
-    *name = s->convolution = copy;
+    *name = *owned = copy;
     return CREASE_OK;
 }
 
@@ -112,7 +114,8 @@ static void let_go_of_model(crease_session *s) {
 
 static crease_status begin(crease_session *s) {
     void *block;
-    CR_TRY(keep_name(s, &s->options.convolution));
+    CR_TRY(keep_name(s, &s->options.convolution, &s->convolution));
+    CR_TRY(keep_name(s, &s->options.tune_cache, &s->tune_cache));
     CR_TRY(crease_model_check(s->model));
     s->assumes = true;
     CR_TRY(build(s));
@@ -158,6 +161,7 @@ void crease_session_free(crease_session *session) {
     crease_model_free(session->optimized);
     crease_model_free(session->model);
     cr_free(heap, session->convolution);
+    cr_free(heap, session->tune_cache);
     cr_free(heap, session->bindings);
     cr_free(heap, session);
     cr_heap_release(heap);

@@ -9,6 +9,7 @@ struct crease_session {
     crease_model *model; /* what the caller gave, retained while it may be asked for again; or NULL */
     crease_options options;
     char *convolution;       /* owned: options.convolution */
+    char *tune_cache;        /* owned: options.tune_cache */
     bool assumes;            /* overridable initializers are constants until one is set */
     crease_model *optimized; /* what runs: folded, without dead nodes, made for this machine */
     cr_heap *heap;

@@ -5,6 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#endif
+
 static const char *const names[] = {"plain", "vector", "avx2", "avx512", "neon"};
 
 static cr_isa chosen;
@@ -41,6 +45,30 @@ cr_isa cr_cpu_isa(void) {
 const char *cr_isa_name(cr_isa isa) {
     return names[isa];
 }
+
+#if defined(__x86_64__) || defined(__i386__)
+/* CPUID leaves 0x80000002 to 4 have 16 bytes of the name each. */
+static char model[3 * 16 + 1];
+static pthread_once_t model_once = PTHREAD_ONCE_INIT;
+
+static void read_model(void) {
+    unsigned words[12];
+    for (unsigned i = 0; i < 3; i++)
+        if (!__get_cpuid(0x80000002 + i, &words[4 * i], &words[4 * i + 1], &words[4 * i + 2],
+                         &words[4 * i + 3]))
+            return;
+    memcpy(model, words, sizeof words);
+}
+
+const char *cr_cpu_model(void) {
+    pthread_once(&model_once, read_model);
+    return model;
+}
+#else
+const char *cr_cpu_model(void) {
+    return "";
+}
+#endif
 
 long cr_cpu_l2_bytes(void) {
     long bytes = -1;

@@ -15,6 +15,9 @@ typedef enum cr_isa {
 cr_isa cr_cpu_isa(void);
 const char *cr_isa_name(cr_isa isa);
 
+/* The processor's own name, e.g. "AMD EPYC"; "" where it has none to tell. */
+const char *cr_cpu_model(void);
+
 /* Bytes of the second-level data cache of one core; a usual value where it cannot be found out. */
 long cr_cpu_l2_bytes(void);
 

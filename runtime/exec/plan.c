@@ -57,7 +57,8 @@ static crease_status prepare_step(cr_plan *plan, const cr_plan_settings *setting
                           .pool = settings->pool,
                           .packs = settings->packs,
                           .exact = settings->exact,
-                          .convolution = settings->convolution};
+                          .convolution = settings->convolution,
+                          .tuner = settings->tuner};
     CR_TRY(node->op->prepare(&prepare));
     step->state = prepare.state;
     step->scratch_bytes = prepare.scratch_bytes;

@@ -62,6 +62,7 @@ typedef struct cr_plan_settings {
     cr_packs *packs;
     bool exact, keep_all;
     const char *convolution;
+    cr_tuner *tuner; /* NULL: algorithms are not tried */
     bool forget; /* the only plan of a model of one's own: weights that are packed lose their plain form */
 } cr_plan_settings;
 

@@ -17,6 +17,7 @@ struct cr_session {
     const cr_model *model;
     cr_pool *pool;
     cr_packs *packs;
+    cr_tuner *tuner; /* NULL: algorithms are not tried */
     cr_arena arena;
     cr_plan_settings settings;
     cr_plan *plans[MAX_PLANS]; /* most recently used first */
@@ -76,7 +77,7 @@ static crease_status use_plan(cr_session *session) {
         cr_plan_destroy(session->plans[--session->n_plans]);
     session->plans[session->n_plans] = plan;
     to_front(session, session->n_plans++);
-    return CREASE_OK;
+    return session->tuner ? cr_tuner_save(session->tuner) : CREASE_OK;
 }
 
 /* With static shapes, which leave no other plan to be made. */
@@ -97,8 +98,14 @@ static crease_status build(cr_session *session, const cr_session_settings *setti
     CR_TRY(cr_packs_create(session->heap, &session->packs));
     CR_TRY(CR_ARENA_NEW(&session->arena, &session->inputs, (size_t)session->model->graph->n_inputs));
     CR_TRY(CR_ARENA_NEW(&session->arena, &session->shapes, (size_t)session->model->graph->n_inputs));
-    session->settings = (cr_plan_settings){session->heap,      session->pool, session->packs, settings->exact,
-                                           settings->keep_all, NULL,          false};
+    if (settings->tune)
+        CR_TRY(cr_tuner_create(session->heap, settings->tune_cache, &session->tuner));
+    session->settings = (cr_plan_settings){.heap = session->heap,
+                                           .pool = session->pool,
+                                           .packs = session->packs,
+                                           .exact = settings->exact,
+                                           .keep_all = settings->keep_all,
+                                           .tuner = session->tuner};
     if (settings->convolution)
         CR_TRY(cr_arena_string(&session->arena, settings->convolution, &session->settings.convolution));
     return plan_static_inputs(session, settings->own_model);
@@ -129,6 +136,7 @@ void cr_session_destroy(cr_session *session) {
     for (int i = 0; session->inputs && i < session->model->graph->n_inputs; i++)
         cr_tensor_release(&session->inputs[i].tensor);
     cr_packs_destroy(session->packs);
+    cr_tuner_destroy(session->tuner);
     cr_pool_destroy(session->pool);
     cr_heap *heap = session->heap;
     cr_arena_clear(&session->arena);

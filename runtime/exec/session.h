@@ -13,6 +13,8 @@ typedef struct cr_session_settings {
     bool exact, keep_all;
     bool own_model;          /* nobody else uses the model: with static input shapes its weights may go */
     const char *convolution; /* copied */
+    bool tune;
+    const char *tune_cache; /* with tune; may be NULL */
 } cr_session_settings;
 
 /* The model is resolved, ordered and outlives the session. With static input shapes the plan is made here. */

@@ -149,7 +149,9 @@ static crease_status note_refusals(cr_prepare *p, const conv_state *s) {
         const char *why = (*a)->refuses(&s->conv);
         if (*a != s->algorithm && *a != &cr_conv_reference)
             CR_TRY(cr_arena_format(p->arena, &note, "%s%s%s: %s", note, *note ? "; " : "", (*a)->name,
-                                   why ? why : "slower by the cost model"));
+                                   why        ? why
+                                   : p->tuner ? "slower when tried, or not promising enough to be"
+                                              : "slower by the cost model"));
     }
     p->refused = note;
     return CREASE_OK;
@@ -186,6 +188,15 @@ static crease_status reserve(cr_prepare *p, conv_state *s) {
     return CREASE_OK;
 }
 
+/* By the cost model, or by trying. */
+static crease_status choose(cr_prepare *p, conv_state *s) {
+    s->algorithm = cr_conv_choose(cr_conv_algorithms(cr_cpu_isa()), &s->conv, p->convolution);
+    if (!p->tuner || p->convolution || cr_shape_n(&p->out[0].shape) == 0)
+        return CREASE_OK;
+    const cr_tune_case tuned = {&s->conv, &s->epilogue, &s->prologue, p->in[W]->known->data};
+    return cr_tune(p->tuner, p->pool, &tuned, &s->algorithm);
+}
+
 static crease_status conv_prepare(cr_prepare *p) {
     conv_state *s;
     CR_TRY(CR_PREPARE_STATE(p, &s));
@@ -197,7 +208,7 @@ static crease_status conv_prepare(cr_prepare *p) {
     CR_TRY(cr_blocked_activation(p->node, "act", &s->epilogue.act));
     CR_TRY(cr_blocked_activation(p->node, "after", &s->epilogue.act_after));
     CR_TRY(cr_blocked_activation(p->node, "pre", &s->prologue.act));
-    s->algorithm = cr_conv_choose(cr_conv_algorithms(cr_cpu_isa()), &s->conv, p->convolution);
+    CR_TRY(choose(p, s));
     p->algorithm = s->algorithm->name;
     if (cr_shape_n(&p->out[0].shape) == 0)
         return CREASE_OK;

@@ -3,6 +3,7 @@
 
 #include "runtime/base/threads.h"
 #include "runtime/graph/attr.h"
+#include "runtime/ops/tune.h"
 
 /* An operator is three functions in a table row:
  *   infer    output types and shapes from input types and shapes, often without knowing the inputs' contents;
@@ -49,6 +50,7 @@ typedef struct cr_prepare {
     cr_packs *packs;
     bool exact;              /* crease_options.exact */
     const char *convolution; /* crease_options.convolution */
+    cr_tuner *tuner;         /* NULL: the cost model chooses */
     /* results */
     void *state;
     size_t scratch_bytes;  /* one block for the whole node; the operator divides it among threads */

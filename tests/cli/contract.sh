@@ -143,6 +143,17 @@ expect 0 "bench" "$exe" bench -q "$model" --runs 3
 expect 0 "bench, all layers" "$exe" bench -q "$model" --runs 3 --threads 1 --layers -v
 check "bench says why folding pays or not" grep -q "21 of 21 batch normalisations folded: " out.txt
 check "and shows the roofline" grep -q "the roofline of " out.txt
+expect 0 "bench, tuned" "$exe" bench -q "$model" --runs 3 --tune
+expect 0 "run, tuned" "$exe" run -q "$model" --input zeros --tune-cache choices --output-dir tuned1
+check "choices are kept" grep -q "^crease-tune 1" choices
+cp choices choices.before
+expect 0 "run, tuned again" "$exe" run -q "$model" --input zeros --tune-cache choices --output-dir tuned2
+check "kept choices are used, so that results repeat" cmp tuned1/output_0.npy tuned2/output_0.npy
+check "and nothing is written" cmp choices choices.before
+head -c 100 "$model" >choices
+expect 0 "run, wrong choices" "$exe" run -q "$model" --input zeros --tune-cache choices
+expect 3 "run, choices nowhere" "$exe" run -q "$model" --input zeros --tune-cache no-folder/choices
+expect 3 "run, choices in a folder" "$exe" run -q "$model" --input zeros --tune-cache .
 expect 0 "bench two files, layers" "$exe" bench -q "$model" folded.onnx --runs 3 --layers
 expect 0 "demo, names" "$exe" demo
 check "nine of them" test "$(wc -l <out.txt)" -eq 9
