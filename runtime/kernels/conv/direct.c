@@ -286,9 +286,24 @@ static void pack_channel(const cr_conv_geometry *g, const cr_direct_plan *plan, 
     }
 }
 
+/* The same for all outputs of a tile of a 1x1 convolution without groups: a transposition, in pieces that
+ * stay cached. */
+static void pack_pointwise(const cr_conv_geometry *g, const cr_direct_weights *weights, int64_t first,
+                           int64_t width, float *packed) {
+    enum { PIECE = 16 };
+    const int64_t n = min(width, g->oc - first);
+    for (int64_t c = 0; c < g->ic; c += PIECE)
+        for (int64_t i = 0; i < n; i++) {
+            const float *from = weights->data + (first + i) * weights->output + c * weights->input;
+            for (int64_t k = 0; k < min(PIECE, g->ic - c); k++)
+                packed[(c + k) * width + i] = from[k * weights->input];
+        }
+}
+
 void cr_direct_pack_weights(const cr_conv *conv, const cr_direct_kernels *kernels,
                             const cr_direct_weights *weights, float *packed) {
     const cr_conv_geometry *g = &conv->geometry;
+    const bool pointwise = g->groups == 1 && volume(g->kernel) == 1 && volume(weights->kernel) == 1;
     cr_direct_plan plan;
     plan_channels(conv, kernels, &plan);
     memset(packed, 0, cr_direct_packed_bytes(conv, kernels));
@@ -297,7 +312,9 @@ void cr_direct_pack_weights(const cr_conv *conv, const cr_direct_kernels *kernel
         const int64_t block = tile * plan.tile_blocks,
                       blocks = min(plan.tile_blocks, plan.out_blocks - block);
         const int64_t width = blocks * kernels->lanes, first = block * kernels->lanes;
-        for (int64_t i = 0; i < width && first + i < g->oc; i++)
+        if (pointwise)
+            pack_pointwise(g, weights, first, width, packed);
+        for (int64_t i = 0; !pointwise && i < width && first + i < g->oc; i++)
             pack_channel(g, &plan, &span, width, weights, first + i, packed + i);
     }
 }
