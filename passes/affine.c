@@ -296,17 +296,20 @@ void cr_put(cr_tensor *tensor, int64_t i, double value, cr_fit *fit) {
         fit->overflow = true;
 }
 
-/* The common type without a branch on it for each element. */
+/* The common type in a loop that compilers make vectors of: what is wrong, if anything is, comes after it. */
 static void put_scaled_floats(float *to, const float *from, int64_t n, double s, cr_fit *fit) {
-    bool finite = true, fits = true;
+    const uint32_t exponent = 0x7f800000; /* all ones: NaN or infinity */
+    uint32_t special = 0;
     for (int64_t i = 0; i < n; i++) {
-        double value = (double)from[i] * s;
-        to[i] = (float)value;
-        finite &= isfinite(value) != 0;
-        fits &= isfinite(to[i]) != 0;
+        uint32_t bits;
+        to[i] = (float)((double)from[i] * s);
+        memcpy(&bits, &to[i], sizeof bits);
+        special |= (bits & exponent) == exponent;
     }
-    fit->non_finite |= !finite;
-    fit->overflow |= !fits;
+    for (int64_t i = 0; special && i < n; i++) {
+        fit->non_finite |= !isfinite((double)from[i] * s);
+        fit->overflow |= !isfinite(to[i]);
+    }
 }
 
 void cr_put_scaled(cr_tensor *to, const cr_tensor *from, int64_t begin, int64_t n, double s, cr_fit *fit) {
