@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """crease beside other runtimes, on the same models and machine. Needs Python 3.9 and what is to be measured.
 
-    bench/peers.py [--crease EXE] [--threads 1,2] [--rounds 4] [--seconds 2] [--shape NAME=1x3x224x224] [MODEL...]
+    bench/peers.py [--crease EXE] [--threads 1,2] [--rounds 4] [--seconds 2] [--shape NAME=1x3x224x224] [--real-time] [MODEL...]
 
 MODEL is a name of `crease demo` or a path; resnet50 and mobilenet_v2 by default. Every measurement is a fresh process that
 loads, warms up and runs for --seconds; the runtimes take turns, --rounds times, so that whatever else the machine does hits
-all alike. A cell shows the best run of all rounds and the median of the rounds' medians, in ms; a ratio above 1 is in crease's
-favour and compares the best runs. Measured where they are found, never installed: ONNX Runtime from PyPI (onnxruntime, in the
-Python that runs this) or from npm (onnxruntime-node, found by Node.js from here or below ORT_NODE_DIR), OpenVINO from PyPI.
-The table is Markdown on standard output; progress and what was left out go to standard error."""
+all alike. A cell shows the best run of all rounds and the median of the rounds' medians, in ms; a ratio is crease's best run
+over the peer's, so that below 1 crease is faster. --real-time runs every process at real-time priority (chrt), which keeps
+whatever else the machine does out of it and needs the right to do so.
+
+Measured where they are found, never installed: ONNX Runtime from PyPI (onnxruntime, in the Python that runs this) or from npm
+(onnxruntime-node, found by Node.js from here or below ORT_NODE_DIR), OpenVINO from PyPI. The table is Markdown on standard
+output; progress and what was left out go to standard error."""
 import argparse
 import importlib.util
 import json
@@ -84,8 +87,11 @@ const ort = require(root), ms = () => Number(process.hrtime.bigint()) / 1e6;
 # ---- runtimes: (title, measure(model, threads, seconds, inputs) -> (version, times)) ----
 
 
+PRIORITY = []  # in front of every command that is measured
+
+
 def run_child(command):
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(PRIORITY + command, capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError((done.stderr.strip().splitlines() or ["no message"])[-1])
     result = json.loads(done.stdout.strip().splitlines()[-1])
@@ -142,7 +148,7 @@ class Crease:
         self.exe, self.shapes = exe, [word for shape in shapes for word in ("--shape", shape)]
 
     def call(self, *arguments):
-        done = subprocess.run([self.exe, *arguments], capture_output=True, text=True)
+        done = subprocess.run([*PRIORITY, self.exe, *arguments], capture_output=True, text=True)
         if done.returncode != 0:
             raise RuntimeError(done.stderr.strip())
         return done.stdout
@@ -197,12 +203,12 @@ def row(name, threads, rounds, columns):
     for column in columns:
         cells.append("{:.2f} / {:.2f} ms".format(*summary(rounds[column])) if column in rounds else "-")
     for column in columns[2:]:
-        cells.append(f"{best[column] / best['crease, folded']:.2f}" if column in best else "-")
+        cells.append(f"{best['crease, folded'] / best[column]:.2f}" if column in best else "-")
     return "| " + " | ".join(cells) + " |"
 
 
 def print_table(rows, columns, versions):
-    heads = ["network", "threads", *columns, *(f"{c} : crease" for c in columns[2:])]
+    heads = ["network", "threads", *columns, *(f"crease : {c}" for c in columns[2:])]
     print("| " + " | ".join(heads) + " |")
     print("|" + "---|" * len(heads))
     print("\n".join(rows))
@@ -218,6 +224,12 @@ def model_file(crease, model, folder):
     return path
 
 
+def name_of(model):
+    """Of a collection with a folder for each network, the folder's name."""
+    path = os.path.splitext(model)[0]
+    return os.path.basename(os.path.dirname(path) if os.path.basename(path) == "model" else path)
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", default=["resnet50", "mobilenet_v2"], metavar="MODEL")
@@ -225,12 +237,15 @@ def arguments():
     parser.add_argument("--threads", default="1,2", help="thread counts, with commas")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=2, help="per process and runtime")
+    parser.add_argument("--real-time", action="store_true", help="run what is measured at real-time priority")
     parser.add_argument("--shape", action="append", default=[], metavar="NAME=DxD")
     return parser.parse_args()
 
 
 def main():
     options = arguments()
+    if options.real_time:
+        PRIORITY.extend(["chrt", "-f", "20"])
     crease, others, versions, rows = Crease(os.path.abspath(options.crease), options.shape), peers(), {}, []
     columns = ["crease, folded", "unfolded", *(title for title, _ in others)]
     with tempfile.TemporaryDirectory() as folder:
@@ -238,7 +253,7 @@ def main():
             path = model_file(crease, model, folder)
             for threads in map(int, options.threads.split(",")):
                 rounds = measure_all(crease, others, path, threads, options, versions)
-                rows.append(row(os.path.splitext(os.path.basename(model))[0], threads, rounds, columns))
+                rows.append(row(name_of(model), threads, rounds, columns))
     print_table(rows, columns, versions)
 
 
