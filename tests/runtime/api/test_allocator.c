@@ -83,11 +83,12 @@ static crease_options options_with(const crease_allocator *allocator) {
     return options;
 }
 
-static void sweep(const void *file, size_t bytes) {
+static void sweep(const void *file, size_t bytes, bool tune) {
     meter m = {0};
     const crease_allocator allocator = {meter_allocate, meter_release, &m};
-    const crease_options options = options_with(&allocator);
+    crease_options options = options_with(&allocator);
     const char *last;
+    options.tune = tune;
     OK(everything(file, bytes, &options, &last));
     cr_assert_eq(atomic_load(&m.out), 0, "%ld blocks are still out", atomic_load(&m.out));
     long calls = m.calls;
@@ -107,14 +108,21 @@ static void sweep(const void *file, size_t bytes) {
 Test(allocator, every_allocation_may_fail) {
     size_t bytes;
     void *file = network_file(false, &bytes);
-    sweep(file, bytes);
+    sweep(file, bytes, false);
+    free(file);
+}
+
+Test(allocator, every_allocation_may_fail_while_algorithms_are_tried) {
+    size_t bytes;
+    void *file = network_file(false, &bytes);
+    sweep(file, bytes, true);
     free(file);
 }
 
 Test(allocator, every_allocation_may_fail_with_dynamic_shapes) {
     size_t bytes;
     void *file = network_file(true, &bytes);
-    sweep(file, bytes);
+    sweep(file, bytes, false);
     free(file);
 }
 
