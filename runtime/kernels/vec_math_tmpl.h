@@ -6,21 +6,33 @@
 
 #include "runtime/kernels/vec_tmpl.h"
 
-/* x = n log 2 + r with |r| <= log(2) / 2, n in the low bits of the result, expm1(r) in *fraction.
+/* Each of n vectors (a constant, at most CR_IN_STEP) in step with the others: an evaluation is one long
+ * chain, of which the schedulers of a processor hold only a few whole ones. */
+enum { CR_IN_STEP = 4 };
+#define CR_EACH CR_UNROLL for (int i = 0; i < n; i++)
+
+/* x = k log 2 + r with |r| <= log(2) / 2, k in the low bits of the result, expm1(r) in *fraction.
  * |x| < 2^21. Adding 1.5 2^23 rounds to an integer that then stands in the low bits of the float. */
-CR_INLINE cr_ivec cr_exp_reduce(cr_vec x, cr_vec *fraction) {
+CR_INLINE void cr_exp_reduce_each(int n, const cr_vec *x, cr_vec *fraction, cr_ivec *k) {
     const float magic = 0x1.8p23f, log2e = 0x1.715476p0f;
-    const float ln2_high = 0x1.63p-1f, ln2_low = -0x1.bd0106p-13f; /* n ln2_high is exact */
-    const cr_vec shifted = cr_fma(x, cr_broadcast(log2e), cr_broadcast(magic));
-    const cr_vec n = shifted - magic;
-    const cr_vec r = cr_fma(n, cr_broadcast(-ln2_low), cr_fma(n, cr_broadcast(-ln2_high), x));
-    cr_vec p = cr_broadcast(0x1.6db426p-10f);
-    p = cr_fma(p, r, cr_broadcast(0x1.123b56p-7f));
-    p = cr_fma(p, r, cr_broadcast(0x1.55545ep-5f));
-    p = cr_fma(p, r, cr_broadcast(0x1.55548ep-3f));
-    p = cr_fma(p, r, cr_broadcast(0.5f));
-    *fraction = cr_fma(p, r * r, r);
-    return (cr_ivec)shifted - 0x4b400000; /* the bits of 1.5 2^23 */
+    const float ln2_high = 0x1.63p-1f, ln2_low = -0x1.bd0106p-13f; /* k ln2_high is exact */
+    cr_vec shifted[CR_IN_STEP], r[CR_IN_STEP], p[CR_IN_STEP];
+    CR_EACH shifted[i] = cr_fma(x[i], cr_broadcast(log2e), cr_broadcast(magic));
+    CR_EACH k[i] = (cr_ivec)shifted[i] - 0x4b400000; /* the bits of 1.5 2^23 */
+    CR_EACH shifted[i] = shifted[i] - magic;
+    CR_EACH r[i] = cr_fma(shifted[i], cr_broadcast(-ln2_high), x[i]);
+    CR_EACH r[i] = cr_fma(shifted[i], cr_broadcast(-ln2_low), r[i]);
+    CR_EACH p[i] = cr_fma(cr_broadcast(0x1.6db426p-10f), r[i], cr_broadcast(0x1.123b56p-7f));
+    CR_EACH p[i] = cr_fma(p[i], r[i], cr_broadcast(0x1.55545ep-5f));
+    CR_EACH p[i] = cr_fma(p[i], r[i], cr_broadcast(0x1.55548ep-3f));
+    CR_EACH p[i] = cr_fma(p[i], r[i], cr_broadcast(0.5f));
+    CR_EACH fraction[i] = cr_fma(p[i], r[i] * r[i], r[i]);
+}
+
+CR_INLINE cr_ivec cr_exp_reduce(cr_vec x, cr_vec *fraction) {
+    cr_ivec k;
+    cr_exp_reduce_each(1, &x, fraction, &k);
+    return k;
 }
 
 /* 2^n for n in [-126, 127]. */
@@ -46,11 +58,21 @@ CR_INLINE cr_vec cr_expm1_negative(cr_vec x) {
 
 /* 1 / (1 + e^-x) within 3 ulp; at 87 and beyond, where one power of two still holds e^x, it stays as at 87,
  * less than 2^-125 from the limit. */
-CR_INLINE cr_vec cr_sigmoid(cr_vec x) {
-    cr_vec fraction;
+CR_INLINE void cr_sigmoid_each(int n, const cr_vec *x, cr_vec *y) {
     const cr_vec limit = cr_broadcast(87);
-    const cr_vec scale = cr_exp2_int(cr_exp_reduce(cr_clamp(-x, -limit, limit), &fraction));
-    return cr_reciprocal(1 + cr_fma(scale, fraction, scale));
+    cr_vec fraction[CR_IN_STEP], scale[CR_IN_STEP];
+    cr_ivec k[CR_IN_STEP];
+    CR_EACH y[i] = cr_clamp(-x[i], -limit, limit);
+    cr_exp_reduce_each(n, y, fraction, k);
+    CR_EACH scale[i] = cr_exp2_int(k[i]);
+    CR_EACH y[i] = 1 + cr_fma(scale[i], fraction[i], scale[i]);
+    CR_EACH y[i] = cr_reciprocal(y[i]);
+}
+
+CR_INLINE cr_vec cr_sigmoid(cr_vec x) {
+    cr_vec y;
+    cr_sigmoid_each(1, &x, &y);
+    return y;
 }
 
 /* Within 3 ulp. */

@@ -1,7 +1,7 @@
 /* The tile functions of direct convolution and the algorithm rows for one instruction set; see direct.h.
  * Before including: CR_LANES, CR_SUFFIX and CR_TILE_PIXELS, the tallest tile whose accumulators (two vectors
  * a pixel), two vectors of weights and a broadcast fit the registers. */
-#include "runtime/kernels/activation_tmpl.h"
+#include "runtime/kernels/conv/epilogue_tmpl.h"
 #include "runtime/kernels/conv/transposed.h"
 
 _Static_assert(CR_TILE_PIXELS <= CR_DIRECT_MAX_PIXELS && CR_LANES <= CR_DIRECT_MAX_LANES,
@@ -154,20 +154,6 @@ static cr_direct_tile *const tiles_apart[CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS] 
 static cr_direct_tile *const tiles_together[CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS] = {
     TILE_SIZES(TILES_TOGETHER)};
 
-static void finish(const cr_epilogue *epilogue, float *sums, int64_t n, int64_t channel, int64_t offset,
-                   float *output) {
-    output += offset;
-    if (epilogue->residual == NULL && epilogue->act_after.kind == CR_ACT_NONE) {
-        cr_activate_vectors(&epilogue->act, sums, output, n, channel);
-        return;
-    }
-    cr_activate_vectors(&epilogue->act, sums, sums, n, channel);
-    if (epilogue->residual != NULL)
-        for (int64_t i = 0; i < n * CR_LANES; i += CR_LANES)
-            cr_store(sums + i, cr_load(sums + i) + cr_load(epilogue->residual + offset + i));
-    cr_activate_vectors(&epilogue->act_after, sums, output, n, channel);
-}
-
 static void transform(const cr_activation *act, const float *scale, const float *shift, const float *from,
                       float *to, int64_t n, int64_t channel) {
     const cr_vec a = cr_load(scale), b = cr_load(shift);
@@ -186,7 +172,7 @@ static const cr_direct_kernels kernels = {
     .lanes = CR_LANES,
     .tile_pixels = CR_TILE_PIXELS,
     .tiles = {tiles_apart, tiles_together},
-    .finish = finish,
+    .finish = cr_finish_vectors,
     .transform = transform,
 };
 

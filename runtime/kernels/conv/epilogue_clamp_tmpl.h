@@ -52,13 +52,16 @@ CR_INLINE void cr_store_clamped(int run, const cr_vec *sums, const cr_clamp_epil
     }
 }
 
-/* Any epilogue on n vectors of one channel block, next to each other; one copy of all activations. */
-static __attribute__((noinline, unused)) void cr_store_epilogue_vectors(const float *sums, int64_t n,
+/* Any epilogue on n vectors of one channel block, next to each other; one copy of all activations.
+ * Overwrites the sums. */
+static __attribute__((noinline, unused)) void cr_store_epilogue_vectors(float *sums, int64_t n,
                                                                         const cr_epilogue *epilogue,
                                                                         int64_t channel, int64_t offset,
                                                                         float *output) {
-    for (int64_t i = 0; i < n; i++)
-        cr_store_epilogue(cr_load(sums + i * CR_LANES), epilogue, channel, offset + i * CR_LANES, output);
+    if (epilogue->bias != NULL)
+        for (int64_t i = 0; i < n * CR_LANES; i += CR_LANES)
+            cr_store(sums + i, cr_load(sums + i) + cr_load(epilogue->bias + channel));
+    cr_finish_vectors(epilogue, sums, n, channel, offset, output);
 }
 
 #endif
