@@ -23,6 +23,7 @@ enum { CR_DIRECT_MAX_PIXELS = 14, CR_DIRECT_MAX_LANES = 16, CR_DIRECT_TILE_BLOCK
 /* Where a tap reads and where its weights stand, in floats from those of the pass's first tap. */
 typedef struct cr_direct_tap {
     ptrdiff_t input, weights;
+    ptrdiff_t ahead; /* floats from its input to that of the next tile, which is fetched; 0: it is not */
 } cr_direct_tap;
 
 typedef struct cr_direct_pass {
@@ -49,6 +50,8 @@ typedef struct cr_direct_pass {
     const float *residual;   /* likewise, or NULL */
     const ptrdiff_t *places; /* floats from the output of pixel 0 to that of pixel i */
     ptrdiff_t output_block;
+    ptrdiff_t
+        output_ahead; /* floats from here to the output of the next tile, which is fetched; 0: it is not */
     float low, high;
 } cr_direct_pass;
 

@@ -5,7 +5,8 @@
 
 enum {
     MAX_TILE_FLOATS = CR_DIRECT_TILE_BLOCKS * CR_DIRECT_MAX_PIXELS * CR_DIRECT_MAX_LANES,
-    VECTOR_BYTES = 64
+    VECTOR_BYTES = 64,
+    LARGE_BYTES = 1 << 20
 };
 
 static const float no_bias[CR_DIRECT_TILE_BLOCKS * CR_DIRECT_MAX_LANES];
@@ -42,6 +43,7 @@ typedef struct tile_walk {
     const cr_conv_args *args;
     bool in_registers;            /* the epilogue */
     bool apart;                   /* outputs with gaps */
+    bool large_output;            /* not in a second-level cache, and no gaps */
     cr_direct_box interior;       /* the outputs that all taps reach */
     float *sums;                  /* [blocks][tile_pixels][L] */
     float *transformed;           /* by the prologue */
@@ -86,10 +88,28 @@ static void list_taps(const tile_walk *walk, const cr_direct_box *box, tap_list 
                              h * g->dilation[CR_H] * walk->input.step[CR_H] +
                              w * g->dilation[CR_W] * walk->input.step[CR_W];
                 tap->weights = ((d * g->kernel[CR_H] + h) * g->kernel[CR_W] + w) * lane;
+                tap->ahead = 0;
             }
     list->n = tap - list->taps;
     list->lanes = merges_width(plan) ? across : plan->in_lanes;
     list->box = *box;
+}
+
+/* Has the tiles fetch the input of the next tile in the row, by those of all taps that are first to read it.
+ */
+static void fetch_input_ahead(const tile_walk *walk, tap_list *list) {
+    const cr_conv_geometry *g = &walk->plan->geometry;
+    cr_direct_tap *tap = list->taps;
+    for (int64_t row = 0; row < g->kernel[CR_D] * g->kernel[CR_H]; row++)
+        for (int64_t w = 0; w < g->kernel[CR_W]; w++, tap++)
+            if (row % g->kernel[CR_H] + g->stride[CR_H] >= g->kernel[CR_H] &&
+                w + g->stride[CR_W] >= g->kernel[CR_W])
+                tap->ahead = walk->all_pixels.columns * g->stride[CR_W] * walk->input.step[CR_W];
+}
+
+/* The first output tile of a chunk reads an input that is larger than a cache. */
+static bool is_cold(const tile_walk *walk) {
+    return walk->plan->chunks > 1 && walk->input.data != walk->transformed && !merges_width(walk->plan);
 }
 
 static void use_taps(tile_walk *walk, const tap_list *list) {
@@ -170,6 +190,7 @@ static void run_interior(tile_walk *walk, const cr_direct_box *tile, int64_t pix
     pass->start_block = walk->plan->kernels->lanes;
     pass->sums = walk->in_registers ? NULL : walk->sums;
     pass->output = walk->args->output + offset;
+    pass->output_ahead = walk->large_output ? pixels * walk->plan->kernels->lanes : 0;
     pass->residual = residual != NULL ? residual + offset : NULL;
     call_tile(walk, pixels);
     if (!walk->in_registers)
@@ -239,6 +260,7 @@ static void run_pass(tile_walk *walk, const cr_direct_box *tile, const tap_run *
     walk->pass.start = walk->pass.sums = walk->sums + slot * lanes;
     walk->pass.start_slot = lanes;
     walk->pass.start_block = plan->kernels->tile_pixels * lanes;
+    walk->pass.output_ahead = 0;
     call_tile(walk, rows * columns);
 }
 
@@ -359,6 +381,8 @@ static void run_chunk(tile_walk *walk, int64_t chunk, int64_t begin, int64_t end
     walk->some_pixels.rows = 0; /* listed for another view */
     for (int64_t output_tile = begin; output_tile < end; output_tile++) {
         set_output_tile(walk, output_tile);
+        if (output_tile == begin && is_cold(walk))
+            fetch_input_ahead(walk, &walk->all_taps);
         tile = cr_direct_tile_box(plan, first, first + 1);
         for (int64_t i = first; i < last; i++, cr_direct_next_tile(plan, &tile))
             run_tile(walk, &tile);
@@ -455,6 +479,8 @@ void cr_direct_run_plan(const cr_direct_plan *plan, const cr_conv_args *args, in
     tile_walk walk = {.plan = plan, .args = args};
     walk.pass.output_block = extents[CR_D] * extents[CR_H] * extents[CR_W] * plan->kernels->lanes;
     walk.apart = step[CR_H] != 1 || step[CR_W] != 1;
+    walk.large_output =
+        !walk.apart && plan->out_blocks * walk.pass.output_block * (int64_t)sizeof(float) > LARGE_BYTES;
     carve_workspace(&walk, workspace);
     find_reach(&walk);
     choose_finish(&walk);

@@ -95,6 +95,29 @@ CR_INLINE void tile_start(int pixels, int blocks, const cr_direct_pass *pass,
     }
 }
 
+/* Large maps come from memory and go to it, and the hardware's prefetcher does not keep up with as many
+ * streams as there are blocks. */
+CR_INLINE void fetch_input(int pixels, bool side_by_side, const float *const *input, ptrdiff_t x) {
+    CR_UNROLL
+    for (int i = 0; i < pixels; i++)
+        __builtin_prefetch(tile_pixel(side_by_side, input, i) + x);
+}
+
+CR_INLINE void fetch_output(int pixels, int blocks, const cr_direct_pass *pass) {
+    CR_UNROLL
+    for (int b = 0; b < blocks; b++) {
+        const ptrdiff_t next = b * pass->output_block + pass->output_ahead;
+        CR_UNROLL
+        for (int i = 0; i < pixels; i++)
+            __builtin_prefetch(pass->output + next + i * CR_LANES, 1);
+        if (pass->residual == NULL)
+            continue;
+        CR_UNROLL
+        for (int i = 0; i < pixels; i++)
+            __builtin_prefetch(pass->residual + next + i * CR_LANES);
+    }
+}
+
 /* pixels and blocks are constants wherever this is inlined, so that the accumulators are registers. */
 CR_INLINE void tile_run(int pixels, int blocks, bool side_by_side, const cr_direct_pass *pass) {
     cr_vec acc[CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS];
@@ -103,6 +126,8 @@ CR_INLINE void tile_run(int pixels, int blocks, bool side_by_side, const cr_dire
     for (int i = 0; i < pixels; i++)
         input[i] = pass->input + pass->pixels[i];
     tile_start(pixels, blocks, pass, acc);
+    if (__builtin_expect(pass->output_ahead != 0, 0))
+        fetch_output(pixels, blocks, pass);
     for (int64_t c = 0; c < pass->input_blocks; c++) {
         const int64_t first = c == 0 ? pass->first_lane : 0;
         const int64_t lanes = (c == pass->input_blocks - 1 ? pass->last_lanes : pass->lanes) - first;
@@ -110,9 +135,10 @@ CR_INLINE void tile_run(int pixels, int blocks, bool side_by_side, const cr_dire
         for (int64_t t = 0; t < pass->n_taps; t++) {
             const ptrdiff_t now = pass->taps[t].weights;
             const ptrdiff_t next = t + 1 < pass->n_taps ? pass->taps[t + 1].weights : pass->weights_step;
-            tile_lanes(pixels, blocks, side_by_side, input,
-                       c * pass->input_step + pass->taps[t].input + first, lanes, weights + now, next - now,
-                       acc);
+            const ptrdiff_t x = c * pass->input_step + pass->taps[t].input;
+            if (__builtin_expect(pass->taps[t].ahead != 0, 0))
+                fetch_input(pixels, side_by_side, input, x + pass->taps[t].ahead);
+            tile_lanes(pixels, blocks, side_by_side, input, x + first, lanes, weights + now, next - now, acc);
         }
     }
     if (pass->sums == NULL) {
