@@ -6,6 +6,9 @@
  * for every pixel tile of the chunk, so both are to stay in a second-level cache of 1 MB. */
 enum { CACHE_BYTES = 832 * 1024, LEAST_CHUNK_BYTES = 192 * 1024, MOST_CHUNK_BYTES = 512 * 1024 };
 
+/* Of a padded copy: little enough to stay near, much more than the rows that neighbouring chunks share. */
+enum { PADDED_CHUNK_BYTES = 192 * 1024, MOST_PADDED_EXTENT = 16 };
+
 static int64_t divide_up(int64_t a, int64_t b) {
     return (a + b - 1) / b;
 }
@@ -100,7 +103,22 @@ static double balance(const cr_conv *conv, const cr_direct_plan *plan, int64_t c
     return (double)tasks / (double)rounds * (double)plan->pixel_tiles / (double)tiles;
 }
 
+/* Where there is padding, no more of it than an ordinary kernel has, and zero in every channel. */
+static bool is_padded(const cr_conv *conv, const cr_direct_plan *plan) {
+    const cr_conv_geometry *g = &plan->geometry;
+    bool any = false, usual = plan->in_lanes == 1 && !conv->has_border_bias;
+    for (int axis = 0; axis < CR_CONV_RANK; axis++) {
+        const int64_t end = (g->out[axis] - 1) * g->stride[axis] + g->kernel[axis] - g->pad[axis];
+        any = any || g->pad[axis] > 0 || end > g->in[axis];
+        usual = usual && g->dilation[axis] == 1 && g->pad[axis] < g->kernel[axis] &&
+                g->kernel[axis] <= MOST_PADDED_EXTENT && g->stride[axis] <= MOST_PADDED_EXTENT;
+    }
+    return any && usual;
+}
+
 static int64_t chunk_bytes(const cr_direct_plan *plan) {
+    if (plan->padded)
+        return PADDED_CHUNK_BYTES;
     const int64_t rest = CACHE_BYTES - plan->tile_weights * (int64_t)sizeof(float);
     return rest < LEAST_CHUNK_BYTES ? LEAST_CHUNK_BYTES : min(rest, MOST_CHUNK_BYTES);
 }
@@ -130,6 +148,7 @@ void cr_direct_make_plan(const cr_conv *conv, const cr_direct_kernels *kernels, 
     plan->outputs = (cr_direct_outputs){.step = {1, 1, 1}};
     memcpy(plan->outputs.extents, plan->geometry.out, sizeof plan->outputs.extents);
     plan_tiles(plan);
+    plan->padded = is_padded(conv, plan);
     plan_chunks(conv, plan);
 }
 
@@ -187,6 +206,10 @@ cr_direct_box cr_direct_input_box(const cr_direct_plan *plan, const cr_direct_bo
         const int64_t begin = output->begin[axis] * g->stride[axis] - g->pad[axis];
         const int64_t end = (output->end[axis] - 1) * g->stride[axis] - g->pad[axis] +
                             (g->kernel[axis] - 1) * g->dilation[axis] + 1;
+        box.begin[axis] = begin;
+        box.end[axis] = end;
+        if (plan->padded)
+            continue;
         box.begin[axis] = begin < 0 ? 0 : min(begin, g->in[axis]);
         box.end[axis] = end < box.begin[axis] ? box.begin[axis] : min(end, g->in[axis]);
     }

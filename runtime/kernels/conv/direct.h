@@ -9,7 +9,8 @@
  * channels, whose sums stay in registers while a tile function runs over input channels and taps,
  * broadcasting inputs against vectors of weights. Taps that fall on padding are never computed: where the
  * pixels of a tile see different taps, the taps are cut into passes, each a box of taps that reach the same
- * pixels, and the sums wait in memory between passes.
+ * pixels, and the sums wait in memory between passes. Plain input, whose passes would be short, is copied
+ * with its padding instead.
  *
  * Packed weights: [output tile][input block][kd][kh][kw][lane of the input][lane of the output tile]. Groups
  * are blocks on the diagonal: an output tile is multiplied by the input blocks that its groups read (its
@@ -106,6 +107,7 @@ typedef struct cr_direct_plan {
     cr_direct_cut rows, columns; /* of an output plane into tiles: whole rows, or parts of one row */
     int64_t pixel_tiles;         /* of an image */
     int64_t chunks;              /* the pixel tiles of an image are cut evenly into as many */
+    bool padded;                 /* plain input is read from a copy of the chunk's part with its padding */
 } cr_direct_plan;
 
 void cr_direct_make_plan(const cr_conv *conv, const cr_direct_kernels *kernels, cr_direct_plan *plan);
@@ -118,7 +120,8 @@ typedef struct cr_direct_span {
 cr_direct_span cr_direct_span_of(const cr_conv_geometry *geometry, const cr_direct_plan *plan,
                                  int64_t output_tile);
 
-/* The output pixels of tiles [begin, end), as the smallest box; and the input that they read. */
+/* The output pixels of tiles [begin, end), as the smallest box; and the input that they read, with the
+ * padding among it if the plan is padded. */
 typedef struct cr_direct_box {
     int64_t begin[CR_CONV_RANK], end[CR_CONV_RANK];
 } cr_direct_box;

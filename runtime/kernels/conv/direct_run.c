@@ -46,7 +46,7 @@ typedef struct tile_walk {
     bool large_output;            /* not in a second-level cache, and no gaps */
     cr_direct_box interior;       /* the outputs that all taps reach */
     float *sums;                  /* [blocks][tile_pixels][L] */
-    float *transformed;           /* by the prologue */
+    float *transformed;           /* input: by the prologue, or padded */
     tap_run *reach[CR_CONV_RANK]; /* of each tap of an axis; begin and end unused */
     tap_run *runs[CR_CONV_RANK];  /* of the tile at hand */
     /* of this image, chunk and output tile */
@@ -338,6 +338,38 @@ static void transform_input(tile_walk *walk, const cr_direct_box *output, int64_
     }
 }
 
+/* A row of plain input, columns [begin, end) of `width`, zero beyond it; NULL is a row of zeros. */
+static void pad_row(const float *row, int64_t begin, int64_t end, int64_t width, float *to) {
+    const int64_t first = row != NULL ? min(max(begin, 0), end) : end, last = max(min(end, width), first);
+    memset(to, 0, (size_t)(first - begin) * sizeof *to);
+    if (last > first)
+        memcpy(to + first - begin, row + first, (size_t)(last - first) * sizeof *to);
+    memset(to + last - begin, 0, (size_t)(end - last) * sizeof *to);
+}
+
+/* Copies the part of a plain input that the tiles of a box read, with its padding, and makes that the view.
+ */
+static void pad_input(tile_walk *walk, const cr_direct_box *output) {
+    const int64_t *in = walk->plan->geometry.in;
+    const cr_direct_box box = cr_direct_input_box(walk->plan, output);
+    const input_view from = walk->input;
+    input_view *view = &walk->input;
+    memcpy(view->origin, box.begin, sizeof view->origin);
+    view->data = walk->transformed;
+    view->step[CR_H] = box.end[CR_W] - box.begin[CR_W];
+    view->step[CR_D] = (box.end[CR_H] - box.begin[CR_H]) * view->step[CR_H];
+    view->block_step = (box.end[CR_D] - box.begin[CR_D]) * view->step[CR_D];
+    float *to = walk->transformed;
+    for (int64_t channel = 0; channel < walk->plan->in_blocks; channel++)
+        for (int64_t d = box.begin[CR_D]; d < box.end[CR_D]; d++)
+            for (int64_t y = box.begin[CR_H]; y < box.end[CR_H]; y++, to += view->step[CR_H]) {
+                const bool inside = d >= 0 && d < in[CR_D] && y >= 0 && y < in[CR_H];
+                const float *plane = from.data + channel * from.block_step;
+                pad_row(inside ? plane + d * from.step[CR_D] + y * from.step[CR_H] : NULL, box.begin[CR_W],
+                        box.end[CR_W], in[CR_W], to);
+            }
+}
+
 static void set_output_tile(tile_walk *walk, int64_t output_tile) {
     const cr_direct_plan *plan = walk->plan;
     const cr_conv_geometry *g = &plan->geometry;
@@ -374,6 +406,10 @@ static void run_chunk(tile_walk *walk, int64_t chunk, int64_t begin, int64_t end
         const cr_direct_span from = cr_direct_span_of(&plan->geometry, plan, begin);
         const cr_direct_span to = cr_direct_span_of(&plan->geometry, plan, end - 1);
         transform_input(walk, &box, from.first_block, to.first_block + to.blocks);
+    }
+    if (plan->padded) {
+        const cr_direct_box box = cr_direct_tile_box(plan, first, last);
+        pad_input(walk, &box);
     }
     cr_direct_box tile = cr_direct_tile_box(plan, 0, 1); /* the largest */
     const int64_t rows = tile.end[CR_H], columns = tile.end[CR_W];
@@ -419,7 +455,8 @@ size_t cr_direct_workspace_bytes(const cr_conv *conv, const cr_direct_kernels *k
     cr_direct_make_plan(conv, kernels, &plan);
     const size_t taps = aligned((size_t)plan.taps * sizeof(cr_direct_tap));
     const size_t fixed = MAX_TILE_FLOATS * sizeof(float) + 2 * runs_bytes(&plan.geometry) + 2 * taps;
-    return fixed + (conv->has_prologue && plan.pixel_tiles > 0 ? transformed_bytes(&plan) : 0);
+    const bool transforms = conv->has_prologue || plan.padded;
+    return fixed + (transforms && plan.pixel_tiles > 0 ? transformed_bytes(&plan) : 0);
 }
 
 static void carve_workspace(tile_walk *walk, char *workspace) {
@@ -450,6 +487,10 @@ static void find_reach(tile_walk *walk) {
             cr_conv_reach(g, axis, tap, &reach[tap].out_begin, &reach[tap].out_end);
         walk->interior.begin[axis] = reach[0].out_begin;
         walk->interior.end[axis] = reach[g->kernel[axis] - 1].out_end;
+    }
+    if (walk->plan->padded) {
+        memset(walk->interior.begin, 0, sizeof walk->interior.begin);
+        memcpy(walk->interior.end, g->out, sizeof walk->interior.end);
     }
 }
 

@@ -149,6 +149,20 @@ static void plain_input(const cr_conv_algorithm *algorithm, int lanes) {
     check(algorithm, &conv);
 }
 
+/* Padding as kernels usually have it, volumes, and planes that are copied in several chunks. */
+static void padded_input(const cr_conv_algorithm *algorithm, int lanes) {
+    const bool volume = random_chance(30);
+    const limits most = {3, volume ? 12 : 200, 7, 3, 1, 3, .rank = volume ? 3 : 2};
+    cr_conv conv = random_conv(lanes, &most);
+    for (int axis = CR_CONV_RANK - most.rank; axis < CR_CONV_RANK; axis++)
+        conv.geometry.kernel[axis] = random_int(conv.geometry.pad[axis] + 1, 7);
+    conv_set_outputs(&conv.geometry);
+    conv.geometry.oc = random_int(1, 40);
+    conv.input_blocked = false;
+    random_options(&conv);
+    check(algorithm, &conv);
+}
+
 static void plain_groups(const cr_conv_algorithm *algorithm, int lanes) {
     const limits most = {5, 12, 3, 2, 2, 2, .rank = 2};
     cr_conv conv = random_conv(lanes, &most);
@@ -209,6 +223,10 @@ Test(grouped, refuses_what_it_cannot_do) {
 
 Test(stem, plain_input) {
     each_isa("stem", plain_input);
+}
+
+Test(stem, padded_input) {
+    each_isa("stem", padded_input);
 }
 
 Test(stem, groups) {
