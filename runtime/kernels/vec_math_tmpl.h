@@ -11,14 +11,16 @@
 enum { CR_IN_STEP = 4 };
 #define CR_EACH CR_UNROLL for (int i = 0; i < n; i++)
 
-/* x = k log 2 + r with |r| <= log(2) / 2, k in the low bits of the result, expm1(r) in *fraction.
- * |x| < 2^21. Adding 1.5 2^23 rounds to an integer that then stands in the low bits of the float. */
-CR_INLINE void cr_exp_reduce_each(int n, const cr_vec *x, cr_vec *fraction, cr_ivec *k) {
-    const float magic = 0x1.8p23f, log2e = 0x1.715476p0f;
+/* x = k log 2 + r with |r| <= log(2) / 2: expm1(r) in *fraction, k + CR_EXP_BIAS in *biased, whose low 9 bits
+ * are the sign and the exponent of 2^k. |x| < 2^21. Adding 1.5 2^23 + 127 rounds to an integer that then
+ * stands, plus 127, in the low bits of the float. */
+enum { CR_EXP_BIAS = 0x4b400000 + 127 };
+CR_INLINE void cr_exp_reduce_each(int n, const cr_vec *x, cr_vec *fraction, cr_ivec *biased) {
+    const float magic = 0x1.8p23f + 127, log2e = 0x1.715476p0f;
     const float ln2_high = 0x1.63p-1f, ln2_low = -0x1.bd0106p-13f; /* k ln2_high is exact */
     cr_vec shifted[CR_IN_STEP], r[CR_IN_STEP], p[CR_IN_STEP];
     CR_EACH shifted[i] = cr_fma(x[i], cr_broadcast(log2e), cr_broadcast(magic));
-    CR_EACH k[i] = (cr_ivec)shifted[i] - 0x4b400000; /* the bits of 1.5 2^23 */
+    CR_EACH biased[i] = (cr_ivec)shifted[i];
     CR_EACH shifted[i] = shifted[i] - magic;
     CR_EACH r[i] = cr_fma(shifted[i], cr_broadcast(-ln2_high), x[i]);
     CR_EACH r[i] = cr_fma(shifted[i], cr_broadcast(-ln2_low), r[i]);
@@ -30,29 +32,30 @@ CR_INLINE void cr_exp_reduce_each(int n, const cr_vec *x, cr_vec *fraction, cr_i
 }
 
 CR_INLINE cr_ivec cr_exp_reduce(cr_vec x, cr_vec *fraction) {
-    cr_ivec k;
-    cr_exp_reduce_each(1, &x, fraction, &k);
-    return k;
+    cr_ivec biased;
+    cr_exp_reduce_each(1, &x, fraction, &biased);
+    return biased;
 }
 
 /* 2^n for n in [-126, 127]. */
-CR_INLINE cr_vec cr_exp2_int(cr_ivec n) {
-    return (cr_vec)((n + 127) << 23);
+CR_INLINE cr_vec cr_exp2_biased(cr_ivec biased) {
+    return (cr_vec)(biased << 23);
 }
 
 /* e^x within 2 ulp; 0 and infinity beyond the range of float, gradual underflow where the processor has it
  * on. */
 CR_INLINE cr_vec cr_exp(cr_vec x) {
     cr_vec fraction;
-    const cr_ivec n = cr_exp_reduce(cr_clamp(x, cr_broadcast(-105), cr_broadcast(90)), &fraction);
+    const cr_ivec n =
+        cr_exp_reduce(cr_clamp(x, cr_broadcast(-105), cr_broadcast(90)), &fraction) - CR_EXP_BIAS;
     const cr_ivec half = n >> 1; /* 2^n itself may be beyond the range */
-    return (1 + fraction) * cr_exp2_int(half) * cr_exp2_int(n - half);
+    return (1 + fraction) * cr_exp2_biased(half + CR_EXP_BIAS) * cr_exp2_biased(n - half + CR_EXP_BIAS);
 }
 
 /* e^x - 1 within 2 ulp for x <= 0. */
 CR_INLINE cr_vec cr_expm1_negative(cr_vec x) {
     cr_vec fraction;
-    const cr_vec scale = cr_exp2_int(cr_exp_reduce(cr_max(cr_broadcast(-30), x), &fraction));
+    const cr_vec scale = cr_exp2_biased(cr_exp_reduce(cr_max(cr_broadcast(-30), x), &fraction));
     return cr_fma(scale, fraction, scale - 1);
 }
 
@@ -61,10 +64,10 @@ CR_INLINE cr_vec cr_expm1_negative(cr_vec x) {
 CR_INLINE void cr_sigmoid_each(int n, const cr_vec *x, cr_vec *y) {
     const cr_vec limit = cr_broadcast(87);
     cr_vec fraction[CR_IN_STEP], scale[CR_IN_STEP];
-    cr_ivec k[CR_IN_STEP];
-    CR_EACH y[i] = cr_clamp(-x[i], -limit, limit);
-    cr_exp_reduce_each(n, y, fraction, k);
-    CR_EACH scale[i] = cr_exp2_int(k[i]);
+    cr_ivec biased[CR_IN_STEP];
+    CR_EACH y[i] = -cr_clamp(x[i], -limit, limit);
+    cr_exp_reduce_each(n, y, fraction, biased);
+    CR_EACH scale[i] = cr_exp2_biased(biased[i]);
     CR_EACH y[i] = 1 + cr_fma(scale[i], fraction[i], scale[i]);
     CR_EACH y[i] = cr_reciprocal(y[i]);
 }
