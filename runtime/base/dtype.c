@@ -157,12 +157,55 @@ void cr_store_float(crease_dtype dtype, void *data, int64_t i, double value) {
     }
 }
 
-void cr_halves_to_floats(crease_dtype dtype, const uint16_t *from, float *to, int64_t n) {
-    for (int64_t i = 0; i < n; i++)
-        to[i] = dtype == CREASE_FLOAT16 ? cr_half_to_float(from[i]) : cr_bfloat_to_float(from[i]);
+/* The conversions of arrays choose without branches and compute on integers of 32 bits, so that compilers
+ * make vector code of their loops. */
+
+static uint32_t bits_of_float(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
 }
 
-void cr_floats_to_halves(crease_dtype dtype, const float *from, uint16_t *to, int64_t n) {
-    for (int64_t i = 0; i < n; i++)
-        to[i] = dtype == CREASE_FLOAT16 ? cr_float_to_half(from[i]) : cr_float_to_bfloat(from[i]);
+/* Subnormal halves: as fractions above 2^-14, which is subtracted again. */
+static float widen_half(uint16_t half) {
+    const uint32_t shifted = (uint32_t)(half & 0x7fff) << 13, smallest = 113u << 23;
+    const uint32_t subnormal = bits_of_float(float_of_bits(shifted + smallest) - float_of_bits(smallest));
+    const uint32_t normal = shifted + (112u << 23);
+    const uint32_t special = shifted | 255u << 23;
+    const uint32_t finite = shifted < 1u << 23 ? subnormal : normal;
+    return float_of_bits((shifted < 31u << 23 ? finite : special) | (uint32_t)(half & 0x8000) << 16);
+}
+
+/* Adding 0.5, whose last place is the smallest half's, rounds what becomes subnormal. */
+static uint16_t narrow_half(float value) {
+    const uint32_t bits = bits_of_float(value), size = bits & 0x7fffffff;
+    const uint32_t subnormal = bits_of_float(float_of_bits(size) + 0.5f) - (126u << 23);
+    const uint32_t normal = (size - (112u << 23) + 0xfff + (size >> 13 & 1)) >> 13;
+    const uint32_t finite = size < 113u << 23 ? subnormal : normal;
+    const uint32_t special = size > 255u << 23 ? 0x7e00 : 0x7c00;
+    return (uint16_t)((size < 143u << 23 ? finite : special) | (bits >> 16 & 0x8000));
+}
+
+static uint16_t narrow_bfloat(float value) {
+    const uint32_t bits = bits_of_float(value), size = bits & 0x7fffffff;
+    const uint32_t rounded = (size + 0x7fff + (size >> 16 & 1)) >> 16;
+    return (uint16_t)((size > 255u << 23 ? 0x7fc0 : rounded) | (bits >> 16 & 0x8000));
+}
+
+void cr_halves_to_floats(crease_dtype dtype, const uint16_t *restrict from, float *restrict to, int64_t n) {
+    if (dtype == CREASE_FLOAT16)
+        for (int64_t i = 0; i < n; i++)
+            to[i] = widen_half(from[i]);
+    else
+        for (int64_t i = 0; i < n; i++)
+            to[i] = cr_bfloat_to_float(from[i]);
+}
+
+void cr_floats_to_halves(crease_dtype dtype, const float *restrict from, uint16_t *restrict to, int64_t n) {
+    if (dtype == CREASE_FLOAT16)
+        for (int64_t i = 0; i < n; i++)
+            to[i] = narrow_half(from[i]);
+    else
+        for (int64_t i = 0; i < n; i++)
+            to[i] = narrow_bfloat(from[i]);
 }

@@ -55,6 +55,32 @@ Test(dtype, overflow_gives_infinity) {
     cr_assert_eq(bits_of(cr_half_to_float(0x8000)), 0x80000000u, "the zero keeps its sign");
 }
 
+/* Floats around every half and bfloat, and at the middles between: patterns that end in few bits. */
+Test(dtype, arrays_are_converted_like_single_values) {
+    static const uint32_t ends[] = {0,      1,      0xfff,  0x1000, 0x1001, 0x1fff,
+                                    0x2000, 0x7fff, 0x8000, 0x8001, 0xffff};
+    enum { ENDS = sizeof ends / sizeof *ends };
+    for (uint32_t high = 0; high < 0x10000; high++) {
+        float wide[ENDS];
+        uint16_t halves[ENDS], bfloats[ENDS];
+        for (int i = 0; i < ENDS; i++) {
+            const uint32_t bits = high << 16 | ends[i];
+            memcpy(&wide[i], &bits, sizeof bits);
+        }
+        cr_floats_to_halves(CREASE_FLOAT16, wide, halves, ENDS);
+        cr_floats_to_halves(CREASE_BFLOAT16, wide, bfloats, ENDS);
+        for (int i = 0; i < ENDS; i++) {
+            cr_assert_eq(halves[i], cr_float_to_half(wide[i]), "%04x%04x", high, ends[i]);
+            cr_assert_eq(bfloats[i], cr_float_to_bfloat(wide[i]), "%04x%04x", high, ends[i]);
+        }
+        const uint16_t half = (uint16_t)high;
+        cr_halves_to_floats(CREASE_FLOAT16, &half, wide, 1);
+        cr_assert_eq(bits_of(wide[0]), bits_of(cr_half_to_float(half)), "%04x", high);
+        cr_halves_to_floats(CREASE_BFLOAT16, &half, wide, 1);
+        cr_assert_eq(bits_of(wide[0]), bits_of(cr_bfloat_to_float(half)), "%04x", high);
+    }
+}
+
 Test(dtype, sizes) {
     size_t bytes = 7;
     cr_assert(cr_dtype_bytes(CREASE_FLOAT, 3, &bytes) && bytes == 12);
