@@ -103,17 +103,13 @@ CR_INLINE void fetch_input(int pixels, bool side_by_side, const float *const *in
         __builtin_prefetch(tile_pixel(side_by_side, input, i) + x);
 }
 
-CR_INLINE void fetch_output(int pixels, int blocks, const cr_direct_pass *pass) {
-    CR_UNROLL
+/* One copy for all tiles, which call it before they hold anything in registers. */
+static __attribute__((noinline)) void fetch_output(int pixels, int blocks, const cr_direct_pass *pass) {
     for (int b = 0; b < blocks; b++) {
         const ptrdiff_t next = b * pass->output_block + pass->output_ahead;
-        CR_UNROLL
         for (int i = 0; i < pixels; i++)
             __builtin_prefetch(pass->output + next + i * CR_LANES, 1);
-        if (pass->residual == NULL)
-            continue;
-        CR_UNROLL
-        for (int i = 0; i < pixels; i++)
+        for (int i = 0; i < pixels && pass->residual != NULL; i++)
             __builtin_prefetch(pass->residual + next + i * CR_LANES);
     }
 }
@@ -121,13 +117,13 @@ CR_INLINE void fetch_output(int pixels, int blocks, const cr_direct_pass *pass) 
 /* pixels and blocks are constants wherever this is inlined, so that the accumulators are registers. */
 CR_INLINE void tile_run(int pixels, int blocks, bool side_by_side, const cr_direct_pass *pass) {
     cr_vec acc[CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS];
+    if (__builtin_expect(pass->output_ahead != 0, 0))
+        fetch_output(pixels, blocks, pass);
     const float *input[CR_TILE_PIXELS];
     CR_UNROLL
     for (int i = 0; i < pixels; i++)
         input[i] = pass->input + pass->pixels[i];
     tile_start(pixels, blocks, pass, acc);
-    if (__builtin_expect(pass->output_ahead != 0, 0))
-        fetch_output(pixels, blocks, pass);
     for (int64_t c = 0; c < pass->input_blocks; c++) {
         const int64_t first = c == 0 ? pass->first_lane : 0;
         const int64_t lanes = (c == pass->input_blocks - 1 ? pass->last_lanes : pass->lanes) - first;
