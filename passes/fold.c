@@ -183,8 +183,8 @@ static void refuse_fused(cr_plan *plan, const cr_refusal *fused, int depth) {
         cr_refuse(&plan->refusal, border ? "border-values" : "nonlinear-after", "%s", fused->detail);
     else
         cr_refuse(&plan->refusal, fused->code, "%.300s; %s", fused->detail,
-                  border ? "crease's own sessions absorb it exactly at run time"
-                         : "in crease's own sessions it runs fused with its neighbours");
+                  border ? "crease's own sessions absorb it exactly where that pays"
+                         : "crease's own sessions run it fused with a neighbour where one can take it");
 }
 
 /* Of several consumers one that can neither take it in nor be fused with it gives the reason. */
