@@ -81,7 +81,7 @@ suite_clang() {
 # Sessions in several threads, cancelling from another, the pool: what shares memory between threads.
 suite_tsan() {
     step "build: tsan" bash -c "cmake --preset tsan && cmake --build build/tsan --target threads_sessions"
-    step "tsan: sessions" setarch -R build/tsan/tests/threads_sessions models/fashion/fashion.onnx
+    step "tsan: sessions" env TSAN_OPTIONS="suppressions=$PWD/tests/threads/tsan.supp" setarch -R build/tsan/tests/threads_sessions models/fashion/fashion.onnx
 }
 suite_asan() {
     step "build: asan" build asan

@@ -104,10 +104,11 @@ static void forget_sources(const pack *entries, size_t n) {
 /* In waves, so that plain and packed weights never stand side by side as a whole. */
 void cr_packs_fill(cr_packs *packs, cr_pool *pool, bool forget) {
     const size_t threads = (size_t)cr_pool_threads(pool), wave = 4 * threads;
-    pack *first = packs->entries + packs->n_filled;
     const size_t n = packs->n - packs->n_filled;
-    if (n)
-        qsort(first, n, sizeof *first, by_size);
+    if (n == 0)
+        return;
+    pack *first = packs->entries + packs->n_filled;
+    qsort(first, n, sizeof *first, by_size);
     for (size_t done = 0; done < n; done += wave) {
         fill_job job = {first + done, n - done < wave ? n - done : wave, threads};
         cr_parallel(pool, (int64_t)threads, fill_some, &job);
