@@ -86,7 +86,8 @@ static inline cr_value *net_ints(net *n, int count, const int64_t *values) {
     cr_value *value;
     cr_tensor *t;
     OK(cr_graph_new_constant(n->ir->graph, "i", CREASE_INT64, &shape, &value, &t));
-    memcpy(t->data, values, (size_t)count * sizeof *values);
+    if (count)
+        memcpy(t->data, values, (size_t)count * sizeof *values);
     return value;
 }
 

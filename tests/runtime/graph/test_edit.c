@@ -290,9 +290,10 @@ Test(edit, a_clone_is_whole_and_shares_tensors_only) {
         cr_assert_eq(a->constant ? a->constant->data : NULL, b->constant ? b->constant->data : NULL);
         cr_assert_eq(b->graph->model, copy);
     }
+    const int id = relu->id;
     cr_model_destroy(model);
     OK(cr_model_verify(copy)); /* nothing of it lay in the original */
-    cr_assert_str_eq(copy->nodes[relu->id]->attrs[1].strings[0].data, "edge");
+    cr_assert_str_eq(copy->nodes[id]->attrs[1].strings[0].data, "edge");
     model = copy;
 }
 
