@@ -11,7 +11,7 @@ lib=$(dirname "$(find "$work/moved" -name 'libcrease.so')")
 model=$here/../../models/fashion/fashion.onnx
 
 for component in shared static; do
-    cmake -S "$here/consumer" -B "$work/$component" -DCMAKE_PREFIX_PATH="$work/moved" -DCOMPONENT=$component >/dev/null
+    cmake -G Ninja -S "$here/consumer" -B "$work/$component" -DCMAKE_PREFIX_PATH="$work/moved" -DCOMPONENT=$component >/dev/null
     cmake --build "$work/$component" >/dev/null
     LD_LIBRARY_PATH=$lib "$work/$component/consumer" "$model"
 done

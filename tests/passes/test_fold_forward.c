@@ -128,7 +128,7 @@ Test(fold_forward, preactivation_stays) {
     small_fold_with(&s, NULL);
     crease_fold_entry e = small_entry(&s, "bn");
     cr_assert_str_eq(e.reason, "pre-activation");
-    cr_assert(strstr(e.detail, "runs fused"));
+    cr_assert(strstr(e.detail, "run it fused"));
     small_end(&s);
     s = preactivation("Sigmoid");
     small_expect(&s, "bn", "pre-activation");
