@@ -292,6 +292,15 @@ static crease_status plan_reshape(layout *l, cr_node *node, plan *p) {
     return CREASE_OK;
 }
 
+/* n channels, every step-th from the first on. */
+static crease_status set_every(layout *l, cr_node *node, int64_t first, int64_t step, int64_t n) {
+    int64_t *map;
+    CR_TRY(CR_ARENA_NEW(&l->arena, &map, (size_t)n));
+    for (int64_t c = 0; c < n; c++)
+        map[c] = first + c * step;
+    return cr_node_set_ints(node, "channels", map, (int)n);
+}
+
 /* The constant integers of input i; false when it is not that. */
 static bool list_of(const cr_node *node, int i, const cr_tensor **list) {
     *list = cr_node_constant(node, i);
@@ -327,7 +336,7 @@ static crease_status find_every(const layout *l, const cr_node *gather, const cr
 static crease_status plan_gather(layout *l, cr_node *node, plan *p) {
     const cr_tensor *index;
     cr_value *source;
-    int64_t groups, *map;
+    int64_t groups;
     if (!list_of(node, 1, &index))
         return CREASE_OK;
     CR_TRY(find_every(l, node, index, &source, &groups));
@@ -337,21 +346,15 @@ static crease_status plan_gather(layout *l, cr_node *node, plan *p) {
     first += first < 0 ? groups : 0;
     if (first < 0 || first >= groups)
         return CREASE_OK;
-    const int64_t n = source->shape.dims[1] / groups;
-    CR_TRY(CR_ARENA_NEW(&l->arena, &map, (size_t)n));
-    for (int64_t c = 0; c < n; c++)
-        map[c] = groups * c + first;
-    CR_TRY(cr_node_set_ints(node, "channels", map, (int)n));
     CR_TRY(cr_node_set_input(node, 0, source));
     *p = (plan){.op = "Channels", .inputs = 1};
-    return CREASE_OK;
+    return set_every(l, node, first, groups, source->shape.dims[1] / groups);
 }
 
 /* A Slice of the channels alone, by inputs (opset 10 on). */
 static crease_status plan_slice(layout *l, cr_node *node, plan *p) {
     const cr_tensor *starts, *axes, *steps = NULL;
     const cr_value *x = node->inputs[0], *y = node->outputs[0];
-    int64_t *map;
     if (!is_map(x, 3) || !is_map(y, 3) || !twin(l, x) || y->shape.rank != x->shape.rank ||
         !list_of(node, 1, &starts) || !list_of(node, 3, &axes) ||
         (cr_node_input(node, 4) && !list_of(node, 4, &steps)) || cr_shape_n(&starts->shape) != 1 ||
@@ -364,11 +367,8 @@ static crease_status plan_slice(layout *l, cr_node *node, plan *p) {
     start = start < 0 ? 0 : start;
     if ((axis != 1 && axis + x->shape.rank != 1) || step < 1 || start + (out - 1) * step >= n)
         return CREASE_OK;
-    CR_TRY(CR_ARENA_NEW(&l->arena, &map, (size_t)out));
-    for (int64_t c = 0; c < out; c++)
-        map[c] = start + c * step;
     *p = (plan){.op = "Channels", .inputs = 1};
-    return cr_node_set_ints(node, "channels", map, (int)out);
+    return set_every(l, node, start, step, out);
 }
 
 /* ---- deciding ---- */
