@@ -46,21 +46,71 @@ stats stats_of(const double *values, size_t n) {
     return s;
 }
 
-stats_ratio stats_compare(const double *a, const double *b, size_t n) {
-    random_state r = random_start(1, 0);
-    double *drawn = memory_take(2 * n, sizeof *drawn), *ratios = memory_take(RESAMPLES, sizeof *ratios);
-    for (int k = 0; k < RESAMPLES; k++) {
-        for (size_t i = 0; i < n; i++) {
-            size_t pick = random_bits(&r) % n;
-            drawn[i] = a[pick];
-            drawn[n + i] = b[pick];
+/* One side of the pairs: its values in order, and where each pair's value stands among them. */
+typedef struct ranking {
+    double *ordered;
+    size_t *rank;   /* [n] by pair */
+    size_t *counts; /* [n] by rank: how often the present resample drew it */
+} ranking;
+
+static ranking rank_values(const double *values, size_t n) {
+    ranking r = {sorted(values, n), memory_take(n, sizeof(size_t)), memory_take(n, sizeof(size_t))};
+    for (size_t i = 0; i < n; i++) {
+        size_t low = 0, high = n - 1;
+        while (low < high) {
+            size_t half = (low + high) / 2;
+            if (r.ordered[half] < values[i])
+                low = half + 1;
+            else
+                high = half;
         }
-        ratios[k] = stats_median(drawn, n) / stats_median(drawn + n, n);
+        r.rank[i] = low;
     }
+    return r;
+}
+
+static void drop_ranking(ranking *r) {
+    free(r->ordered);
+    free(r->rank);
+    free(r->counts);
+}
+
+/* Of the n draws counted: counting instead of sorting keeps long measurements from taking as long again. */
+static double drawn_median(const ranking *r, size_t n) {
+    size_t at = 0, seen = r->counts[0];
+    while (seen < (n + 1) / 2)
+        seen += r->counts[++at];
+    double low = r->ordered[at];
+    if (n % 2 || seen > n / 2)
+        return low;
+    do
+        at++;
+    while (r->counts[at] == 0);
+    return (low + r->ordered[at]) / 2;
+}
+
+static double resampled_ratio(ranking *a, ranking *b, size_t n, random_state *random) {
+    memset(a->counts, 0, n * sizeof *a->counts);
+    memset(b->counts, 0, n * sizeof *b->counts);
+    for (size_t i = 0; i < n; i++) {
+        size_t pick = random_bits(random) % n;
+        a->counts[a->rank[pick]]++;
+        b->counts[b->rank[pick]]++;
+    }
+    return drawn_median(a, n) / drawn_median(b, n);
+}
+
+stats_ratio stats_compare(const double *a, const double *b, size_t n) {
+    random_state random = random_start(1, 0);
+    double *ratios = memory_take(RESAMPLES, sizeof *ratios);
+    ranking of_a = rank_values(a, n), of_b = rank_values(b, n);
+    for (int k = 0; k < RESAMPLES; k++)
+        ratios[k] = resampled_ratio(&of_a, &of_b, n, &random);
     qsort(ratios, RESAMPLES, sizeof *ratios, by_value);
-    stats_ratio ratio = {stats_median(a, n) / stats_median(b, n), ratios[RESAMPLES * 25 / 1000],
+    stats_ratio ratio = {middle(of_a.ordered, n) / middle(of_b.ordered, n), ratios[RESAMPLES * 25 / 1000],
                          ratios[RESAMPLES * 975 / 1000 - 1]};
-    free(drawn);
+    drop_ranking(&of_a);
+    drop_ranking(&of_b);
     free(ratios);
     return ratio;
 }
