@@ -57,6 +57,7 @@ set(crease_library_sources
   runtime/base/cpu.c
   runtime/base/dtype.c
   runtime/base/mem.c
+  runtime/base/pages.c
   runtime/base/shape.c
   runtime/base/status.c
   runtime/base/tensor.c

@@ -33,9 +33,9 @@ static crease_status take_raw(cr_import *import, CreaseOnnx__TensorProto *proto,
     if (proto->raw_data.len != bytes)
         return wrong_count(proto, proto->raw_data.len, (int64_t)bytes, "bytes");
     if (bytes == 0)
-        return cr_tensor_create(import->model->heap, tensor->dtype, &tensor->shape, tensor);
+        return cr_tensor_create_lasting(import->model->heap, tensor->dtype, &tensor->shape, tensor);
     if (import->copies) {
-        CR_TRY(cr_tensor_create(import->model->heap, tensor->dtype, &tensor->shape, tensor));
+        CR_TRY(cr_tensor_create_lasting(import->model->heap, tensor->dtype, &tensor->shape, tensor));
         memcpy(tensor->data, proto->raw_data.data, bytes);
         return CREASE_OK;
     }
@@ -144,7 +144,7 @@ crease_status cr_import_tensor(cr_import *import, CreaseOnnx__TensorProto *proto
                   proto->n_uint64_data;
     if (most < bytes / 16)
         return wrong_count(proto, most, cr_shape_n(&tensor->shape), "elements");
-    CR_TRY(cr_tensor_create(import->model->heap, tensor->dtype, &tensor->shape, tensor));
+    CR_TRY(cr_tensor_create_lasting(import->model->heap, tensor->dtype, &tensor->shape, tensor));
     crease_status status = fill(proto, tensor, bytes);
     if (status != CREASE_OK)
         cr_tensor_release(tensor);
@@ -206,7 +206,7 @@ crease_status cr_import_sparse(cr_import *import, CreaseOnnx__SparseTensorProto 
     if (status == CREASE_OK)
         status = check_density(proto, &values, &shape);
     if (status == CREASE_OK)
-        status = cr_tensor_create(import->model->heap, values.dtype, &shape, tensor);
+        status = cr_tensor_create_lasting(import->model->heap, values.dtype, &shape, tensor);
     if (status == CREASE_OK)
         status = scatter(proto, &values, &indices, tensor);
     if (status != CREASE_OK)

@@ -1,12 +1,10 @@
-#define _GNU_SOURCE /* madvise */
-
 #include "runtime/base/mem.h"
+#include "runtime/base/pages.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 struct cr_heap {
     crease_allocator allocator;
@@ -19,36 +17,16 @@ struct cr_heap {
  */
 typedef struct block_head {
     size_t bytes; /* with the head */
+    bool on_pages;
 } block_head;
 _Static_assert(sizeof(block_head) <= CR_ALIGNMENT, "the head fits in one alignment unit");
 
-/* A huge page of the processors that have them, which systems give out only where it is asked for. Making a
- * session touches hundreds of megabytes for the first time; in pages of 4 KiB that costs as much as the
- * packing itself. */
-static const size_t HUGE_PAGE = (size_t)2 << 20;
-
-/* Those that lie whole within a block; a wish. */
-static void want_huge_pages(void *memory, size_t bytes) {
-#ifdef MADV_HUGEPAGE
-    const uintptr_t begin = ((uintptr_t)memory + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-    const uintptr_t end = ((uintptr_t)memory + bytes) / HUGE_PAGE * HUGE_PAGE;
-    if (begin < end)
-        (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
-#else
-    (void)memory, (void)bytes;
-#endif
-}
-
-/* Aligning smaller blocks to huge pages, too, would leave holes of a tenth of a model. */
 static void *system_allocate(void *user, size_t bytes, size_t alignment) {
     (void)user;
-    if (bytes >= 2 * HUGE_PAGE)
-        alignment = HUGE_PAGE;
     void *memory;
     if (bytes > SIZE_MAX - CR_ALIGNMENT || posix_memalign(&memory, alignment, bytes) != 0)
         return NULL;
-    if (bytes >= HUGE_PAGE)
-        want_huge_pages(memory, bytes);
+    cr_pages_want_huge(memory, bytes);
     return memory;
 }
 
@@ -108,7 +86,12 @@ static bool take(cr_heap *heap, size_t bytes) {
     return true;
 }
 
-crease_status cr_alloc(cr_heap *heap, size_t bytes, void **block) {
+static void *obtain(const cr_heap *heap, size_t bytes, bool on_pages) {
+    return on_pages ? cr_pages_take(bytes)
+                    : heap->allocator.allocate(heap->allocator.user, bytes, CR_ALIGNMENT);
+}
+
+static crease_status allocate(cr_heap *heap, size_t bytes, bool lasting, void **block) {
     *block = NULL;
     size_t whole;
     if (!cr_add_size(bytes, CR_ALIGNMENT, &whole))
@@ -117,14 +100,23 @@ crease_status cr_alloc(cr_heap *heap, size_t bytes, void **block) {
         return cr_fail(CREASE_ERROR_MEMORY,
                        "memory limit of %zu bytes reached: %zu in use, %zu more asked for", heap->limit_bytes,
                        cr_heap_used(heap), bytes);
-    char *memory = heap->allocator.allocate(heap->allocator.user, whole, CR_ALIGNMENT);
+    const bool on_pages = lasting && heap->allocator.allocate == system_allocate && cr_pages_suit(whole);
+    char *memory = obtain(heap, whole, on_pages);
     if (!memory) {
         atomic_fetch_sub(&heap->used, whole);
         return cr_fail(CREASE_ERROR_MEMORY, "out of memory: %zu bytes", bytes);
     }
-    ((block_head *)(void *)memory)->bytes = whole;
+    *(block_head *)(void *)memory = (block_head){whole, on_pages};
     *block = memory + CR_ALIGNMENT;
     return CREASE_OK;
+}
+
+crease_status cr_alloc(cr_heap *heap, size_t bytes, void **block) {
+    return allocate(heap, bytes, false, block);
+}
+
+crease_status cr_alloc_lasting(cr_heap *heap, size_t bytes, void **block) {
+    return allocate(heap, bytes, true, block);
 }
 
 crease_status cr_alloc_zeroed(cr_heap *heap, size_t bytes, void **block) {
@@ -137,8 +129,12 @@ void cr_free(cr_heap *heap, void *block) {
     if (!block)
         return;
     char *memory = (char *)block - CR_ALIGNMENT;
-    atomic_fetch_sub(&heap->used, ((block_head *)(void *)memory)->bytes);
-    heap->allocator.release(heap->allocator.user, memory);
+    const block_head head = *(block_head *)(void *)memory;
+    atomic_fetch_sub(&heap->used, head.bytes);
+    if (head.on_pages)
+        cr_pages_give_back(memory, head.bytes);
+    else
+        heap->allocator.release(heap->allocator.user, memory);
 }
 
 crease_status cr_grow(cr_heap *heap, void **array, size_t *capacity, size_t need, size_t element_bytes) {

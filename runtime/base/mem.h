@@ -21,6 +21,9 @@ size_t cr_heap_peak(const cr_heap *heap);
 
 /* Blocks are aligned to CR_ALIGNMENT; bytes 0 gives a valid unique block. *block is NULL on failure. */
 crease_status cr_alloc(cr_heap *heap, size_t bytes, void **block) CREASE_MUST_TEST;
+/* For what lives as long as a model or session: freeing a large block gives it back to the system, which
+ * costs the next one its first touch anew. */
+crease_status cr_alloc_lasting(cr_heap *heap, size_t bytes, void **block) CREASE_MUST_TEST;
 crease_status cr_alloc_zeroed(cr_heap *heap, size_t bytes, void **block) CREASE_MUST_TEST;
 void cr_free(cr_heap *heap, void *block); /* NULL is fine */
 

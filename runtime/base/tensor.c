@@ -23,8 +23,28 @@ int64_t cr_tensor_physical_n(const cr_tensor *tensor) {
     return n / c * ((c + l - 1) / l * l);
 }
 
+static crease_status too_large(void) {
+    return cr_fail(CREASE_ERROR_MEMORY, "out of memory: a tensor too large to address");
+}
+
 crease_status cr_tensor_create(cr_heap *heap, crease_dtype dtype, const cr_shape *shape, cr_tensor *tensor) {
     return cr_tensor_create_blocked(heap, dtype, 0, shape, tensor);
+}
+
+crease_status cr_tensor_create_lasting(cr_heap *heap, crease_dtype dtype, const cr_shape *shape,
+                                       cr_tensor *tensor) {
+    size_t bytes;
+    void *data;
+    *tensor = (cr_tensor){.dtype = dtype, .shape = *shape};
+    if (!cr_tensor_bytes(dtype, 0, shape, &bytes))
+        return too_large();
+    CR_TRY(cr_alloc_lasting(heap, bytes, &data));
+    crease_status status = cr_buffer_adopt(heap, data, bytes, &tensor->buffer);
+    if (status == CREASE_OK)
+        tensor->data = data;
+    else
+        cr_free(heap, data);
+    return status;
 }
 
 crease_status cr_tensor_create_blocked(cr_heap *heap, crease_dtype dtype, int lanes, const cr_shape *shape,
@@ -32,7 +52,7 @@ crease_status cr_tensor_create_blocked(cr_heap *heap, crease_dtype dtype, int la
     size_t bytes;
     *tensor = (cr_tensor){.dtype = dtype, .lanes = lanes, .shape = *shape};
     if (!cr_tensor_bytes(dtype, lanes, shape, &bytes))
-        return cr_fail(CREASE_ERROR_MEMORY, "out of memory: a tensor too large to address");
+        return too_large();
     CR_TRY(cr_buffer_create(heap, bytes, &tensor->buffer));
     tensor->data = cr_buffer_data(tensor->buffer);
     return CREASE_OK;

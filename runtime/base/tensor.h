@@ -30,7 +30,10 @@ int64_t cr_tensor_physical_n(const cr_tensor *tensor);
 /* A new plain tensor with uninitialised memory of its own. */
 crease_status cr_tensor_create(cr_heap *heap, crease_dtype dtype, const cr_shape *shape,
                                cr_tensor *tensor) CREASE_MUST_TEST;
-/* The same in the blocked layout of `lanes`; 0: plain. */
+/* For weights; see cr_alloc_lasting. */
+crease_status cr_tensor_create_lasting(cr_heap *heap, crease_dtype dtype, const cr_shape *shape,
+                                       cr_tensor *tensor) CREASE_MUST_TEST;
+/* The first in the blocked layout of `lanes`; 0: plain. */
 crease_status cr_tensor_create_blocked(cr_heap *heap, crease_dtype dtype, int lanes, const cr_shape *shape,
                                        cr_tensor *tensor) CREASE_MUST_TEST;
 cr_tensor cr_tensor_retain(const cr_tensor *tensor);

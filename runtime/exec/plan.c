@@ -154,7 +154,7 @@ static crease_status build(cr_plan *plan, const cr_plan_settings *settings, cons
     CR_TRY(cr_plan_memory(plan, settings->keep_all));
     cr_packs_fill(settings->packs, settings->pool, settings->forget);
     forget_contents(plan);
-    CR_TRY(cr_alloc(plan->heap, plan->slab_bytes, &plan->slab));
+    CR_TRY(cr_alloc_lasting(plan->heap, plan->slab_bytes, &plan->slab));
     CR_TRY(cr_alloc(plan->heap, plan->scratch_bytes, &plan->scratch));
     for (size_t id = 0; id < n_values; id++) {
         const cr_slot *slot = &plan->slots[id];

@@ -81,7 +81,7 @@ crease_status cr_graph_new_constant(cr_graph *graph, const char *name, crease_dt
     cr_tensor fresh;
     *value = NULL;
     *tensor = NULL;
-    CR_TRY(cr_tensor_create(graph->model->heap, dtype, shape, &fresh));
+    CR_TRY(cr_tensor_create_lasting(graph->model->heap, dtype, shape, &fresh));
     crease_status status = cr_graph_add_constant(graph, name, &fresh, value);
     if (status == CREASE_OK)
         *tensor = (*value)->constant;

@@ -69,7 +69,7 @@ crease_status cr_prepare_pack(cr_prepare *prepare, const char *kind, int input, 
         return CREASE_OK;
     CR_TRY(cr_grow(packs->heap, (void **)&packs->entries, &packs->capacity, packs->n + 1,
                    sizeof *packs->entries));
-    CR_TRY(cr_alloc(packs->heap, bytes, &block));
+    CR_TRY(cr_alloc_lasting(packs->heap, bytes, &block));
     packs->entries[packs->n++] =
         (pack){prepare->node, kind, block, bytes, fill, context, cr_node_input(prepare->node, input)};
     *packed = block;

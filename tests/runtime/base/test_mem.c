@@ -35,6 +35,23 @@ Test(mem, blocks_are_aligned_and_their_own) {
     cr_free(heap, NULL);
 }
 
+/* Small ones come from the C library, large ones from the system. */
+Test(mem, lasting_blocks_are_ordinary_to_their_user) {
+    const size_t sizes[] = {1, 4096, (size_t)1 << 20, ((size_t)5 << 20) + 3};
+    cr_heap *large;
+    OK(cr_heap_create(NULL, 0, &large));
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        void *block;
+        OK(cr_alloc_lasting(large, sizes[i], &block));
+        cr_assert_eq((uintptr_t)block % CR_ALIGNMENT, 0);
+        memset(block, 1, sizes[i]);
+        cr_assert_geq(cr_heap_used(large), sizes[i]);
+        cr_free(large, block);
+        cr_assert_eq(cr_heap_used(large), 0);
+    }
+    cr_heap_release(large);
+}
+
 Test(mem, a_limit_holds_and_leaves_room_again) {
     void *half, *more;
     OK(cr_alloc(heap, 1 << 19, &half));
