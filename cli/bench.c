@@ -37,7 +37,6 @@ typedef struct bench_options {
 typedef struct bench {
     const bench_options *options;
     const char *names[N_SESSIONS];
-    crease_model *models[2];
     input_set inputs;
     crease_session *sessions[N_SESSIONS];
     series series[N_SESSIONS];
@@ -79,11 +78,12 @@ static int parse(int argc, char **argv, bench_options *o) {
 
 /* ---- sessions ---- */
 
-static int add_session(bench *b, int which) {
+/* Takes the model over. */
+static int add_session(bench *b, int which, crease_model *model) {
     const bench_options *o = b->options;
-    int model = which == B && b->models[1] ? 1 : 0;
-    bool fold = b->models[1] ? o->fold : which == B;
-    int code = engine_session(o->models[model], b->models[model], &o->engine, fold, &b->sessions[which]);
+    const char *path = which == B && o->models[1] ? o->models[1] : o->models[0];
+    bool fold = o->models[1] ? o->fold : which == B;
+    int code = engine_session_of(path, &model, &o->engine, fold, &b->sessions[which]);
     return code ? code : inputs_bind(&b->inputs, b->sessions[which]);
 }
 
@@ -92,29 +92,47 @@ static double peak_rss_mib(void) {
     return getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss / 1024 : NAN;
 }
 
+static int prepare_b(bench *b) {
+    const bench_options *o = b->options;
+    const char *path = o->models[1] ? o->models[1] : o->models[0];
+    crease_model *model;
+    double begin = measure_now();
+    int code = engine_load(path, &o->engine, &model);
+    double load_seconds = measure_now() - begin;
+    if (code)
+        return code;
+    code = inputs_collect(model, &o->input, MISSING_RANDOM, o->seed, &b->inputs);
+    if (code) {
+        crease_model_free(model);
+        return code;
+    }
+    begin = measure_now();
+    code = add_session(b, B, model);
+    b->load_ms = 1e3 * (load_seconds + measure_now() - begin);
+    if (code)
+        return code;
+    crease_status status = interrupt_run(b->sessions[B]);
+    return status ? fail_file(path, status) : CLI_OK;
+}
+
+static int prepare_a(bench *b) {
+    crease_model *model;
+    int code = engine_load(b->options->models[0], &b->options->engine, &model);
+    if (code)
+        return code;
+    code = add_session(b, A, crease_model_retain(model));
+    if (code) {
+        crease_model_free(model);
+        return code;
+    }
+    return add_session(b, A2, model);
+}
+
 /* B comes first and alone, so that time and memory to be ready are its own. */
 static int prepare(bench *b) {
-    const bench_options *o = b->options;
-    int last = o->models[1] ? 1 : 0;
-    double begin = measure_now();
-    int code = engine_load(o->models[last], &o->engine, &b->models[last]);
-    double load_seconds = measure_now() - begin;
-    if (!code)
-        code = inputs_collect(b->models[last], &o->input, MISSING_RANDOM, o->seed, &b->inputs);
-    begin = measure_now();
-    if (!code)
-        code = add_session(b, B);
-    b->load_ms = 1e3 * (load_seconds + measure_now() - begin);
-    if (!code) {
-        crease_status status = interrupt_run(b->sessions[B]);
-        code = status ? fail_file(o->models[last], status) : CLI_OK;
-    }
+    int code = prepare_b(b);
     b->peak_rss_mib = peak_rss_mib();
-    if (!code && last)
-        code = engine_load(o->models[0], &o->engine, &b->models[0]);
-    if (!code)
-        code = add_session(b, A);
-    return code ? code : add_session(b, A2);
+    return code ? code : prepare_a(b);
 }
 
 static bool is_measured(const bench *b) {
@@ -283,8 +301,6 @@ int bench_command(int argc, char **argv) {
         free(b.series[i].ms);
     }
     inputs_free(&b.inputs);
-    crease_model_free(b.models[0]);
-    crease_model_free(b.models[1]);
     inputs_options_free(&o.input);
     return code;
 }

@@ -26,11 +26,19 @@ int engine_load(const char *path, const engine_options *e, crease_model **model)
     return status ? fail_file(path, status) : CLI_OK;
 }
 
+int engine_session_of(const char *path, crease_model **model, const engine_options *e, bool fold,
+                      crease_session **session) {
+    crease_options options = engine_session_options(e, fold);
+    options.take_model = true;
+    crease_status status = crease_session_create(*model, &options, session);
+    *model = NULL;
+    return status ? fail_file(path, status) : CLI_OK;
+}
+
 int engine_session(const char *path, crease_model *model, const engine_options *e, bool fold,
                    crease_session **session) {
-    crease_options options = engine_session_options(e, fold);
-    crease_status status = crease_session_create(model, &options, session);
-    return status ? fail_file(path, status) : CLI_OK;
+    crease_model *shared = crease_model_retain(model);
+    return engine_session_of(path, &shared, e, fold, session);
 }
 
 int engine_threads(const engine_options *e) {

@@ -44,5 +44,8 @@ int engine_threads(const engine_options *e);
 int engine_load(const char *path, const engine_options *e, crease_model **model);
 int engine_session(const char *path, crease_model *model, const engine_options *e, bool fold,
                    crease_session **session);
+/* The same, and the session takes the model over: *model is NULL afterwards. */
+int engine_session_of(const char *path, crease_model **model, const engine_options *e, bool fold,
+                      crease_session **session);
 
 #endif

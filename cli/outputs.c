@@ -30,9 +30,9 @@ static int stage(const crease_tensor *t, const char *folder, size_t index) {
     return code;
 }
 
-int outputs_stage(crease_session *session, const crease_model *model, const char *folder) {
+int outputs_stage(crease_session *session, const char *folder) {
     crease_tensor t;
-    for (size_t i = 0; i < crease_model_n_outputs(model); i++) {
+    for (size_t i = 0; i < crease_session_n_outputs(session); i++) {
         int code = outputs_get(session, i, &t);
         if (!code)
             code = stage(&t, folder, i);
@@ -96,13 +96,13 @@ static void add_output(table *out, const crease_tensor *t) {
         table_cell(out, "-");
 }
 
-int outputs_summarise(crease_session *session, const crease_model *model) {
+int outputs_summarise(crease_session *session) {
     static const char *const headers[] = {"output", "type",  "shape",        ">min",
                                           ">max",   ">mean", "first values", NULL};
     crease_tensor t;
     table out;
     table_begin(&out, headers);
-    for (size_t i = 0; i < crease_model_n_outputs(model); i++) {
+    for (size_t i = 0; i < crease_session_n_outputs(session); i++) {
         int code = outputs_get(session, i, &t);
         if (code)
             return code;

@@ -7,10 +7,10 @@
 
 /* Stage each as folder/output_N.npy in graph-output order, or as a TensorProto output_N.pb where .npy has no
  * such element type. The folder must exist; file_commit() makes them appear. */
-int outputs_stage(crease_session *session, const crease_model *model, const char *folder);
+int outputs_stage(crease_session *session, const char *folder);
 
 /* Print name, type, shape, range, mean and first values of each. */
-int outputs_summarise(crease_session *session, const crease_model *model);
+int outputs_summarise(crease_session *session);
 
 /* View of one output; a failure has printed its line. */
 int outputs_get(crease_session *session, size_t index, crease_tensor *t);

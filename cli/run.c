@@ -73,11 +73,11 @@ static int stage_profile(const run_options *o, crease_session *session) {
 }
 
 /* Everything is computed by now: write all files, or none. */
-static int write_files(const run_options *o, crease_session *session, const crease_model *model) {
+static int write_files(const run_options *o, crease_session *session) {
     bool made = false;
     int code = o->output_dir ? file_make_folder(o->output_dir, &made) : CLI_OK;
     if (!code && o->output_dir)
-        code = outputs_stage(session, model, o->output_dir);
+        code = outputs_stage(session, o->output_dir);
     if (!code && o->profile)
         code = stage_profile(o, session);
     if (!code)
@@ -90,8 +90,7 @@ static int write_files(const run_options *o, crease_session *session, const crea
     return code;
 }
 
-static int run_session(const run_options *o, crease_session *session, const input_set *inputs,
-                       const crease_model *model) {
+static int run_session(const run_options *o, crease_session *session, const input_set *inputs) {
     int code = inputs_bind(inputs, session);
     if (code)
         return code;
@@ -99,26 +98,28 @@ static int run_session(const run_options *o, crease_session *session, const inpu
     crease_status status = interrupt_run(session);
     if (status)
         return fail_file(o->model, status);
-    code = write_files(o, session, model);
+    code = write_files(o, session);
     if (!code && o->top)
         code = print_classes(o, session);
     else if (!code && !o->output_dir)
-        code = outputs_summarise(session, model);
+        code = outputs_summarise(session);
     return code;
 }
 
+/* Takes the model over. */
 static int run_model(const run_options *o, crease_model *model) {
-    input_set inputs;
+    input_set inputs = {0};
     crease_session *session = NULL;
     crease_status status = crease_model_check(model);
-    if (status)
-        return fail_file(o->model, status);
-    int code = inputs_collect(model, &o->input, MISSING_FAILS, 1, &inputs);
+    int code = status ? fail_file(o->model, status) : CLI_OK;
     if (!code)
-        code = engine_session(o->model, model, &o->engine, o->fold, &session);
+        code = inputs_collect(model, &o->input, MISSING_FAILS, 1, &inputs);
     if (!code)
-        code = run_session(o, session, &inputs, model);
+        code = engine_session_of(o->model, &model, &o->engine, o->fold, &session);
+    if (!code)
+        code = run_session(o, session, &inputs);
     crease_session_free(session);
+    crease_model_free(model);
     inputs_free(&inputs);
     return code;
 }
@@ -129,10 +130,8 @@ int run_command(int argc, char **argv) {
     int code = parse(argc, argv, &o);
     if (!code)
         code = engine_load(o.model, &o.engine, &model);
-    if (!code) {
+    if (!code)
         code = run_model(&o, model);
-        crease_model_free(model);
-    }
     inputs_options_free(&o.input);
     return code;
 }

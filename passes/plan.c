@@ -68,7 +68,7 @@ crease_status cr_plan_constant(cr_plan *plan, cr_node *node, int input, const ch
     CR_TRY(add(plan, EDIT_CONSTANT, node, name, &edit));
     edit->input = input;
     *tensor = &edit->tensor;
-    return cr_tensor_create(plan->model->heap, dtype, shape, &edit->tensor);
+    return cr_tensor_create_lasting(plan->model->heap, dtype, shape, &edit->tensor);
 }
 
 crease_status cr_plan_set_float(cr_plan *plan, cr_node *node, const char *attribute, float value) {
@@ -112,17 +112,26 @@ static crease_status own_producer(cr_node *node, int input) {
     return cr_node_set_input(node, input, twin->outputs[0]);
 }
 
+/* What nobody needs any more is given back at once: old and new weights of a whole model never stand side by
+ * side. */
+static crease_status put_constant(cr_node *node, const cr_edit *edit) {
+    cr_value *old = cr_node_input(node, edit->input), *value;
+    CR_TRY(cr_graph_add_constant(node->graph, edit->name, &edit->tensor, &value));
+    CR_TRY(cr_node_set_input(node, edit->input, value));
+    if (old && old->n_uses == 0 && old->n_outputs == 0)
+        cr_value_forget(old);
+    return CREASE_OK;
+}
+
 static crease_status apply(const cr_edit *edit) {
     cr_node *node = edit->behind < 0 ? edit->node : edit->node->inputs[edit->behind]->producer;
-    cr_value *value;
     switch (edit->kind) {
     case EDIT_LEAF:
         return CREASE_OK;
     case EDIT_OWN:
         return own_producer(node, edit->input);
     case EDIT_CONSTANT:
-        CR_TRY(cr_graph_add_constant(node->graph, edit->name, &edit->tensor, &value));
-        return cr_node_set_input(node, edit->input, value);
+        return put_constant(node, edit);
     case EDIT_FLOAT:
         return cr_node_set_float(node, edit->name, edit->number);
     case EDIT_INT:

@@ -15,7 +15,7 @@
 
 static void *allocate(void *heap, size_t bytes) {
     void *block;
-    return cr_alloc(heap, bytes, &block) == CREASE_OK ? block : NULL;
+    return cr_alloc_lasting(heap, bytes, &block) == CREASE_OK ? block : NULL;
 }
 
 static void release(void *heap, void *block) {
@@ -30,10 +30,22 @@ ProtobufCAllocator cr_proto_allocator(cr_heap *heap) {
 typedef struct source {
     cr_heap *heap;
     bool exhausted;
+    void *mapping; /* of the file that is parsed, or NULL */
+    size_t mapped_bytes;
 } source;
+
+enum { LARGE_BYTES = 1 << 20 };
+
+/* The parser copies large weights: the pages it has read are let go as it comes to the next, so that file and
+ * copy do not fill memory together. Where they are wanted again they are read again. */
+static void let_go_of_pages(const source *from, size_t bytes) {
+    if (from->mapping && bytes >= LARGE_BYTES)
+        (void)madvise(from->mapping, from->mapped_bytes, MADV_DONTNEED);
+}
 
 static void *allocate_from(void *data, size_t bytes) {
     source *from = data;
+    let_go_of_pages(from, bytes);
     void *block = allocate(from->heap, bytes);
     from->exhausted |= !block;
     return block;
@@ -176,9 +188,8 @@ static crease_status import_model(CreaseOnnx__ModelProto *proto, const char *who
     return status;
 }
 
-crease_status cr_proto_parse(const void *data, size_t bytes, const char *who, cr_heap *heap,
-                             CreaseOnnx__ModelProto **proto) {
-    source from = {heap, false};
+static crease_status parse(const void *data, size_t bytes, source from, const char *who,
+                           CreaseOnnx__ModelProto **proto) {
     ProtobufCAllocator allocator = {allocate_from, release_to, &from};
     *proto = NULL;
     CR_TRY(sniff(data, bytes, who));
@@ -189,12 +200,15 @@ crease_status cr_proto_parse(const void *data, size_t bytes, const char *who, cr
                           : cr_fail(CREASE_ERROR_MODEL, "%s: not an ONNX model", who);
 }
 
-static crease_status load(const void *data, size_t bytes, const char *who, const char *folder,
-                          bool assume_const, cr_heap *heap, cr_model **model) {
+crease_status cr_proto_parse(const void *data, size_t bytes, const char *who, cr_heap *heap,
+                             CreaseOnnx__ModelProto **proto) {
+    return parse(data, bytes, (source){.heap = heap}, who, proto);
+}
+
+/* Imports what was parsed, and frees it. */
+static crease_status take_in(CreaseOnnx__ModelProto *proto, const char *who, const char *folder,
+                             bool assume_const, cr_heap *heap, cr_model **model) {
     ProtobufCAllocator allocator = cr_proto_allocator(heap);
-    CreaseOnnx__ModelProto *proto;
-    *model = NULL;
-    CR_TRY(cr_proto_parse(data, bytes, who, heap, &proto));
     crease_status status = import_model(proto, who, folder, assume_const, heap, model);
     crease_onnx__model_proto__free_unpacked(proto, &allocator);
     return status;
@@ -202,7 +216,10 @@ static crease_status load(const void *data, size_t bytes, const char *who, const
 
 crease_status cr_proto_load_memory(const void *data, size_t bytes, cr_heap *heap, bool assume_const,
                                    cr_model **model) {
-    return load(data, bytes, "model in memory", NULL, assume_const, heap, model);
+    CreaseOnnx__ModelProto *proto;
+    *model = NULL;
+    CR_TRY(cr_proto_parse(data, bytes, "model in memory", heap, &proto));
+    return take_in(proto, "model in memory", NULL, assume_const, heap, model);
 }
 
 /* ---- from a file ---- */
@@ -216,6 +233,19 @@ static crease_status folder_of(const char *path, cr_heap *heap, char **folder) {
     ((char *)block)[n] = 0;
     *folder = block;
     return CREASE_OK;
+}
+
+static crease_status load_mapping(void *data, size_t bytes, const char *path, bool assume_const,
+                                  cr_heap *heap, cr_model **model) {
+    const source from = {.heap = heap, .mapping = data, .mapped_bytes = bytes};
+    CreaseOnnx__ModelProto *proto;
+    char *folder;
+    CR_TRY(folder_of(path, heap, &folder));
+    crease_status status = parse(data, bytes, from, path, &proto);
+    if (status == CREASE_OK)
+        status = take_in(proto, path, folder, assume_const, heap, model);
+    cr_free(heap, folder);
+    return status;
 }
 
 crease_status cr_proto_load_file(const char *path, cr_heap *heap, bool assume_const, cr_model **model) {
@@ -233,12 +263,7 @@ crease_status cr_proto_load_file(const char *path, cr_heap *heap, bool assume_co
     close(file);
     if (data == MAP_FAILED)
         return cr_fail(CREASE_ERROR_FILE, "%s: cannot be mapped: %s", path, strerror(errno));
-    char *folder;
-    crease_status status = folder_of(path, heap, &folder);
-    if (status == CREASE_OK) {
-        status = load(data, bytes, path, folder, assume_const, heap, model);
-        cr_free(heap, folder);
-    }
+    crease_status status = load_mapping(data, bytes, path, assume_const, heap, model);
     if (data)
         munmap(data, bytes);
     return status;

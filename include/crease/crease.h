@@ -178,6 +178,10 @@ typedef struct crease_options {
      * missing; wrong lines are ignored. NULL: they are not kept. Session creation, or the first run with new
      * shapes, fails with FILE when it cannot be written. */
     const char *tune_cache;
+    /* crease_session_create() takes over the caller's reference to the model, also when it fails. Where that
+     * was the last one, weights are given back as they are folded and packed, and never stand in memory
+     * twice. */
+    bool take_model;
 } crease_options;
 
 /* Fill with defaults. `options` must not be NULL. */
@@ -346,7 +350,8 @@ CREASE_API void crease_fold_report_free(crease_fold_report *report);
 typedef struct crease_session crease_session;
 
 /* Optimise, plan and pack. The session keeps what it needs of the model, which may be freed at once: weights
- * that were folded or packed are then given back. options may be NULL. With static input shapes all memory
+ * that were folded or packed are then given back (options.take_model: while the session is made). options may
+ * be NULL. With static input shapes all memory
  * for running is allocated here; otherwise at the first run with new shapes. Fails with UNSUPPORTED, MODEL,
  * MEMORY. */
 CREASE_API crease_status crease_session_create(crease_model *model, const crease_options *options,
@@ -374,6 +379,9 @@ CREASE_API crease_status crease_session_bind_output(crease_session *session, con
 /* Run the network on the inputs set. Fails with INPUT when one is missing, RUN, MEMORY, UNSUPPORTED,
  * CANCELLED. */
 CREASE_API crease_status crease_session_run(crease_session *session) CREASE_MUST_TEST;
+
+/* Outputs of the model. */
+CREASE_API size_t crease_session_n_outputs(const crease_session *session);
 
 /* View of an output; dims and data are valid until the next run, set_input or free. Fails with ARGUMENT. */
 CREASE_API crease_status crease_session_output(crease_session *session, size_t index,

@@ -82,7 +82,7 @@ static crease_status widen_graph(cr_graph *graph, void *context) {
 static crease_status widen_model(cr_model *model) {
     for (int i = 0; i < model->n_values; i++) {
         cr_value *value = model->values[i];
-        if (value->constant)
+        if (value->constant && (value->n_uses || value->n_outputs)) /* others may have been forgotten */
             CR_TRY(widen_in_place(model, value->constant));
         if (value->initial)
             CR_TRY(widen_in_place(model, value->initial));

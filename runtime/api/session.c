@@ -1,5 +1,6 @@
 #include "runtime/api/session.h"
 #include "passes/lower.h"
+#include "passes/pass.h"
 #include "runtime/graph/edit.h"
 #include "runtime/kernels/conv/algorithms.h"
 #include "runtime/ops/infer.h"
@@ -18,17 +19,24 @@ static crease_status lower(cr_model *ir, const crease_options *o) {
     return cr_optimize_lower(ir, &settings);
 }
 
-/* A copy of the model to work on, folded when asked for. */
-static crease_status fold_copy(crease_session *s, crease_fold_report **report, cr_model **ir) {
-    crease_model *folded = NULL;
-    crease_fold_options fold;
-    crease_fold_options_init(&fold);
-    fold.assume_const = s->assumes;
-    if (s->options.fold)
-        CR_TRY(crease_fold(s->model, &fold, &folded, report));
-    crease_status status = cr_model_clone(folded ? folded->ir : s->model->ir, s->heap, ir);
-    crease_model_free(folded);
-    return status;
+/* Only an initializer that may be overridden asks for the model again. */
+static void let_go_of_model(crease_session *s) {
+    if (s->options.assume_const || s->model->n_inputs == (size_t)s->model->ir->graph->n_inputs) {
+        crease_model_free(s->model);
+        s->model = NULL;
+    }
+}
+
+/* A copy of the model to work on; the model itself goes before anything is done that replaces weights. */
+static crease_status copy_model(crease_session *s, cr_model **ir) {
+    CR_TRY(cr_model_clone(s->model->ir, s->heap, ir));
+    let_go_of_model(s);
+    return s->assumes ? cr_model_assume_constant(*ir) : CREASE_OK;
+}
+
+static crease_status fold(cr_model *ir, crease_fold_report **report) {
+    CR_TRY(cr_report_create(ir->heap, report));
+    return cr_optimize_fold(ir, NULL, *report);
 }
 
 /* Weights that folding and lowering replaced: held here, they would outlive the caller's model. */
@@ -40,9 +48,10 @@ static void forget_unused(cr_model *ir) {
 
 /* What the session runs: folded when asked for, without dead nodes, for this machine. */
 static crease_status optimize(crease_session *s, crease_fold_report **report, crease_model **optimized) {
-    cr_model *ir;
-    CR_TRY(fold_copy(s, report, &ir));
-    crease_status status = s->assumes ? cr_model_assume_constant(ir) : CREASE_OK;
+    cr_model *ir = NULL;
+    crease_status status = copy_model(s, &ir);
+    if (status == CREASE_OK && s->options.fold)
+        status = fold(ir, report);
     if (status == CREASE_OK)
         status = cr_model_drop_dead(ir);
     if (status == CREASE_OK)
@@ -104,14 +113,6 @@ static crease_status keep_name(crease_session *s, const char **name, char **owne
     return CREASE_OK;
 }
 
-/* Only an initializer that may be overridden asks for the model again. */
-static void let_go_of_model(crease_session *s) {
-    if (s->options.assume_const || s->model->n_inputs == (size_t)s->model->ir->graph->n_inputs) {
-        crease_model_free(s->model);
-        s->model = NULL;
-    }
-}
-
 static crease_status begin(crease_session *s) {
     void *block;
     CR_TRY(keep_name(s, &s->options.convolution, &s->convolution));
@@ -122,28 +123,42 @@ static crease_status begin(crease_session *s) {
     CR_TRY(
         cr_alloc_zeroed(s->heap, (size_t)s->optimized->ir->graph->n_outputs * sizeof *s->bindings, &block));
     s->bindings = block;
-    let_go_of_model(s);
     return CREASE_OK;
 }
 
-crease_status crease_session_create(crease_model *model, const crease_options *options,
-                                    crease_session **session) {
-    void *block;
-    if (!model || !session)
-        return cr_fail(CREASE_ERROR_ARGUMENT, "crease_session_create: model and session must not be NULL");
-    *session = NULL;
-    crease_options o = cr_options_of(options);
+/* Takes over `model` only when it succeeds. */
+static crease_status allocate(crease_model *model, const crease_options *o, crease_session **session) {
     cr_heap *heap;
-    CR_TRY(cr_heap_create(o.allocator, o.memory_limit_bytes, &heap));
+    void *block;
+    CR_TRY(cr_heap_create(o->allocator, o->memory_limit_bytes, &heap));
     crease_status status = cr_alloc_zeroed(heap, sizeof(crease_session), &block);
     if (status != CREASE_OK) {
         cr_heap_release(heap);
         return status;
     }
-    crease_session *s = block;
-    s->heap = heap;
-    s->options = o;
-    s->model = crease_model_retain(model);
+    *session = block;
+    **session = (crease_session){.heap = heap, .options = *o, .model = model};
+    return CREASE_OK;
+}
+
+crease_status crease_session_create(crease_model *model, const crease_options *options,
+                                    crease_session **session) {
+    const crease_options o = cr_options_of(options);
+    if (session)
+        *session = NULL;
+    if (!model || !session) {
+        if (o.take_model)
+            crease_model_free(model);
+        return cr_fail(CREASE_ERROR_ARGUMENT, "crease_session_create: model and session must not be NULL");
+    }
+    if (!o.take_model)
+        crease_model_retain(model);
+    crease_session *s;
+    crease_status status = allocate(model, &o, &s);
+    if (status != CREASE_OK) {
+        crease_model_free(model);
+        return status;
+    }
     status = begin(s);
     if (status == CREASE_OK)
         *session = s;
@@ -238,7 +253,7 @@ crease_status crease_session_bind_output(crease_session *session, const char *na
 }
 
 static crease_status copy_to_bindings(crease_session *session) {
-    for (size_t i = 0; i < crease_model_n_outputs(session->optimized); i++) {
+    for (size_t i = 0; i < crease_session_n_outputs(session); i++) {
         crease_tensor tensor = {.struct_size = sizeof tensor};
         if (!session->bindings[i].data)
             continue;
@@ -269,8 +284,12 @@ static crease_status view(const crease_session *session, const cr_value *value, 
     return CREASE_OK;
 }
 
+size_t crease_session_n_outputs(const crease_session *session) {
+    return crease_model_n_outputs(session->optimized);
+}
+
 crease_status crease_session_output(crease_session *session, size_t index, crease_tensor *tensor) {
-    if (!session || !tensor || index >= crease_model_n_outputs(session->optimized))
+    if (!session || !tensor || index >= crease_session_n_outputs(session))
         return cr_fail(CREASE_ERROR_ARGUMENT, "crease_session_output: there is no output %zu", index);
     return view(session, session->optimized->ir->graph->outputs[index], tensor);
 }

@@ -56,6 +56,8 @@ static crease_status everything(const void *file, size_t bytes, const crease_opt
     if (!status) {
         *last = "session";
         status = crease_session_create(model, options, &session);
+        if (options->take_model)
+            model = NULL;
     }
     if (!status) {
         *last = "input";
@@ -83,12 +85,13 @@ static crease_options options_with(const crease_allocator *allocator) {
     return options;
 }
 
-static void sweep(const void *file, size_t bytes, bool tune) {
+static void sweep(const void *file, size_t bytes, bool tune, bool take_model) {
     meter m = {0};
     const crease_allocator allocator = {meter_allocate, meter_release, &m};
     crease_options options = options_with(&allocator);
     const char *last;
     options.tune = tune;
+    options.take_model = take_model;
     OK(everything(file, bytes, &options, &last));
     cr_assert_eq(atomic_load(&m.out), 0, "%ld blocks are still out", atomic_load(&m.out));
     long calls = m.calls;
@@ -108,21 +111,28 @@ static void sweep(const void *file, size_t bytes, bool tune) {
 Test(allocator, every_allocation_may_fail) {
     size_t bytes;
     void *file = network_file(false, &bytes);
-    sweep(file, bytes, false);
+    sweep(file, bytes, false, false);
     free(file);
 }
 
 Test(allocator, every_allocation_may_fail_while_algorithms_are_tried) {
     size_t bytes;
     void *file = network_file(false, &bytes);
-    sweep(file, bytes, true);
+    sweep(file, bytes, true, false);
+    free(file);
+}
+
+Test(allocator, every_allocation_may_fail_with_the_model_taken) {
+    size_t bytes;
+    void *file = network_file(false, &bytes);
+    sweep(file, bytes, false, true);
     free(file);
 }
 
 Test(allocator, every_allocation_may_fail_with_dynamic_shapes) {
     size_t bytes;
     void *file = network_file(true, &bytes);
-    sweep(file, bytes, false);
+    sweep(file, bytes, false, false);
     free(file);
 }
 

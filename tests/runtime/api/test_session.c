@@ -408,6 +408,9 @@ Test(session, missing_arguments_are_failures) {
     crease_model *model = network_load(false);
     cr_assert_eq(crease_session_create(NULL, NULL, &session), CREASE_ERROR_ARGUMENT);
     cr_assert_eq(crease_session_create(model, NULL, NULL), CREASE_ERROR_ARGUMENT);
+    crease_options taking = options_with(1, true);
+    taking.take_model = true;
+    cr_assert_eq(crease_session_create(crease_model_retain(model), &taking, NULL), CREASE_ERROR_ARGUMENT);
     cr_assert_eq(crease_session_run(NULL), CREASE_ERROR_ARGUMENT);
     cr_assert_eq(crease_session_set_input(NULL, NULL, CREASE_FLOAT, 0, NULL, NULL), CREASE_ERROR_ARGUMENT);
     crease_session_free(NULL);
@@ -415,6 +418,26 @@ Test(session, missing_arguments_are_failures) {
     crease_model_free(NULL);
     crease_fold_report_free(NULL);
     crease_memory_free(NULL);
+}
+
+/* Whether others hold the model or not. */
+Test(session, a_model_can_be_taken_over) {
+    crease_options options = options_with(1, true);
+    float kept[CLASSES], taken[CLASSES];
+    crease_model *model = network_load(false);
+    crease_session *session = network_session(model, &options);
+    network_run(session, 1, 6, 1, kept);
+    crease_session_free(session);
+    options.take_model = true;
+    session = network_session(crease_model_retain(model), &options); /* not the last reference */
+    cr_assert_eq(crease_session_n_outputs(session), 1);
+    network_run(session, 1, 6, 1, taken);
+    cr_assert_arr_eq(kept, taken, sizeof kept);
+    crease_session_free(session);
+    session = network_session(model, &options);
+    network_run(session, 1, 6, 1, taken);
+    cr_assert_arr_eq(kept, taken, sizeof kept);
+    crease_session_free(session);
 }
 
 /* A program built against an older header passes a shorter struct. */
