@@ -103,7 +103,7 @@ static void forget_sources(const pack *entries, size_t n) {
 
 /* In waves, so that plain and packed weights never stand side by side as a whole. */
 void cr_packs_fill(cr_packs *packs, cr_pool *pool, bool forget) {
-    const size_t threads = (size_t)cr_pool_threads(pool), wave = 4 * threads;
+    const size_t threads = (size_t)cr_pool_threads(pool), wave = 2 * threads;
     const size_t n = packs->n - packs->n_filled;
     if (n == 0)
         return;
