@@ -8,7 +8,7 @@
 
 enum {
     DEPTH_BLOCK = 256, /* a multiple of every CR_LANES */
-    PANELS = 6,
+    PANELS = 10,
     ROW_BLOCK = PANELS * CR_MICRO_ROWS,
     STRIP = MICRO_COLUMNS * CR_LANES
 };
@@ -18,16 +18,40 @@ static int64_t panel_depth(int64_t depth) {
     return (depth + CR_LANES - 1) / CR_LANES * CR_LANES;
 }
 
+/* L x L of a transposed operand, element (r, l) at from[l step + r], to rows of L. */
+CR_INLINE void transpose_square(const float *from, int64_t step, float factor, float *to, int64_t to_step) {
+    CR_UNROLL
+    for (int r = 0; r < CR_LANES; r++) {
+        cr_vec v;
+        CR_UNROLL
+        for (int l = 0; l < CR_LANES; l++)
+            v[l] = from[l * step + r];
+        cr_store(to + r * to_step, factor * v);
+    }
+}
+
 /* rows x depth of op(A), times alpha, as a panel of gemm_micro_tmpl.h; what a last group lacks is not read.
  */
 static void pack_panel(bool trans, const float *a, int64_t lda, int64_t rows, int64_t depth, float alpha,
                        float *to) {
     const int64_t row_step = trans ? 1 : lda, depth_step = trans ? lda : 1;
-    for (int64_t k = 0; k < depth; k += CR_LANES) {
+    int64_t k = 0;
+    for (; !trans && k + CR_LANES <= depth; k += CR_LANES)
+        for (int64_t r = 0; r < rows; r++, to += CR_LANES)
+            cr_store(to, alpha * cr_load(a + r * lda + k));
+    for (; k < depth; k += CR_LANES) {
         const int64_t n = depth - k < CR_LANES ? depth - k : CR_LANES;
         for (int64_t r = 0; r < rows; r++, to += CR_LANES)
             for (int64_t l = 0; l < n; l++)
                 to[l] = alpha * a[r * row_step + (k + l) * depth_step];
+    }
+}
+
+CR_INLINE void copy_rows(int vectors, const float *b, int64_t ldb, int64_t depth, float *to) {
+    for (int64_t k = 0; k < depth; k++, b += ldb, to += vectors * CR_LANES) {
+        CR_UNROLL
+        for (int v = 0; v < vectors; v++)
+            cr_store(to + v * CR_LANES, cr_load(b + v * CR_LANES));
     }
 }
 
@@ -36,14 +60,23 @@ static void pack_strip(bool trans, const float *b, int64_t ldb, int64_t depth, i
                        float *to) {
     if (n < width)
         memset(to, 0, (size_t)(depth * width) * sizeof *to);
+    int64_t k = 0;
+    for (; trans && n == width && k + CR_LANES <= depth; k += CR_LANES)
+        for (int64_t j = 0; j < n; j += CR_LANES)
+            transpose_square(b + j * ldb + k, ldb, 1, to + k * width + j, width);
     if (trans) {
         for (int64_t j = 0; j < n; j++)
-            for (int64_t k = 0; k < depth; k++)
-                to[k * width + j] = b[j * ldb + k];
-        return;
+            for (int64_t i = k; i < depth; i++)
+                to[i * width + j] = b[j * ldb + i];
+    } else if (n == STRIP) {
+        copy_rows(2, b, ldb, depth, to);
+    } else if (n == CR_LANES) {
+        copy_rows(1, b, ldb, depth, to);
+    } else {
+        for (; k < depth; k++)
+            for (int64_t j = 0; j < n; j++)
+                to[k * width + j] = b[k * ldb + j];
     }
-    for (int64_t k = 0; k < depth; k++)
-        memcpy(to + k * width, b + k * ldb, (size_t)n * sizeof *to);
 }
 
 /* A tile at the right edge of C, by way of a whole one. */
@@ -59,17 +92,27 @@ static void edge_tile(micro_function *multiply, const float *panel, const float 
         memcpy(c + r * ldc, whole + r * STRIP, (size_t)n * sizeof *c);
 }
 
+/* Rows are cut into even panels, none taller than the register tile: panel p of so many begins here. */
+static int64_t panel_row(int64_t rows, int64_t panels, int64_t p) {
+    return rows * p / panels;
+}
+
+static int64_t panel_count(int64_t rows) {
+    return (rows + CR_MICRO_ROWS - 1) / CR_MICRO_ROWS;
+}
+
 /* Rows x n of C with packed rows of A and a packed strip of B. */
 static void multiply_strip(const float *panels, const float *strip, int64_t depth, int64_t rows, int64_t n,
                            float *c, int64_t ldc, bool accumulate) {
-    const int64_t vectors = n > CR_LANES ? 2 : 1, panel = CR_MICRO_ROWS * panel_depth(depth);
-    for (int64_t r = 0; r < rows; r += CR_MICRO_ROWS, panels += panel, c += CR_MICRO_ROWS * ldc) {
-        const int64_t height = rows - r < CR_MICRO_ROWS ? rows - r : CR_MICRO_ROWS;
+    const int64_t vectors = n > CR_LANES ? 2 : 1, count = panel_count(rows);
+    for (int64_t p = 0; p < count; p++) {
+        const int64_t row = panel_row(rows, count, p), height = panel_row(rows, count, p + 1) - row;
+        const float *panel = panels + row * panel_depth(depth);
         micro_function *multiply = micro_tiles[height - 1][vectors - 1];
         if (n == vectors * CR_LANES)
-            multiply(panels, strip, depth, c, ldc, accumulate);
+            multiply(panel, strip, depth, c + row * ldc, ldc, accumulate);
         else
-            edge_tile(multiply, panels, strip, depth, height, n, c, ldc, accumulate);
+            edge_tile(multiply, panel, strip, depth, height, n, c + row * ldc, ldc, accumulate);
     }
 }
 
@@ -80,15 +123,16 @@ static void scale(float beta, int64_t m, int64_t n, float *c, int64_t ldc) {
 }
 
 /* One block of the sum: rows [0, rows) of C and all its columns. */
-static void multiply_block(bool trans_a, bool trans_b, int64_t rows, int64_t n, int64_t depth, float alpha,
+static __attribute__((noinline)) void multiply_block(bool trans_a, bool trans_b, int64_t rows, int64_t n, int64_t depth, float alpha,
                            const float *a, int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc,
                            bool accumulate) {
     float panels[ROW_BLOCK * DEPTH_BLOCK] __attribute__((aligned(64)));
     float strip[DEPTH_BLOCK * STRIP] __attribute__((aligned(64)));
-    for (int64_t r = 0; r < rows; r += CR_MICRO_ROWS)
-        pack_panel(trans_a, a + (trans_a ? r : r * lda), lda,
-                   rows - r < CR_MICRO_ROWS ? rows - r : CR_MICRO_ROWS, depth, alpha,
+    for (int64_t p = 0, count = panel_count(rows); p < count; p++) {
+        const int64_t r = panel_row(rows, count, p);
+        pack_panel(trans_a, a + (trans_a ? r : r * lda), lda, panel_row(rows, count, p + 1) - r, depth, alpha,
                    panels + r * panel_depth(depth));
+    }
     for (int64_t j = 0; j < n; j += STRIP) {
         const int64_t width = n - j < STRIP ? n - j : STRIP;
         pack_strip(trans_b, b + (trans_b ? j * ldb : j), ldb, depth, width,
@@ -104,10 +148,12 @@ void CR_NAME(cr_sgemm)(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t
         scale(beta, m, n, c, ldc);
     for (int64_t p = 0; p < k; p += DEPTH_BLOCK) {
         const int64_t depth = k - p < DEPTH_BLOCK ? k - p : DEPTH_BLOCK;
-        for (int64_t i = 0; i < m; i += ROW_BLOCK)
-            multiply_block(trans_a, trans_b, m - i < ROW_BLOCK ? m - i : ROW_BLOCK, n, depth, alpha,
+        for (int64_t q = 0, blocks = (m + ROW_BLOCK - 1) / ROW_BLOCK; q < blocks; q++) {
+            const int64_t i = panel_row(m, blocks, q);
+            multiply_block(trans_a, trans_b, panel_row(m, blocks, q + 1) - i, n, depth, alpha,
                            a + (trans_a ? p * lda + i : i * lda + p), lda, b + (trans_b ? p : p * ldb), ldb,
                            c + i * ldc, ldc, p > 0 || beta != 0);
+        }
     }
 }
 

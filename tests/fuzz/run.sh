@@ -7,5 +7,5 @@ cmake --preset fuzz >/dev/null
 cmake --build build/fuzz --target fuzz_model | tail -n 1
 mkdir -p build/fuzz/corpus build/fuzz/seeds build/fuzz/found
 /usr/bin/python3 tests/fuzz/make_corpus.py build/fuzz/seeds
-exec build/fuzz/tests/fuzz/fuzz_model -max_total_time="${1:-600}" -max_len=8192 -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
+exec build/fuzz/tests/fuzz/fuzz_model -max_total_time="${1:-600}" -max_len=8192 -timeout=60 -rss_limit_mb=2048 -print_final_stats=1 \
     -dict=tests/fuzz/onnx.dict -artifact_prefix=build/fuzz/found/ build/fuzz/corpus build/fuzz/seeds
