@@ -109,6 +109,7 @@ set(crease_library_sources
   runtime/kernels/quantize.c
   runtime/kernels/recurrent.c
   runtime/kernels/recurrent_generic.c
+  runtime/kernels/reduce.c
   runtime/kernels/remap.c
   runtime/kernels/resize.c
   runtime/kernels/sample.c

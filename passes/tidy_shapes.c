@@ -2,10 +2,10 @@
 #include "runtime/graph/attr.h"
 #include "runtime/graph/edit.h"
 
-/* before: ReduceMean over all spatial axes of [N, C, spatial...]
- * after:  GlobalAveragePool, and Flatten where the axes are not kept
+/* before: ReduceMean or ReduceMax over all spatial axes of [N, C, spatial...]
+ * after:  GlobalAveragePool or GlobalMaxPool, and Flatten where the axes are not kept
  * not:    other axes; axes that are computed
- * why:    ONNX defines both as the mean over the same elements. */
+ * why:    ONNX defines both as the mean, or the maximum, of the same elements. */
 
 static bool is_spatial(const int64_t *axes, int64_t n, int rank) {
     unsigned seen = 0;
@@ -37,7 +37,7 @@ static crease_status reduces_pixels(const cr_node *node, bool *does) {
     return CREASE_OK;
 }
 
-static crease_status become_pool(cr_node *node) {
+static crease_status become_pool(cr_node *node, const char *pool_type) {
     int64_t keep;
     cr_value *pooled;
     cr_node *pool;
@@ -46,22 +46,24 @@ static crease_status become_pool(cr_node *node) {
     cr_node_remove_attr(node, "keepdims");
     CR_TRY(cr_node_keep_inputs(node, 1));
     if (keep)
-        return cr_node_set_op(node, "GlobalAveragePool", "");
+        return cr_node_set_op(node, pool_type, "");
     CR_TRY(cr_graph_add_value(node->graph, node->outputs[0]->name, true, &pooled));
     pooled->dtype = CREASE_FLOAT;
-    CR_TRY(cr_graph_add_node(node->graph, node, "GlobalAveragePool", "", node->name, node->inputs, 1, &pooled,
-                             1, &pool));
+    CR_TRY(
+        cr_graph_add_node(node->graph, node, pool_type, "", node->name, node->inputs, 1, &pooled, 1, &pool));
     CR_TRY(cr_node_set_input(node, 0, pooled));
     return cr_node_set_op(node, "Flatten", "");
 }
 
 crease_status cr_pass_tidy_shapes(cr_model *model) {
     bool does;
-    CR_FOR_NODES(node, model->graph)
-    if (cr_node_is(node, "ReduceMean")) {
+    CR_FOR_NODES(node, model->graph) {
+        const bool mean = cr_node_is(node, "ReduceMean");
+        if (!mean && !cr_node_is(node, "ReduceMax"))
+            continue;
         CR_TRY(reduces_pixels(node, &does));
         if (does)
-            CR_TRY(become_pool(node));
+            CR_TRY(become_pool(node, mean ? "GlobalAveragePool" : "GlobalMaxPool"));
     }
     return CREASE_OK;
 }

@@ -109,10 +109,57 @@ void cr_dgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, doubl
         cr_dgemm_reference(trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
+/* ---- B packed once ---- */
+
+static const cr_sgemm_pack_kernels *pack_kernels(void) {
+    const cr_isa isa = cr_cpu_isa();
+#if defined __x86_64__ || defined __i386__
+    if (isa == CR_ISA_AVX512)
+        return &cr_sgemm_packs_avx512;
+    if (isa == CR_ISA_AVX2)
+        return &cr_sgemm_packs_avx2;
+#endif
+    return isa == CR_ISA_PLAIN ? NULL : &cr_sgemm_packs_generic;
+}
+
+bool cr_sgemm_packs(int64_t m) {
+    return pack_kernels() != NULL && m > FEW_ROWS;
+}
+
+size_t cr_sgemm_packed_bytes(int64_t n, int64_t k) {
+    const int64_t lanes = pack_kernels()->lanes;
+    return (size_t)((n + lanes - 1) / lanes * lanes) * (size_t)k * sizeof(float);
+}
+
+void cr_sgemm_pack(bool trans_b, int64_t n, int64_t k, const float *b, int64_t ldb, float *packed) {
+    pack_kernels()->pack(trans_b, n, k, b, ldb, packed);
+}
+
+void cr_sgemm_packed(bool trans_a, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
+                     const float *packed, float beta, float *c, int64_t ldc) {
+    pack_kernels()->multiply(trans_a, m, n, k, alpha, a, lda, packed, beta, c, ldc);
+}
+
 /* ---- cutting ---- */
+
+/* A few pieces for each thread, by columns first: A is packed again for each of them, which costs little as
+ * long as they are some strips wide. */
+void cr_sgemm_packed_grid(int64_t m, int64_t n, int threads, int64_t *row_pieces, int64_t *column_pieces) {
+    const int64_t wanted = threads > 1 ? 4 * (int64_t)threads : 1,
+                  strips = n / (4 * pack_kernels()->strip) + 1;
+    *column_pieces = strips < wanted ? strips : wanted;
+    *row_pieces = 1;
+    while (*row_pieces * *column_pieces < wanted && m / (*row_pieces + 1) >= 32)
+        ++*row_pieces;
+}
 
 static int64_t smaller(int64_t a, int64_t b) {
     return a < b ? a : b;
+}
+
+int64_t cr_sgemm_packed_cut(int64_t n, int64_t pieces, int64_t piece) {
+    const int64_t strip = pack_kernels()->strip, strips = (n + strip - 1) / strip;
+    return smaller(n, strips * piece / pieces * strip);
 }
 
 /* A piece is worth a quarter of a million multiply-adds, and enough of both extents that packing the other

@@ -2,6 +2,7 @@
 #define CREASE_RUNTIME_KERNELS_GEMM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* C = alpha op(A) op(B) + beta C, row-major; op(A) is m x k, op(B) k x n. beta 0: C is not read. C aliases
@@ -12,6 +13,21 @@ void cr_sgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float
               int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 void cr_dgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a,
               int64_t lda, const double *b, int64_t ldb, double beta, double *c, int64_t ldc);
+
+/* B packed once for many products: strips of some columns one after another, k floats for each column, the
+ * last strip rounded up to whole vectors. Whether that is worth it for products of m rows; where it never is,
+ * the others must not be called. */
+bool cr_sgemm_packs(int64_t m);
+size_t cr_sgemm_packed_bytes(int64_t n, int64_t k);
+void cr_sgemm_pack(bool trans_b, int64_t n, int64_t k, const float *b, int64_t ldb, float *packed);
+/* cr_sgemm with a packed B. A range of columns is a product of its own: from column j on, where a piece
+ * begins (below), packed + j k. Each element is one chain of sums in increasing k, however the product is
+ * cut. */
+void cr_sgemm_packed(bool trans_a, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
+                     const float *packed, float beta, float *c, int64_t ldc);
+/* How to cut such a product for threads, both at least 1, and the column where piece i begins. */
+void cr_sgemm_packed_grid(int64_t m, int64_t n, int threads, int64_t *row_pieces, int64_t *column_pieces);
+int64_t cr_sgemm_packed_cut(int64_t n, int64_t pieces, int64_t piece);
 
 /* How to cut a product for threads, into row_pieces x column_pieces: by its sizes only, so that results do
  * not depend on how many threads there are. Both at least 1. */

@@ -22,6 +22,15 @@ typedef void cr_sgemv_kernel(bool dots, int64_t n, int64_t k, float alpha, const
 typedef void cr_sgemm_dots_kernel(int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
                                   const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 
+/* The functions of gemm.h on a packed B. */
+typedef struct cr_sgemm_pack_kernels {
+    int64_t lanes, strip; /* columns of a vector and of a strip */
+    void (*pack)(bool trans_b, int64_t n, int64_t k, const float *b, int64_t ldb, float *packed);
+    void (*multiply)(bool trans_a, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
+                     const float *packed, float beta, float *c, int64_t ldc);
+} cr_sgemm_pack_kernels;
+
+extern const cr_sgemm_pack_kernels cr_sgemm_packs_generic, cr_sgemm_packs_avx2, cr_sgemm_packs_avx512;
 extern cr_sgemm_kernel cr_sgemm_generic, cr_sgemm_avx2, cr_sgemm_avx512;
 extern cr_sgemv_kernel cr_sgemv_generic, cr_sgemv_avx2, cr_sgemv_avx512;
 extern cr_sgemm_dots_kernel cr_sgemm_dots_generic, cr_sgemm_dots_avx2, cr_sgemm_dots_avx512;

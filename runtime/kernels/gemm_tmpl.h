@@ -122,40 +122,88 @@ static void scale(float beta, int64_t m, int64_t n, float *c, int64_t ldc) {
             c[i * ldc + j] = beta == 0 ? 0 : beta * c[i * ldc + j];
 }
 
-/* One block of the sum: rows [0, rows) of C and all its columns. */
-static __attribute__((noinline)) void multiply_block(bool trans_a, bool trans_b, int64_t rows, int64_t n, int64_t depth, float alpha,
-                           const float *a, int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc,
-                           bool accumulate) {
-    float panels[ROW_BLOCK * DEPTH_BLOCK] __attribute__((aligned(64)));
-    float strip[DEPTH_BLOCK * STRIP] __attribute__((aligned(64)));
+static int64_t strip_width(int64_t n) {
+    return n > CR_LANES ? STRIP : CR_LANES;
+}
+
+/* Where a block of op(A) B gets its strips from: packed for it (k: of the whole B), or B itself. */
+typedef struct strip_source {
+    const float *packed;
+    int64_t k;
+    bool trans;
+    const float *b;
+    int64_t ldb;
+} strip_source;
+
+/* Rows [depth_begin, depth_begin + depth) of the strip at column j, packed into `room` if it is not yet. */
+static const float *strip_at(const strip_source *from, int64_t j, int64_t n, int64_t depth_begin,
+                             int64_t depth, float *room) {
+    const int64_t width = strip_width(n), ldb = from->ldb;
+    if (from->packed != NULL)
+        return from->packed + j * from->k + depth_begin * width;
+    pack_strip(from->trans, from->b + (from->trans ? j * ldb + depth_begin : depth_begin * ldb + j), ldb,
+               depth, n, width, room);
+    return room;
+}
+
+static void pack_block(bool trans_a, int64_t rows, int64_t depth, float alpha, const float *a, int64_t lda,
+                       float *panels) {
     for (int64_t p = 0, count = panel_count(rows); p < count; p++) {
         const int64_t r = panel_row(rows, count, p);
         pack_panel(trans_a, a + (trans_a ? r : r * lda), lda, panel_row(rows, count, p + 1) - r, depth, alpha,
                    panels + r * panel_depth(depth));
     }
-    for (int64_t j = 0; j < n; j += STRIP) {
-        const int64_t width = n - j < STRIP ? n - j : STRIP;
-        pack_strip(trans_b, b + (trans_b ? j * ldb : j), ldb, depth, width,
-                   width > CR_LANES ? STRIP : CR_LANES, strip);
-        multiply_strip(panels, strip, depth, rows, width, c + j, ldc, accumulate);
+}
+
+/* rows x n of C = alpha op(A) B, added to what it holds if `accumulate`: a piece of the sum at a time. */
+static void multiply_rows(bool trans_a, int64_t rows, int64_t n, int64_t k, float alpha, const float *a,
+                          int64_t lda, const strip_source *b, float *c, int64_t ldc, bool accumulate) {
+    float panels[ROW_BLOCK * DEPTH_BLOCK] __attribute__((aligned(64)));
+    float room[DEPTH_BLOCK * STRIP] __attribute__((aligned(64)));
+    for (int64_t p = 0; p < k; p += DEPTH_BLOCK) {
+        const int64_t depth = k - p < DEPTH_BLOCK ? k - p : DEPTH_BLOCK;
+        pack_block(trans_a, rows, depth, alpha, a + (trans_a ? p * lda : p), lda, panels);
+        for (int64_t j = 0; j < n; j += STRIP) {
+            const int64_t width = n - j < STRIP ? n - j : STRIP;
+            const float *strip = strip_at(b, j, width, p, depth, room);
+            multiply_strip(panels, strip, depth, rows, width, c + j, ldc, accumulate || p > 0);
+        }
+    }
+}
+
+static void multiply(bool trans_a, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
+                     const strip_source *b, float beta, float *c, int64_t ldc) {
+    if (k <= 0 || (beta != 0 && beta != 1))
+        scale(beta, m, n, c, ldc);
+    for (int64_t q = 0, blocks = (m + ROW_BLOCK - 1) / ROW_BLOCK; q < blocks; q++) {
+        const int64_t i = panel_row(m, blocks, q);
+        multiply_rows(trans_a, panel_row(m, blocks, q + 1) - i, n, k, alpha, a + (trans_a ? i : i * lda), lda,
+                      b, c + i * ldc, ldc, beta != 0);
     }
 }
 
 void CR_NAME(cr_sgemm)(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha,
                        const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
                        int64_t ldc) {
-    if (k <= 0 || (beta != 0 && beta != 1))
-        scale(beta, m, n, c, ldc);
-    for (int64_t p = 0; p < k; p += DEPTH_BLOCK) {
-        const int64_t depth = k - p < DEPTH_BLOCK ? k - p : DEPTH_BLOCK;
-        for (int64_t q = 0, blocks = (m + ROW_BLOCK - 1) / ROW_BLOCK; q < blocks; q++) {
-            const int64_t i = panel_row(m, blocks, q);
-            multiply_block(trans_a, trans_b, panel_row(m, blocks, q + 1) - i, n, depth, alpha,
-                           a + (trans_a ? p * lda + i : i * lda + p), lda, b + (trans_b ? p : p * ldb), ldb,
-                           c + i * ldc, ldc, p > 0 || beta != 0);
-        }
+    const strip_source from = {.trans = trans_b, .b = b, .ldb = ldb};
+    multiply(trans_a, m, n, k, alpha, a, lda, &from, beta, c, ldc);
+}
+
+static void pack_all(bool trans_b, int64_t n, int64_t k, const float *b, int64_t ldb, float *packed) {
+    for (int64_t j = 0; j < n; j += STRIP) {
+        const int64_t columns = n - j < STRIP ? n - j : STRIP;
+        pack_strip(trans_b, b + (trans_b ? j * ldb : j), ldb, k, columns, strip_width(columns),
+                   packed + j * k);
     }
 }
+
+static void multiply_packed(bool trans_a, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
+                            int64_t lda, const float *packed, float beta, float *c, int64_t ldc) {
+    const strip_source from = {.packed = packed, .k = k};
+    multiply(trans_a, m, n, k, alpha, a, lda, &from, beta, c, ldc);
+}
+
+const cr_sgemm_pack_kernels CR_NAME(cr_sgemm_packs) = {CR_LANES, STRIP, pack_all, multiply_packed};
 
 /* ---- vectors and few rows times a matrix: bound by reading the matrix ---- */
 

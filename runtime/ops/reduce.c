@@ -1,3 +1,4 @@
+#include "runtime/kernels/reduce.h"
 #include "runtime/ops/infer.h"
 
 #include <math.h>
@@ -76,21 +77,21 @@ static void store(cr_tensor *t, int64_t i, double v) {
         cr_store_float(t->dtype, t->data, i, v);
 }
 
-static double accumulate(int op, double sum, double v) {
+static cr_reduction reduction_of(int op) {
     switch (op) {
     case MAX:
-        return v > sum || v != v ? v : sum;
+        return CR_REDUCE_MAX;
     case MIN:
-        return v < sum || v != v ? v : sum;
+        return CR_REDUCE_MIN;
     case PROD:
-        return sum * v;
+        return CR_REDUCE_PRODUCT;
     case L1:
-        return sum + fabs(v);
+        return CR_REDUCE_SIZES;
     case L2:
     case SQUARES:
-        return sum + v * v;
+        return CR_REDUCE_SQUARES;
     default:
-        return sum + v;
+        return CR_REDUCE_SUM;
     }
 }
 
@@ -108,11 +109,12 @@ static int64_t output_of(const cr_shape *x, const bool *reduced, int64_t i) {
 }
 
 static void reduce_into(int op, const cr_tensor *x, const bool *reduced, double *sums, int64_t n_out) {
+    const cr_reduction reduction = reduction_of(op);
     for (int64_t i = 0; i < n_out; i++)
-        sums[i] = op == MAX ? -INFINITY : op == MIN ? INFINITY : op == PROD;
+        sums[i] = cr_reduce_start(reduction);
     for (int64_t i = 0, n = cr_shape_n(&x->shape); i < n; i++) {
         int64_t at = output_of(&x->shape, reduced, i);
-        sums[at] = accumulate(op, sums[at], load(x, i));
+        sums[at] = cr_reduce_step(reduction, sums[at], load(x, i));
     }
 }
 
@@ -142,13 +144,70 @@ static double finish(int op, double sum, double count) {
     }
 }
 
-static crease_status reduce_run(cr_run *r) {
+/* ---- float32 over neighbouring axes: [outer, n, inner] to [outer, inner] ---- */
+
+enum { COLUMNS = 128, GRAIN = 1 << 14 };
+
+typedef struct run_job {
+    const cr_tensor *x;
+    cr_tensor *y;
+    int op;
+    int64_t outer, n, inner, pieces; /* pieces: of a row of results */
+} run_job;
+
+static bool is_one_run(const cr_tensor *x, const bool *reduced, run_job *job) {
+    int64_t *extents[] = {&job->outer, &job->n, &job->inner};
+    int at = 0;
+    job->outer = job->n = job->inner = 1;
+    for (int d = 0; d < x->shape.rank; d++) {
+        if (x->shape.dims[d] == 1)
+            continue;
+        if (reduced[d] != (at == 1))
+            at++;
+        if (at > 2)
+            return false;
+        *extents[at] *= x->shape.dims[d];
+    }
+    job->pieces = (job->inner + COLUMNS - 1) / COLUMNS;
+    return x->dtype == CREASE_FLOAT;
+}
+
+static void reduce_piece(const run_job *j, int64_t o, int64_t first) {
+    const int64_t count = j->inner - first < COLUMNS ? j->inner - first : COLUMNS;
+    const float *x = (const float *)j->x->data + o * j->n * j->inner + first;
+    float *y = (float *)j->y->data + o * j->inner + first;
+    const cr_reduction reduction = reduction_of(j->op);
+    double sums[COLUMNS];
+    if (j->inner == 1)
+        sums[0] = cr_reduce_row(reduction, x, j->n);
+    else
+        cr_reduce_columns(reduction, x, j->n, j->inner, count, sums);
+    for (int64_t i = 0; i < count; i++)
+        y[i] = (float)finish(j->op, sums[i], (double)j->n);
+}
+
+static void reduce_pieces(void *context, int64_t begin, int64_t end, int thread) {
+    const run_job *j = context;
+    (void)thread;
+    for (int64_t task = begin; task < end; task++)
+        reduce_piece(j, task / j->pieces, task % j->pieces * COLUMNS);
+}
+
+static void reduce_run_of(cr_pool *pool, run_job *job) {
+    const int64_t tasks = job->outer * job->pieces;
+    if (job->outer * job->n * job->inner < GRAIN)
+        reduce_pieces(job, 0, tasks, 0);
+    else
+        cr_parallel(pool, tasks, reduce_pieces, job);
+}
+
+/* ---- everything else ---- */
+
+static crease_status reduce_any(cr_run *r, const bool *reduced, bool any) {
     const cr_tensor *x = r->in[0];
-    bool reduced[CR_MAX_RANK], any;
+    const int op = r->op->variant;
+    const int64_t n_out = cr_shape_n(&r->out[0]->shape), n = cr_shape_n(&x->shape);
     void *block;
-    int op = r->op->variant;
-    int64_t n_out = cr_shape_n(&r->out[0]->shape), n = cr_shape_n(&x->shape);
-    CR_TRY(axes_of(r->node, r->n_in > 1 ? r->in[1] : NULL, x->shape.rank, reduced, &any));
     CR_TRY(cr_alloc(r->heap, 2 * (size_t)(n_out + 1) * sizeof(double), &block));
     double *sums = block;
     if (!any) /* noop_with_empty_axes: nothing is reduced, a copy */
@@ -160,6 +219,17 @@ static crease_status reduce_run(cr_run *r) {
     for (int64_t i = 0; i < n_out; i++)
         store(r->out[0], i, any ? finish(op, sums[i], (double)n / (double)n_out) : sums[i]);
     cr_free(r->heap, block);
+    return CREASE_OK;
+}
+
+static crease_status reduce_run(cr_run *r) {
+    const cr_tensor *x = r->in[0];
+    run_job job = {.x = x, .y = r->out[0], .op = r->op->variant};
+    bool reduced[CR_MAX_RANK], any;
+    CR_TRY(axes_of(r->node, r->n_in > 1 ? r->in[1] : NULL, x->shape.rank, reduced, &any));
+    if (!any || job.op == LOG_SUM_EXP || !is_one_run(x, reduced, &job))
+        return reduce_any(r, reduced, any);
+    reduce_run_of(r->pool, &job);
     return CREASE_OK;
 }
 

@@ -11,13 +11,15 @@ static const struct {
     cr_sgemm_kernel *gemm;
     cr_sgemv_kernel *gemv;
     cr_sgemm_dots_kernel *dots;
+    const cr_sgemm_pack_kernels *packs;
 } variants[] = {
 #if defined __x86_64__
-    {"avx512", CR_ISA_AVX512, cr_sgemm_avx512, cr_sgemv_avx512, cr_sgemm_dots_avx512},
-    {"avx2", CR_ISA_AVX2, cr_sgemm_avx2, cr_sgemv_avx2, cr_sgemm_dots_avx2},
+    {"avx512", CR_ISA_AVX512, cr_sgemm_avx512, cr_sgemv_avx512, cr_sgemm_dots_avx512, &cr_sgemm_packs_avx512},
+    {"avx2", CR_ISA_AVX2, cr_sgemm_avx2, cr_sgemv_avx2, cr_sgemm_dots_avx2, &cr_sgemm_packs_avx2},
 #endif
-    {"generic", CR_ISA_VECTOR, cr_sgemm_generic, cr_sgemv_generic, cr_sgemm_dots_generic},
-    {"chosen", CR_ISA_PLAIN, cr_sgemm, NULL, NULL},
+    {"generic", CR_ISA_VECTOR, cr_sgemm_generic, cr_sgemv_generic, cr_sgemm_dots_generic,
+     &cr_sgemm_packs_generic},
+    {"chosen", CR_ISA_PLAIN, cr_sgemm, NULL, NULL, NULL},
 };
 enum { N_VARIANTS = sizeof variants / sizeof *variants };
 
@@ -104,6 +106,49 @@ Test(gemm, every_kernel_agrees_with_the_definition) {
         if (isa_runs(variants[v].isa))
             check_gemm(&p, variants[v].gemm, variants[v].name);
     }
+}
+
+/* The kernel for a packed B, in two ranges of columns, in the shape of the others. */
+static const cr_sgemm_pack_kernels *packs;
+
+static void by_packing(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha,
+                       const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
+                       int64_t ldc) {
+    const int64_t whole = (n + packs->lanes - 1) / packs->lanes * packs->lanes;
+    const int64_t cut = n / 2 / packs->strip * packs->strip;
+    guarded packed = guarded_new((size_t)(whole * k));
+    packs->pack(trans_b, n, k, b, ldb, packed.data);
+    cr_assert(guarded_intact(&packed), "packing writes outside (seed %llu)",
+              (unsigned long long)test_seed_value);
+    packs->multiply(trans_a, m, cut, k, alpha, a, lda, packed.data, beta, c, ldc);
+    packs->multiply(trans_a, m, n - cut, k, alpha, a, lda, packed.data + cut * k, beta, c + cut, ldc);
+    guarded_free(&packed);
+}
+
+Test(gemm, packed_kernels_agree_with_the_definition) {
+    test_seed();
+    for (int i = 0; i < 600; i++) {
+        const product p = random_product();
+        const size_t v = (size_t)i % (N_VARIANTS - 1);
+        packs = variants[v].packs;
+        if (isa_runs(variants[v].isa))
+            check_gemm(&p, by_packing, variants[v].name);
+    }
+}
+
+/* The columns of every piece are what the grid says, and all of them. */
+Test(gemm, packed_products_are_cut_without_gaps) {
+    for (int64_t n = 1; n < 700 && cr_sgemm_packs(100); n += 13)
+        for (int threads = 1; threads < 5; threads++) {
+            int64_t rows, columns, at = 0;
+            cr_sgemm_packed_grid(100, n, threads, &rows, &columns);
+            cr_assert(rows >= 1 && columns >= 1);
+            for (int64_t i = 0; i < columns; i++) {
+                cr_assert_eq(cr_sgemm_packed_cut(n, columns, i), at);
+                at = cr_sgemm_packed_cut(n, columns, i + 1);
+            }
+            cr_assert_eq(at, n);
+        }
 }
 
 /* The same product as a matrix of one row, through the kernel for vectors. */

@@ -1,0 +1,112 @@
+#include "runtime/kernels/reduce.h"
+
+#include <math.h>
+
+double cr_reduce_start(cr_reduction op) {
+    return op == CR_REDUCE_MAX ? -INFINITY : op == CR_REDUCE_MIN ? INFINITY : op == CR_REDUCE_PRODUCT ? 1 : 0;
+}
+
+static inline double take_in(cr_reduction op, double sum, double value) {
+    switch (op) {
+    case CR_REDUCE_MAX:
+        return value > sum || value != value ? value : sum;
+    case CR_REDUCE_MIN:
+        return value < sum || value != value ? value : sum;
+    case CR_REDUCE_PRODUCT:
+        return sum * value;
+    case CR_REDUCE_SIZES:
+        return sum + fabs(value);
+    case CR_REDUCE_SQUARES:
+        return sum + value * value;
+    case CR_REDUCE_SUM:
+        break;
+    }
+    return sum + value;
+}
+
+double cr_reduce_step(cr_reduction op, double sum, double value) {
+    return take_in(op, sum, value);
+}
+
+/* op is a constant wherever these are inlined, so that the loops run in vectors. */
+static inline __attribute__((always_inline)) double row_of(cr_reduction op, const float *x, int64_t n) {
+    double parts[CR_REDUCE_LANES], sum = cr_reduce_start(op);
+    int64_t i = 0;
+    for (int l = 0; l < CR_REDUCE_LANES; l++)
+        parts[l] = sum;
+    for (; i + CR_REDUCE_LANES <= n; i += CR_REDUCE_LANES)
+        for (int l = 0; l < CR_REDUCE_LANES; l++)
+            parts[l] = take_in(op, parts[l], (double)x[i + l]);
+    for (int l = 0; i < n; i++, l++)
+        parts[l] = take_in(op, parts[l], (double)x[i]);
+    const cr_reduction join = op == CR_REDUCE_SIZES || op == CR_REDUCE_SQUARES ? CR_REDUCE_SUM : op;
+    for (int l = 0; l < CR_REDUCE_LANES; l++)
+        sum = take_in(join, sum, parts[l]);
+    return sum;
+}
+
+/* The largest of factor x, NaN aside, and whether there was one: comparisons of floats, which the baseline of
+ * every processor has in vectors. */
+static double largest(float factor, const float *x, int64_t n) {
+    float parts[CR_REDUCE_LANES], most = -INFINITY;
+    uint32_t odd[CR_REDUCE_LANES] = {0}, any = 0;
+    int64_t i = 0;
+    for (int l = 0; l < CR_REDUCE_LANES; l++)
+        parts[l] = -INFINITY;
+    for (; i + CR_REDUCE_LANES <= n; i += CR_REDUCE_LANES)
+        for (int l = 0; l < CR_REDUCE_LANES; l++) {
+            const float v = factor * x[i + l];
+            parts[l] = v > parts[l] ? v : parts[l];
+            odd[l] |= v != v ? UINT32_MAX : 0;
+        }
+    for (int l = 0; i < n; i++, l++) {
+        const float v = factor * x[i];
+        parts[l] = v > parts[l] ? v : parts[l];
+        odd[l] |= v != v;
+    }
+    for (int l = 0; l < CR_REDUCE_LANES; l++) {
+        most = parts[l] > most ? parts[l] : most;
+        any |= odd[l];
+    }
+    return any ? (double)NAN : (double)(factor * most);
+}
+
+static inline __attribute__((always_inline)) void columns_of(cr_reduction op, const float *x, int64_t n,
+                                                             int64_t step, int64_t count, double *sums) {
+    for (int64_t j = 0; j < count; j++)
+        sums[j] = cr_reduce_start(op);
+    for (int64_t i = 0; i < n; i++, x += step)
+        for (int64_t j = 0; j < count; j++)
+            sums[j] = take_in(op, sums[j], (double)x[j]);
+}
+
+#define EACH_REDUCTION(X)                                                                                    \
+    X(CR_REDUCE_SUM)                                                                                         \
+    X(CR_REDUCE_MAX)                                                                                         \
+    X(CR_REDUCE_MIN)                                                                                         \
+    X(CR_REDUCE_PRODUCT)                                                                                     \
+    X(CR_REDUCE_SIZES)                                                                                       \
+    X(CR_REDUCE_SQUARES)
+
+double cr_reduce_row(cr_reduction op, const float *x, int64_t n) {
+    if (op == CR_REDUCE_MAX || op == CR_REDUCE_MIN)
+        return largest(op == CR_REDUCE_MAX ? 1 : -1, x, n);
+    switch (op) {
+#define ROW(kind)                                                                                            \
+    case kind:                                                                                               \
+        return row_of(kind, x, n);
+        EACH_REDUCTION(ROW)
+    }
+    return 0;
+}
+
+void cr_reduce_columns(cr_reduction op, const float *x, int64_t n, int64_t step, int64_t count,
+                       double *sums) {
+    switch (op) {
+#define COLUMNS(kind)                                                                                        \
+    case kind:                                                                                               \
+        columns_of(kind, x, n, step, count, sums);                                                           \
+        break;
+        EACH_REDUCTION(COLUMNS)
+    }
+}
