@@ -21,6 +21,7 @@ set(crease_library_sources
   passes/fuse_epilogue.c
   passes/fuse_pad.c
   passes/fuse_prologue.c
+  passes/known_lists.c
   passes/lint.c
   passes/lower.c
   passes/lower_activation.c

@@ -189,6 +189,14 @@ bool cr_extents_same(const cr_extents *e, const cr_value *a, const cr_value *b) 
     return x->n >= 0 && x->n == y->n && memcmp(x->terms, y->terms, (size_t)x->n * sizeof *x->terms) == 0;
 }
 
+int cr_extents_numbers(const cr_extents *e, const cr_value *list, int64_t *numbers) {
+    const cr_term_list *l = (size_t)list->id < e->n ? e->contents[list->id] : NULL;
+    for (int i = 0; l && i < l->n; i++)
+        if (l->terms[i] == CR_NO_TERM || !cr_term_is_number(&e->terms, l->terms[i], &numbers[i]))
+            return -1;
+    return l ? l->n : -1;
+}
+
 void cr_extents_record(const cr_extents *e, const cr_model *model) {
     for (size_t id = 0; id < e->n; id++) {
         cr_shape *shape = &model->values[id]->shape;

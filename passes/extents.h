@@ -18,6 +18,10 @@ bool cr_extents_same(const cr_extents *extents, const cr_value *a, const cr_valu
 /* Extent da of a and extent db of b. */
 bool cr_extents_same_at(const cr_extents *extents, const cr_value *a, int da, const cr_value *b, int db);
 
+/* How many integers a list (or one integer, of no axis) has if every one of them is known: written to numbers
+ * [CR_MAX_RANK]; else -1. */
+int cr_extents_numbers(const cr_extents *extents, const cr_value *list, int64_t *numbers);
+
 /* State the extents that were found as numbers, and ranks, in the shapes of the values that lack them. */
 void cr_extents_record(const cr_extents *extents, const cr_model *model);
 

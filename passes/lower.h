@@ -19,8 +19,10 @@ crease_status cr_optimize_lower(cr_model *model, const cr_lower_settings *settin
 
 /* passes/widen_halves.c: float16 and bfloat16 are computed in float32 throughout */
 crease_status cr_pass_widen_halves(cr_model *model) CREASE_MUST_TEST;
-/* passes/tidy_shapes.c: means over pixels become pools */
+/* passes/tidy_shapes.c: means and maxima over pixels become pools */
 crease_status cr_pass_tidy_shapes(cr_model *model) CREASE_MUST_TEST;
+/* passes/known_lists.c: bounds computed from known extents become constants */
+crease_status cr_pass_known_lists(cr_model *model) CREASE_MUST_TEST;
 /* passes/fuse_pad.c: Pad becomes part of the windows behind it */
 crease_status cr_pass_fuse_pad(cr_model *model) CREASE_MUST_TEST;
 /* passes/share_concat.c: a Concat begins with the result of an earlier one */

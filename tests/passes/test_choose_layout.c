@@ -301,3 +301,35 @@ Test(choose_layout, every_other_channel, .init = needs_lanes) {
                 end(s, model);
             }
 }
+
+/* ---- bounds that are computed from extents ---- */
+
+/* Half of extent `axis` of x, as exporters write it: Shape, Gather, Add, Div, Mul. */
+static cr_value *half_of(net *n, cr_value *x, int64_t axis) {
+    cr_value *shape = net_node(n, "Shape", IN(x)), *one = net_ints(n, 1, (int64_t[]){1});
+    cr_value *extent = net_node(n, "Gather", IN(shape, net_ints(n, 1, &axis)));
+    cr_value *two = net_ints(n, 1, (int64_t[]){2});
+    cr_value *half = net_node(n, "Div", IN(net_node(n, "Add", IN(extent, one)), two));
+    return net_node(n, "Mul", IN(half, one));
+}
+
+/* The first half of an axis behind one convolution and before another. */
+static void expect_slice(int64_t axis, int64_t channels, int left) {
+    crease_model *model;
+    net n = begin_dynamic(6);
+    cr_value *y = net_node(&n, "Relu", IN(net_conv(&n, n.x, 10, 3, 1)));
+    cr_value *zero = net_ints(&n, 1, (int64_t[]){0}), *at = net_ints(&n, 1, &axis);
+    net_output(&n, conv_of(&n, net_node(&n, "Slice", IN(y, zero, half_of(&n, y, axis), at)), channels));
+    crease_session *s = lower_dynamic(&n, &model);
+    cr_assert_eq(net_count(s->optimized->ir, "", "Slice"), left);
+    cr_assert_eq(net_count(s->optimized->ir, "", "Div"), left);
+    end(s, model);
+}
+
+Test(choose_layout, known_bounds_of_dynamic_values_are_constants, .init = needs_lanes) {
+    expect_slice(1, 5, 0);
+}
+
+Test(choose_layout, bounds_that_inputs_decide_stay, .init = needs_lanes) {
+    expect_slice(2, 10, 1);
+}
