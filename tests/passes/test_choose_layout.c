@@ -330,6 +330,20 @@ Test(choose_layout, known_bounds_of_dynamic_values_are_constants, .init = needs_
     expect_slice(1, 5, 0);
 }
 
+/* Half of the half: the second bound is known only through what the first one cuts off. */
+Test(choose_layout, known_bounds_follow_from_known_bounds, .init = needs_lanes) {
+    crease_model *model;
+    net n = begin_dynamic(6);
+    cr_value *y = net_node(&n, "Relu", IN(net_conv(&n, n.x, 10, 3, 1)));
+    cr_value *zero = net_ints(&n, 1, (int64_t[]){0}), *one = net_ints(&n, 1, (int64_t[]){1});
+    for (int i = 0; i < 2; i++)
+        y = net_node(&n, "Slice", IN(y, zero, half_of(&n, y, 1), one));
+    net_output(&n, conv_of(&n, y, 3));
+    crease_session *s = lower_dynamic(&n, &model);
+    cr_assert_eq(net_count(s->optimized->ir, "", "Slice"), 0);
+    end(s, model);
+}
+
 Test(choose_layout, bounds_that_inputs_decide_stay, .init = needs_lanes) {
     expect_slice(2, 10, 1);
 }
