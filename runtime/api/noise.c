@@ -95,7 +95,7 @@ static bool is_linear(const cr_node *node) {
            cr_node_is(node, "MatMul");
 }
 
-/* Results that are some of the inputs, unrounded. */
+/* Results that are some of the inputs, or stand in the model, unrounded. */
 static bool is_movement(const cr_node *node) {
     static const char *const names[] = {"Relu",   "MaxPool", "GlobalMaxPool", "Transpose",
                                         "Pad",    "Clip",    "Max",           "Min",
@@ -103,7 +103,7 @@ static bool is_movement(const cr_node *node) {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (cr_node_is(node, names[i]))
             return true;
-    return node->op->flags & (CR_OP_VIEW | CR_OP_JOIN | CR_OP_PART);
+    return node->n_inputs == 0 || node->op->flags & (CR_OP_VIEW | CR_OP_JOIN | CR_OP_PART);
 }
 
 static bool may_be_winograd(const prober *p, const cr_node *node, const cr_tensor *const *in) {
@@ -306,11 +306,19 @@ static crease_status disturb(prober *p, const cr_node *node, const cr_tensor *co
     return CREASE_OK;
 }
 
+/* Scales, which decide the size of the result: all lanes have those of the first. */
+static void share_scales(const cr_node *node, const cr_tensor *const *exact, const cr_tensor **in) {
+    if (cr_node_is(node, "Resize") || cr_node_is(node, "Upsample"))
+        for (int i = 1; i < node->n_inputs; i++)
+            in[i] = exact[i];
+}
+
 static crease_status probe_node(prober *p, const cr_node *node) {
     const cr_tensor **in[N_LANES];
     for (int lane = 0; lane < N_LANES; lane++) {
         CR_TRY(CR_ARENA_NEW(&p->arena, &in[lane], (size_t)node->n_inputs + 1));
         CR_TRY(cr_walk_gather(&p->lanes[lane], node, in[lane]));
+        share_scales(node, in[0], in[lane]);
         CR_TRY(cr_walk_eval(&p->lanes[lane], &p->eval, node, in[lane]));
     }
     for (int i = 0; i < node->n_outputs; i++)

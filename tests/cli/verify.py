@@ -159,6 +159,28 @@ def test_layers_of_chains():
     check("each measured", all(e["measured"] is not None and e["measured"] < 1e-6 for e in fold["entries"]), fold)
 
 
+def test_scales():
+    """What decides sizes has no noise: scales that the model states, as a Constant or computed."""
+    scales = numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "s")
+    half = numpy_helper.from_array(np.full(4, 0.5, np.float32), "h")
+    model = network(weights())
+    nodes = list(model.graph.node)
+    nodes[2].output[0] = "r"
+    nodes += [helper.make_node("Constant", [], ["s"], value=scales),
+              helper.make_node("Resize", ["r", "", "s"], ["u"], mode="nearest"),
+              helper.make_node("Add", ["h", "h"], ["computed"]),
+              helper.make_node("Mul", ["computed", "s"], ["scaled"]),
+              helper.make_node("Resize", ["r", "", "scaled"], ["v"], mode="linear"),
+              helper.make_node("Concat", ["u", "v"], ["y"], axis=1)]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer.append(half)
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 16, 10, 10]))
+    onnx.save(model, "scales.onnx")
+    report = crease_json("verify", "scales.onnx", "--json", "--layers", "-q")
+    check("resized by scales", report["pass"] and report["outputs"][0]["bound"] > 0, report)
+
+
 def test_given_data():
     report = crease_json("verify", os.path.join(FASHION, "fashion.onnx"), "--json", "--input",
                          os.path.join(FASHION, "test_data_set_0"))
@@ -170,4 +192,5 @@ def test_given_data():
     check("another seed, other numbers", first["outputs"] != other["outputs"])
 
 
-main(test_numbers, test_detects, test_better_folded, test_types, test_layers_of_chains, test_given_data)
+main(test_numbers, test_detects, test_better_folded, test_types, test_layers_of_chains, test_scales,
+     test_given_data)
