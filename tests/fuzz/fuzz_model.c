@@ -6,7 +6,8 @@
 /* What a host program does with a model from a stranger: load, fold, save, make a session, run once. Every
  * failure must be a status; sanitizers watch the rest. Built with -DCREASE_FUZZ=ON (preset fuzz). */
 
-enum { MEMORY_LIMIT = 64 << 20, MAX_MACS = 1 << 24, DYNAMIC = 2, MAX_RANK = 16 };
+/* Inputs are small: a pool may look at each of their elements for each of its results. */
+enum { MEMORY_LIMIT = 64 << 20, MAX_INPUT_BYTES = 1 << 16, MAX_MACS = 1 << 24, DYNAMIC = 2, MAX_RANK = 16 };
 
 static const crease_options *options(bool fold) {
     static crease_options o;
@@ -22,7 +23,7 @@ static size_t input_bytes(const crease_value_info *info, int64_t dims[MAX_RANK])
     size_t bytes = crease_dtype_bits(info->dtype) / 8;
     for (int i = 0; i < info->rank; i++) {
         dims[i] = info->dims[i] < 0 ? DYNAMIC : info->dims[i];
-        if (__builtin_mul_overflow(bytes, (size_t)dims[i], &bytes) || bytes > MEMORY_LIMIT)
+        if (__builtin_mul_overflow(bytes, (size_t)dims[i], &bytes) || bytes > MAX_INPUT_BYTES)
             return 0;
     }
     return info->rank < 0 ? 0 : bytes;
