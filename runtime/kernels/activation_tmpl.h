@@ -28,7 +28,7 @@ CR_INLINE cr_vec cr_gelu_tanh(cr_vec x) {
 
 /* tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2); from x = 20 on it is 1. */
 CR_INLINE cr_vec cr_mish(cr_vec x) {
-    const cr_vec e = cr_exp(cr_min(cr_broadcast(20), x));
+    const cr_vec e = cr_exp2(0x1.715476p0f * cr_min(cr_broadcast(20), x));
     const cr_vec product = e * (e + 2);
     return x * (product / (product + 2));
 }
@@ -50,9 +50,9 @@ CR_INLINE cr_vec cr_activate_kind(cr_act kind, cr_vec x, const cr_activation *ac
     case CR_ACT_HARDSWISH:
         return x * cr_hardsigmoid(x, 1.0f / 6, 0.5f);
     case CR_ACT_SIGMOID:
-        return cr_sigmoid(x);
+        return cr_logistic(cr_broadcast(1), x);
     case CR_ACT_SILU:
-        return x * cr_sigmoid(x);
+        return cr_logistic(x, x);
     case CR_ACT_TANH:
         return cr_tanh(x);
     case CR_ACT_GELU:
@@ -74,23 +74,6 @@ CR_INLINE cr_vec cr_activate(cr_vec x, const cr_activation *activation, int64_t 
     return cr_activate_kind(activation->kind, x, activation, channel);
 }
 
-/* Sigmoid of vectors, or SiLU. */
-CR_INLINE void cr_sigmoid_vectors(bool silu, const float *from, float *to, int64_t vectors) {
-    const int64_t step = CR_IN_STEP * CR_LANES;
-    int64_t v = 0;
-    for (; vectors >= CR_IN_STEP; vectors -= CR_IN_STEP, v += step) {
-        const int n = CR_IN_STEP;
-        cr_vec x[CR_IN_STEP], y[CR_IN_STEP];
-        CR_EACH x[i] = cr_load(from + v + i * CR_LANES);
-        cr_sigmoid_each(n, x, y);
-        CR_EACH cr_store(to + v + i * CR_LANES, silu ? x[i] * y[i] : y[i]);
-    }
-    for (; vectors > 0; vectors--, v += CR_LANES) {
-        const cr_vec x = cr_load(from + v), y = cr_sigmoid(x);
-        cr_store(to + v, silu ? x * y : y);
-    }
-}
-
 /* n vectors of the same channels from `from` to `to`, which may be `from`. */
 static inline __attribute__((unused)) void cr_activate_vectors(const cr_activation *activation,
                                                                const float *from, float *to, int64_t n,
@@ -108,12 +91,8 @@ static inline __attribute__((unused)) void cr_activate_vectors(const cr_activati
         CR_ACTIVATE_LOOP(CR_ACT_PRELU)
         CR_ACTIVATE_LOOP(CR_ACT_HARDSIGMOID)
         CR_ACTIVATE_LOOP(CR_ACT_HARDSWISH)
-    case CR_ACT_SIGMOID:
-        cr_sigmoid_vectors(false, from, to, n);
-        break;
-    case CR_ACT_SILU:
-        cr_sigmoid_vectors(true, from, to, n);
-        break;
+        CR_ACTIVATE_LOOP(CR_ACT_SIGMOID)
+        CR_ACTIVATE_LOOP(CR_ACT_SILU)
         CR_ACTIVATE_LOOP(CR_ACT_TANH)
         CR_ACTIVATE_LOOP(CR_ACT_GELU)
         CR_ACTIVATE_LOOP(CR_ACT_GELU_TANH)

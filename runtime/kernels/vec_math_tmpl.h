@@ -6,41 +6,31 @@
 
 #include "runtime/kernels/vec_tmpl.h"
 
-/* Each of n vectors (a constant, at most CR_IN_STEP) in step with the others: an evaluation is one long
- * chain, of which the schedulers of a processor hold only a few whole ones. */
-enum { CR_IN_STEP = 4 };
-#define CR_EACH CR_UNROLL for (int i = 0; i < n; i++)
-
-/* x = k log 2 + r with |r| <= log(2) / 2: expm1(r) in *fraction, k + CR_EXP_BIAS in *biased, whose low 9 bits
- * are the sign and the exponent of 2^k. |x| < 2^21. Adding 1.5 2^23 + 127 rounds to an integer that then
- * stands, plus 127, in the low bits of the float. */
+/* x = k log 2 + r with |r| <= log(2) / 2: expm1(r) in *fraction, and k + CR_EXP_BIAS, whose low 9 bits are
+ * the sign and the exponent of 2^k. |x| < 2^21. Adding 1.5 2^23 + 127 rounds to an integer that then stands,
+ * plus 127, in the low bits of the float. */
 enum { CR_EXP_BIAS = 0x4b400000 + 127 };
-CR_INLINE void cr_exp_reduce_each(int n, const cr_vec *x, cr_vec *fraction, cr_ivec *biased) {
+CR_INLINE cr_ivec cr_exp_reduce(cr_vec x, cr_vec *fraction) {
     const float magic = 0x1.8p23f + 127, log2e = 0x1.715476p0f;
     const float ln2_high = 0x1.63p-1f, ln2_low = -0x1.bd0106p-13f; /* k ln2_high is exact */
-    cr_vec shifted[CR_IN_STEP], r[CR_IN_STEP], p[CR_IN_STEP];
-    CR_EACH shifted[i] = cr_fma(x[i], cr_broadcast(log2e), cr_broadcast(magic));
-    CR_EACH biased[i] = (cr_ivec)shifted[i];
-    CR_EACH shifted[i] = shifted[i] - magic;
-    CR_EACH r[i] = cr_fma(shifted[i], cr_broadcast(-ln2_high), x[i]);
-    CR_EACH r[i] = cr_fma(shifted[i], cr_broadcast(-ln2_low), r[i]);
-    CR_EACH p[i] = cr_fma(cr_broadcast(0x1.6db426p-10f), r[i], cr_broadcast(0x1.123b56p-7f));
-    CR_EACH p[i] = cr_fma(p[i], r[i], cr_broadcast(0x1.55545ep-5f));
-    CR_EACH p[i] = cr_fma(p[i], r[i], cr_broadcast(0x1.55548ep-3f));
-    CR_EACH p[i] = cr_fma(p[i], r[i], cr_broadcast(0.5f));
-    CR_EACH fraction[i] = cr_fma(p[i], r[i] * r[i], r[i]);
+    const cr_vec shifted = cr_fma(x, cr_broadcast(log2e), cr_broadcast(magic)), k = shifted - magic;
+    const cr_vec r = cr_fma(k, cr_broadcast(-ln2_low), cr_fma(k, cr_broadcast(-ln2_high), x));
+    cr_vec p = cr_fma(cr_broadcast(0x1.6db426p-10f), r, cr_broadcast(0x1.123b56p-7f));
+    p = cr_fma(p, r, cr_broadcast(0x1.55545ep-5f));
+    p = cr_fma(p, r, cr_broadcast(0x1.55548ep-3f));
+    p = cr_fma(p, r, cr_broadcast(0.5f));
+    *fraction = cr_fma(p, r * r, r);
+    return (cr_ivec)shifted;
 }
 
-CR_INLINE cr_ivec cr_exp_reduce(cr_vec x, cr_vec *fraction) {
-    cr_ivec biased;
-    cr_exp_reduce_each(1, &x, fraction, &biased);
-    return biased;
-}
-
-/* 2^n for n in [-126, 127]. */
+/* 2^n for n in [-126, 127], 0 for -127, infinity for 128. */
 CR_INLINE cr_vec cr_exp2_biased(cr_ivec biased) {
     return (cr_vec)(biased << 23);
 }
+
+#if CR_LANES == 16 && defined __AVX512F__
+#include "runtime/kernels/x86/vec_math_avx512.h"
+#else
 
 /* e^x within 2 ulp; 0 and infinity beyond the range of float, gradual underflow where the processor has it
  * on. */
@@ -52,6 +42,20 @@ CR_INLINE cr_vec cr_exp(cr_vec x) {
     return (1 + fraction) * cr_exp2_biased(half + CR_EXP_BIAS) * cr_exp2_biased(n - half + CR_EXP_BIAS);
 }
 
+/* 2^x within 2 ulp for sums and quotients with 1: below 2^-126 it may be 0, from 2^127.5 on infinity. */
+CR_INLINE cr_vec cr_exp2(cr_vec x) {
+    const float magic = 0x1.8p23f + 127; /* as above */
+    x = cr_clamp(x, cr_broadcast(-127), cr_broadcast(128));
+    const cr_vec shifted = x + magic, r = x - (shifted - magic);
+    cr_vec p = cr_fma(cr_broadcast(0x1.5bba14p-10f), r, cr_broadcast(0x1.3cea88p-7f));
+    p = cr_fma(p, r, cr_broadcast(0x1.c6b752p-5f));
+    p = cr_fma(p, r, cr_broadcast(0x1.ebf9bcp-3f));
+    p = cr_fma(p, r, cr_broadcast(0x1.62e42ap-1f));
+    return cr_fma(p, r, cr_broadcast(1)) * cr_exp2_biased((cr_ivec)shifted);
+}
+
+#endif
+
 /* e^x - 1 within 2 ulp for x <= 0. */
 CR_INLINE cr_vec cr_expm1_negative(cr_vec x) {
     cr_vec fraction;
@@ -59,23 +63,10 @@ CR_INLINE cr_vec cr_expm1_negative(cr_vec x) {
     return cr_fma(scale, fraction, scale - 1);
 }
 
-/* 1 / (1 + e^-x) within 3 ulp; at 87 and beyond, where one power of two still holds e^x, it stays as at 87,
- * less than 2^-125 from the limit. */
-CR_INLINE void cr_sigmoid_each(int n, const cr_vec *x, cr_vec *y) {
-    const cr_vec limit = cr_broadcast(87);
-    cr_vec fraction[CR_IN_STEP], scale[CR_IN_STEP];
-    cr_ivec biased[CR_IN_STEP];
-    CR_EACH y[i] = -cr_clamp(x[i], -limit, limit);
-    cr_exp_reduce_each(n, y, fraction, biased);
-    CR_EACH scale[i] = cr_exp2_biased(biased[i]);
-    CR_EACH y[i] = 1 + cr_fma(scale[i], fraction[i], scale[i]);
-    CR_EACH y[i] = cr_reciprocal(y[i]);
-}
-
-CR_INLINE cr_vec cr_sigmoid(cr_vec x) {
-    cr_vec y;
-    cr_sigmoid_each(1, &x, &y);
-    return y;
+/* numerator / (1 + e^-x) within 3 ulp for x >= 0. Below, where e^-x outgrows the 1, the rounding of
+ * x log2(e) shows: within 3 + 1.25 |x| ulp. */
+CR_INLINE cr_vec cr_logistic(cr_vec numerator, cr_vec x) {
+    return numerator / (1 + cr_exp2(x * -0x1.715476p0f));
 }
 
 /* Within 3 ulp. */
@@ -87,7 +78,7 @@ CR_INLINE cr_vec cr_tanh(cr_vec x) {
     p = cr_fma(p, square, cr_broadcast(0x1.110768p-3f));
     p = cr_fma(p, square, cr_broadcast(-0x1.555534p-2f));
     const cr_vec near = cr_fma(p * square, x, x);
-    const cr_vec far = cr_copysign(1 - 2 / (1 + cr_exp(size + size)), x);
+    const cr_vec far = cr_copysign(1 - 2 / (1 + cr_exp2(size * 0x1.715476p1f)), x);
     return cr_select(cr_less(size, cr_broadcast(0.625f)), near, far);
 }
 
@@ -103,14 +94,14 @@ CR_INLINE cr_vec cr_erf(cr_vec x) {
     p = cr_fma(p, square, cr_broadcast(0x1.06eba8p-3f));
     const cr_vec near = cr_fma(p, x, x);
     cr_vec q =
-        cr_broadcast(0x1.a6160ep-17f); /* -log(1 - erf(x)) / x for 1 <= |x| <= 4, where erf rounds to 1 */
-    q = cr_fma(q, size, cr_broadcast(-0x1.60ad72p-12f));
-    q = cr_fma(q, size, cr_broadcast(0x1.e4a9f8p-9f));
-    q = cr_fma(q, size, cr_broadcast(-0x1.873d32p-6f));
-    q = cr_fma(q, size, cr_broadcast(0x1.b3b4cep-4f));
-    q = cr_fma(q, size, cr_broadcast(0x1.4527acp-1f));
-    q = cr_fma(q, size, cr_broadcast(0x1.20f074p0f));
-    const cr_vec far = cr_copysign(1 - cr_exp(-size * q), x);
+        cr_broadcast(-0x1.307886p-16f); /* log2(1 - erf(x)) / x for 1 <= |x| <= 4, where erf rounds to 1 */
+    q = cr_fma(q, size, cr_broadcast(0x1.fcce5ep-12f));
+    q = cr_fma(q, size, cr_broadcast(-0x1.5d9c74p-8f));
+    q = cr_fma(q, size, cr_broadcast(0x1.1a3824p-5f));
+    q = cr_fma(q, size, cr_broadcast(-0x1.3a4baep-3f));
+    q = cr_fma(q, size, cr_broadcast(-0x1.d51976p-1f));
+    q = cr_fma(q, size, cr_broadcast(-0x1.a0d9ecp0f));
+    const cr_vec far = cr_copysign(1 - cr_exp2(size * q), x);
     return cr_select(cr_less(size, cr_broadcast(1)), near, far);
 }
 

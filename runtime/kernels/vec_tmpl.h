@@ -98,13 +98,6 @@ CR_INLINE cr_vec cr_min(cr_vec a, cr_vec b) {
 #endif
 #endif
 
-#if CR_LANES != 16 || !defined __AVX512F__
-/* 1 / x within 1 ulp for x in [2^-126, 2^126]. */
-CR_INLINE cr_vec cr_reciprocal(cr_vec x) {
-    return 1 / x;
-}
-#endif
-
 /* min(max(x, low), high); NaN stays NaN. */
 CR_INLINE cr_vec cr_clamp(cr_vec x, cr_vec low, cr_vec high) {
     return cr_min(high, cr_max(low, x));

@@ -21,13 +21,6 @@ CR_INLINE cr_vec cr_min(cr_vec a, cr_vec b) {
     return _mm512_min_ps(a, b);
 }
 
-/* 1 / x within 1 ulp for x in [2^-126, 2^126]: the estimate is good to 14 bits, one step of Newton's doubles
- * them. */
-CR_INLINE cr_vec cr_reciprocal(cr_vec x) {
-    const cr_vec y = _mm512_rcp14_ps(x);
-    return y * (1 - x * y) + y;
-}
-
 /* Lane l of the result is lane index[l] of v; indices are in [0, L). */
 CR_INLINE cr_vec cr_permute(cr_vec v, cr_ivec index) {
     return _mm512_permutexvar_ps((__m512i)index, v);
