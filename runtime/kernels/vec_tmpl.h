@@ -48,6 +48,17 @@ CR_INLINE cr_vec cr_broadcast(float x) {
     return x - (cr_vec){0};
 }
 
+/* v, in a register: for a vector that several multiply-adds use, compilers may load it again with each of
+ * them where loads are what there are too many of. */
+CR_INLINE cr_vec cr_held(cr_vec v) {
+#if defined __x86_64__
+    __asm__("" : "+v"(v));
+#elif defined __aarch64__
+    __asm__("" : "+w"(v));
+#endif
+    return v;
+}
+
 /* a b + c; one rounding where the instruction set has it (contraction within an expression is the compilers'
  * default). */
 CR_INLINE cr_vec cr_fma(cr_vec a, cr_vec b, cr_vec c) {

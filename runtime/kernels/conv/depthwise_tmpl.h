@@ -2,8 +2,10 @@
  * conv/grouped.h. Depthwise is a group of one channel: its input needs no permutation.
  * Before including: CR_LANES (L below), CR_SUFFIX.
  *
- * Every output is one chain of multiply-adds in the order of the taps, however wide the run it was computed
- * in. */
+ * Every output is one chain of multiply-adds from the bias on, in the order of the taps, however wide the run
+ * it was computed in. */
+#include <math.h>
+
 #include "runtime/kernels/conv/depthwise.h"
 #include "runtime/kernels/conv/epilogue_clamp_tmpl.h"
 #include "runtime/kernels/conv/grouped.h"
@@ -25,157 +27,186 @@ typedef struct depthwise_row {
     int64_t first_tap_row;       /* of the kernel, over depth and height */
     int64_t z_taps, y_taps;
     int64_t line_z_step, line_y_step, weights_z_step, weights_y_step; /* floats from a tap to the next */
-    cr_epilogue epilogue; /* its bias is that of the row's inner pixels */
-    cr_clamp_epilogue clamp;
+    const cr_epilogue *epilogue;
+    const float *bias;   /* of the block, for pixels that see all taps of the width; or NULL */
     const float *border; /* border bias of the row's first column class, or NULL */
+    float low, high;     /* what the sums are clamped to as they are stored */
     int64_t channel;     /* first of the block */
     int64_t offset;      /* of the row in the output, floats */
     float *output;
 } depthwise_row;
 
+/* A run; constants wherever this is inlined. taps 0: extents by the geometry. */
+typedef struct depthwise_run {
+    int length;
+    int taps, stride;
+    int left, right; /* columns of the input that stand in the padding: none are read. Or CHECKED: any may */
+} depthwise_run;
+
+enum { CHECKED = -1 };
+
 static const float zero_pixel[CR_LANES];
 
-/* index NULL: as it is. */
-CR_INLINE cr_vec input_pixel(const float *line, int64_t column, int64_t width, bool edge,
-                             const cr_ivec *index) {
-    const bool inside = !edge || (uint64_t)column < (uint64_t)width;
-    const cr_vec x = cr_load(inside ? line + column * CR_LANES : zero_pixel);
-    return index != NULL ? cr_permute(x, *index) : x;
+/* line: column 0, or of a run that is not checked the first column that is read. */
+CR_INLINE cr_vec input_pixel(depthwise_run run, const float *line, int64_t column, int64_t j, int64_t width) {
+    if (run.left != CHECKED)
+        return cr_load(line + (j - run.left) * CR_LANES);
+    const bool inside = (uint64_t)(column + j) < (uint64_t)width;
+    return cr_load(inside ? line + (column + j) * CR_LANES : zero_pixel);
 }
 
 /* acc[p] += the taps of one kernel row. Extents known when this is inlined: each input pixel is loaded once
- * and given to every output that it touches. */
-CR_INLINE void add_taps_known(int run, int taps, int stride, bool edge, const float *line, int64_t column,
-                              int64_t width, const float *weights, const cr_ivec *index, cr_vec *acc) {
+ * and given to every output that it touches. index NULL: lanes as they are. */
+CR_INLINE void add_taps_known(depthwise_run run, const float *line, int64_t column, int64_t width,
+                              const float *weights, const cr_ivec *index, cr_vec *acc) {
+    const int skip = run.left == CHECKED ? 0 : run.left, cut = run.left == CHECKED ? 0 : run.right;
     cr_vec w[8];
     CR_UNROLL
-    for (int t = 0; t < taps; t++)
+    for (int t = 0; t < run.taps; t++)
         w[t] = cr_load(weights + t * CR_LANES);
     CR_UNROLL
-    for (int j = 0; j < (run - 1) * stride + taps; j++) {
-        cr_vec x = input_pixel(line, column + j, width, edge, index);
+    for (int j = skip; j < (run.length - 1) * run.stride + run.taps - cut; j++) {
+        cr_vec x = cr_held(input_pixel(run, line, column, j, width));
+        if (index != NULL)
+            x = cr_permute(x, *index);
         CR_UNROLL
-        for (int t = 0; t < taps; t++)
-            if (j >= t && (j - t) % stride == 0 && (j - t) / stride < run)
-                acc[(j - t) / stride] = cr_fma(x, w[t], acc[(j - t) / stride]);
+        for (int t = 0; t < run.taps; t++)
+            if (j >= t && (j - t) % run.stride == 0 && (j - t) / run.stride < run.length)
+                acc[(j - t) / run.stride] = cr_fma(x, w[t], acc[(j - t) / run.stride]);
     }
 }
 
 /* The same for any extents. */
-CR_INLINE void add_taps_any(int run, const cr_conv_geometry *g, bool edge, const float *line, int64_t column,
+CR_INLINE void add_taps_any(depthwise_run run, const cr_conv_geometry *g, const float *line, int64_t column,
                             const float *weights, const cr_ivec *index, cr_vec *acc) {
     const int64_t stride = g->stride[CR_W], width = g->in[CR_W];
-    for (int64_t t = 0; t < g->kernel[CR_W]; t++, column += g->dilation[CR_W]) {
+    for (int64_t t = 0; t < g->kernel[CR_W]; t++) {
         const cr_vec w = cr_load(weights + t * CR_LANES);
         CR_UNROLL
-        for (int p = 0; p < run; p++)
-            acc[p] = cr_fma(input_pixel(line, column + p * stride, width, edge, index), w, acc[p]);
+        for (int p = 0; p < run.length; p++) {
+            const cr_vec x = input_pixel(run, line, column, t * g->dilation[CR_W] + p * stride, width);
+            acc[p] = cr_fma(index != NULL ? cr_permute(x, *index) : x, w, acc[p]);
+        }
     }
 }
 
-/* acc[p] += one kernel row. taps 0: extents by the geometry. */
-CR_INLINE void add_kernel_row(int run, int taps, int stride, bool edge, const cr_conv_geometry *g,
-                              const float *line, int64_t column, const float *weights, const cr_ivec *index,
-                              cr_vec *acc) {
-    if (taps)
-        add_taps_known(run, taps, stride, edge, line, column, g->in[CR_W], weights, index, acc);
+/* acc[p] += one kernel row. */
+CR_INLINE void add_kernel_row(depthwise_run run, const cr_conv_geometry *g, const float *line, int64_t column,
+                              const float *weights, const cr_ivec *index, cr_vec *acc) {
+    if (run.taps)
+        add_taps_known(run, line, column, g->in[CR_W], weights, index, acc);
     else
-        add_taps_any(run, g, edge, line, column, weights, index, acc);
+        add_taps_any(run, g, line, column, weights, index, acc);
 }
 
-CR_INLINE void add_channel(int run, int taps, int stride, bool edge, const depthwise_row *row, int64_t column,
+CR_INLINE void add_channel(depthwise_run run, const depthwise_row *row, const float *line, int64_t column,
                            cr_vec *acc) {
-    for (int64_t z = 0; z < row->z_taps; z++) {
-        const float *line = row->line + z * row->line_z_step,
-                    *weights = row->weights + z * row->weights_z_step;
-        for (int64_t y = row->y_taps; y > 0; y--, line += row->line_y_step, weights += row->weights_y_step)
-            add_kernel_row(run, taps, stride, edge, row->g, line, column, weights, NULL, acc);
+    const float *weights = row->weights;
+    for (int64_t z = 0; z < row->z_taps; z++, line += row->line_z_step, weights += row->weights_z_step) {
+        const float *from = line, *w = weights;
+        for (int64_t y = row->y_taps; y > 0; y--, from += row->line_y_step, w += row->weights_y_step)
+            add_kernel_row(run, row->g, from, column, w, NULL, acc);
     }
 }
 
 /* The terms of one input block, for one row of the kernel. */
-CR_INLINE void add_terms(int run, int taps, int stride, bool edge, const cr_conv_geometry *g,
-                         const float *line, int64_t column, int64_t terms, const float *weights,
-                         const int32_t *index, cr_vec *acc) {
-    const int64_t step = (taps ? taps : g->kernel[CR_W]) * CR_LANES;
+CR_INLINE void add_terms(depthwise_run run, const cr_conv_geometry *g, const float *line, int64_t column,
+                         int64_t terms, const float *weights, const int32_t *index, cr_vec *acc) {
+    const int64_t step = (run.taps ? run.taps : g->kernel[CR_W]) * CR_LANES;
     for (; terms > 0; terms--, weights += step, index += CR_LANES) {
         const cr_ivec lanes = cr_load_int(index);
-        add_kernel_row(run, taps, stride, edge, g, line, column, weights, &lanes, acc);
+        add_kernel_row(run, g, line, column, weights, &lanes, acc);
     }
 }
 
-CR_INLINE void add_group(int run, int taps, int stride, bool edge, const depthwise_row *row, int64_t column,
+CR_INLINE void add_group(depthwise_run run, const depthwise_row *row, const float *line, int64_t column,
                          cr_vec *acc) {
     const cr_conv_geometry *g = row->g;
-    const float *weights = row->span->weights, *block = row->line;
+    const float *weights = row->span->weights;
     const int32_t *index = row->span->index;
     const int64_t kernel_rows = g->kernel[CR_D] * g->kernel[CR_H];
-    for (int64_t b = 0; b < row->span->blocks; b++, block += row->span->block_step) {
+    for (int64_t b = 0; b < row->span->blocks; b++, line += row->span->block_step) {
         const int64_t terms = row->span->terms[b], step = terms * g->kernel[CR_W] * CR_LANES;
         for (int64_t z = 0; z < row->z_taps; z++)
             for (int64_t y = 0; y < row->y_taps; y++)
-                add_terms(run, taps, stride, edge, g, block + z * row->line_z_step + y * row->line_y_step,
-                          column, terms, weights + (row->first_tap_row + z * g->kernel[CR_H] + y) * step,
-                          index, acc);
+                add_terms(run, g, line + z * row->line_z_step + y * row->line_y_step, column, terms,
+                          weights + (row->first_tap_row + z * g->kernel[CR_H] + y) * step, index, acc);
         weights += kernel_rows * step;
         index += terms * CR_LANES;
     }
 }
 
-/* Stores pixels of which each may have a bias of its own. */
-static __attribute__((noinline)) void store_border_run(const float *sums, const depthwise_row *row, int64_t x,
-                                                       int used) {
+/* Where the bias of a pixel stands. */
+static const float *border_bias_at(const depthwise_row *row, int64_t x) {
     const int64_t step = (row->g->oc + CR_LANES - 1) / CR_LANES * CR_LANES;
-    cr_epilogue epilogue = row->epilogue;
-    for (int p = 0; p < used; p++) {
-        epilogue.bias = row->border + cr_conv_border_class(row->g, CR_W, x + p) * step;
-        cr_store_epilogue(cr_load(sums + p * CR_LANES), &epilogue, row->channel,
-                          row->offset + (x + p) * CR_LANES, row->output);
-    }
+    return row->border + cr_conv_border_class(row->g, CR_W, x) * step + row->channel;
 }
 
-CR_INLINE void store_run(int run, bool edge, const cr_vec *acc, const depthwise_row *row, int64_t x,
-                         int used) {
-    const int64_t offset = row->offset + x * CR_LANES;
-    const bool border = edge && row->border != NULL;
-    if (row->clamp.applies && !border && used == run) {
-        cr_store_clamped(run, acc, &row->clamp, row->channel, offset, row->output);
+CR_INLINE void start_run(depthwise_run run, const depthwise_row *row, int64_t x, int used, cr_vec *acc) {
+    const cr_vec bias = row->bias != NULL ? cr_load(row->bias) : (cr_vec){0};
+    CR_UNROLL
+    for (int p = 0; p < run.length; p++)
+        acc[p] = bias;
+    if (run.left != CHECKED || row->border == NULL)
         return;
-    }
+    CR_UNROLL
+    for (int p = 0; p < run.length; p++)
+        if (p < used)
+            acc[p] = cr_load(border_bias_at(row, x + p));
+}
+
+/* One copy for all runs. */
+static __attribute__((noinline)) void finish_run(float *sums, const depthwise_row *row, int64_t x, int used) {
+    cr_finish_vectors(row->epilogue, sums, used, row->channel, row->offset + x * CR_LANES, row->output);
+}
+
+/* A residual may be the output itself, so the sums wait elsewhere until it is read. */
+CR_INLINE void store_run(depthwise_run run, const cr_vec *acc, const depthwise_row *row, int64_t x,
+                         int used) {
+    const cr_vec low = cr_broadcast(row->low), high = cr_broadcast(row->high);
+    const bool waits = row->epilogue->residual != NULL;
     float sums[LONG_RUN * CR_LANES];
+    float *to = waits ? sums : row->output + row->offset + x * CR_LANES;
     CR_UNROLL
-    for (int p = 0; p < run; p++)
-        cr_store(sums + p * CR_LANES, acc[p]);
-    if (border)
-        store_border_run(sums, row, x, used);
-    else
-        cr_store_epilogue_vectors(sums, used, &row->epilogue, row->channel, offset, row->output);
+    for (int p = 0; p < run.length; p++)
+        if (run.left != CHECKED || p < used)
+            cr_store(to + p * CR_LANES, cr_clamp(acc[p], low, high));
+    if (waits)
+        finish_run(sums, row, x, used);
 }
 
-/* Outputs [x, x + used) of a row; used < run only with edge. taps 0: extents by the geometry. */
-CR_INLINE void convolve_run(int run, int taps, int stride, bool edge, bool grouped, const depthwise_row *row,
-                            int64_t x, int used) {
+/* Outputs [x, x + used) of a row; used < run.length only if checked. */
+CR_INLINE void convolve_run(depthwise_run run, bool grouped, const depthwise_row *row, int64_t x, int used) {
     const int64_t column = x * row->g->stride[CR_W] - row->g->pad[CR_W];
+    const float *line = run.left == CHECKED ? row->line : row->line + (column + run.left) * CR_LANES;
     cr_vec acc[LONG_RUN];
-    CR_UNROLL
-    for (int p = 0; p < run; p++)
-        acc[p] = (cr_vec){0};
+    start_run(run, row, x, used, acc);
     if (grouped)
-        add_group(run, taps, stride, edge, row, column, acc);
+        add_group(run, row, line, column, acc);
     else
-        add_channel(run, taps, stride, edge, row, column, acc);
-    store_run(run, edge, acc, row, x, used);
+        add_channel(run, row, line, column, acc);
+    store_run(run, acc, row, x, used);
 }
 
-CR_INLINE void convolve_some(int run, int taps, int stride, bool grouped, const depthwise_row *row, int64_t x,
-                             int used) {
+/* The usual paddings, by which outputs times stride are as wide as the input, are not checked. */
+CR_INLINE void convolve_some(int length, int taps, int stride, bool grouped, const depthwise_row *row,
+                             int64_t x, int used) {
     const cr_conv_geometry *g = row->g;
+    const int before = taps / 2, behind = stride == 1 ? before : before - 1;
+    const bool usual = taps != 0 && !grouped && row->border == NULL;
     const int64_t first = x * g->stride[CR_W] - g->pad[CR_W];
-    const int64_t last = first + (run - 1) * g->stride[CR_W] + (g->kernel[CR_W] - 1) * g->dilation[CR_W];
-    if (used == run && first >= 0 && last < g->in[CR_W])
-        convolve_run(run, taps, stride, false, grouped, row, x, run);
+    const int64_t last = first + (length - 1) * g->stride[CR_W] + (g->kernel[CR_W] - 1) * g->dilation[CR_W];
+    const int64_t left = first < 0 ? -first : 0, right = last >= g->in[CR_W] ? last - g->in[CR_W] + 1 : 0;
+    if (used == length && left == 0 && right == 0)
+        convolve_run((depthwise_run){length, taps, stride, 0, 0}, grouped, row, x, length);
+    else if (usual && used == length && left == before && right == 0)
+        convolve_run((depthwise_run){length, taps, stride, before, 0}, grouped, row, x, length);
+    else if (usual && used == length && left == 0 && right == behind)
+        convolve_run((depthwise_run){length, taps, stride, 0, behind}, grouped, row, x, length);
+    else if (usual && used == length && left == before && right == behind)
+        convolve_run((depthwise_run){length, taps, stride, before, behind}, grouped, row, x, length);
     else
-        convolve_run(run, taps, stride, true, grouped, row, x, used);
+        convolve_run((depthwise_run){length, taps, stride, CHECKED, CHECKED}, grouped, row, x, used);
 }
 
 CR_INLINE void convolve_row(int taps, int stride, bool grouped, const depthwise_row *row) {
@@ -261,31 +292,50 @@ static void place_border(depthwise_row *row, const float *border_bias, int64_t z
     row->border = border_bias + rows * cr_conv_border_classes(g, CR_W) * step;
     int64_t begin, end; /* of the first column; the class counts how far the two have fallen together */
     cr_conv_taps(g, CR_W, 0, &begin, &end);
-    row->epilogue.bias = row->clamp.bias = row->border + (begin + end - g->kernel[CR_W]) * step;
+    row->bias = row->border + (begin + end - g->kernel[CR_W]) * step + row->channel;
+}
+
+/* Sums that one clamp finishes are stored behind it. Others that wait for no residual pass through the output
+ * as they are, and are finished there when they are some, still in the nearest cache. */
+static bool choose_finish(depthwise_row *row) {
+    const cr_clamp_epilogue clamp = cr_clamp_epilogue_of(row->epilogue);
+    const bool now = clamp.applies && clamp.residual == NULL;
+    row->low = now ? clamp.low : -INFINITY;
+    row->high = now ? clamp.high : INFINITY;
+    return !now && clamp.residual == NULL;
+}
+
+/* Finishes what stands in the output from `begin` on up to the row's end. */
+static void finish_rows(const depthwise_row *row, int64_t begin) {
+    const int64_t end = row->offset + row->g->out[CR_W] * CR_LANES;
+    cr_finish_vectors(row->epilogue, row->output + begin, (end - begin) / CR_LANES, row->channel, begin,
+                      row->output);
 }
 
 static void convolve_rows(depthwise_row *row, const float *border_bias, const float *plane,
                           const float *weights, int64_t begin, int64_t end) {
-    if (begin == end)
-        return;
+    enum { SOME_VECTORS = 64 };
     const cr_conv_geometry *g = row->g;
     depthwise_row_function *const run = choose_row(g, row->span != NULL);
-    const int64_t plane_offset = row->offset;
+    const bool later = choose_finish(row);
+    const int64_t plane_offset = row->offset, width = g->out[CR_W] * CR_LANES;
+    row->bias = row->epilogue->bias != NULL ? row->epilogue->bias + row->channel : NULL;
     row->line_y_step = g->dilation[CR_H] * g->in[CR_W] * CR_LANES;
     row->line_z_step = g->dilation[CR_D] * g->in[CR_H] * g->in[CR_W] * CR_LANES;
     row->weights_y_step = g->kernel[CR_W] * CR_LANES;
     row->weights_z_step = g->kernel[CR_H] * row->weights_y_step;
-    int64_t z = begin / g->out[CR_H], y = begin % g->out[CR_H];
-    for (int64_t r = begin; r < end; r++, y++) {
-        if (y == g->out[CR_H]) {
-            y = 0;
-            z++;
-        }
+    int64_t finished = plane_offset + begin * width;
+    for (int64_t r = begin; r < end; r++) {
+        const int64_t z = r / g->out[CR_H], y = r % g->out[CR_H];
         place_row(row, plane, weights, z, y);
         if (border_bias != NULL)
             place_border(row, border_bias, z, y);
-        row->offset = plane_offset + r * g->out[CR_W] * CR_LANES;
+        row->offset = plane_offset + r * width;
         run(row);
+        if (later && (row->offset + width - finished >= SOME_VECTORS * CR_LANES || r == end - 1)) {
+            finish_rows(row, finished);
+            finished = row->offset + width;
+        }
     }
 }
 
@@ -313,8 +363,7 @@ static void CR_NAME(depthwise_run)(const cr_conv *conv, const cr_conv_args *args
     for (int64_t task = begin; task < end; task++) {
         const int64_t plane = task / plan.strips, strip = task % plan.strips;
         const int64_t n = plane / plan.out_blocks, block = plane % plan.out_blocks;
-        depthwise_row row = {.g = g, .epilogue = *args->epilogue, .output = args->output};
-        row.clamp = cr_clamp_epilogue_of(args->epilogue);
+        depthwise_row row = {.g = g, .epilogue = args->epilogue, .output = args->output};
         row.channel = block * CR_LANES;
         row.offset = plane * plan.rows * g->out[CR_W] * CR_LANES;
         const float *weights = (const float *)args->packed + block * plan.taps * CR_LANES;
@@ -364,8 +413,7 @@ static void CR_NAME(grouped_run)(const cr_conv *conv, const cr_conv_args *args, 
         const int64_t n = plane / plan.out_blocks, block = plane % plan.out_blocks;
         const cr_grouped_span span = span_at(conv, &plan, block, args->packed);
         const float *input = args->input + (n * plan.in_blocks + span.first_block) * span.block_step;
-        depthwise_row row = {.g = g, .epilogue = *args->epilogue, .output = args->output, .span = &span};
-        row.clamp = cr_clamp_epilogue_of(args->epilogue);
+        depthwise_row row = {.g = g, .epilogue = args->epilogue, .output = args->output, .span = &span};
         row.channel = block * CR_LANES;
         row.offset = plane * plan.rows * g->out[CR_W] * CR_LANES;
         convolve_rows(&row, args->border_bias, input, span.weights, plan.rows * strip / plan.strips,

@@ -4,20 +4,8 @@
 #include "runtime/kernels/activation_tmpl.h"
 #include "runtime/kernels/conv/conv.h"
 
-/* Applies the whole epilogue to one vector of accumulators and stores it at output + offset; channel is that
- * of lane 0. */
-CR_INLINE void cr_store_epilogue(cr_vec sum, const cr_epilogue *epilogue, int64_t channel, int64_t offset,
-                                 float *output) {
-    if (epilogue->bias != NULL)
-        sum += cr_load(epilogue->bias + channel);
-    sum = cr_activate(sum, &epilogue->act, channel);
-    if (epilogue->residual != NULL)
-        sum += cr_load(epilogue->residual + offset);
-    cr_store(output + offset, cr_activate(sum, &epilogue->act_after, channel));
-}
-
-/* The same, its bias apart, for n sums of one channel block, neighbours in the output from `offset` on.
- * Overwrites the sums. */
+/* Applies an epilogue, its bias apart, to n sums of one channel block and stores them next to each other from
+ * output + offset on. Overwrites the sums, which may stand there already if there is no residual. */
 static inline __attribute__((unused)) void cr_finish_vectors(const cr_epilogue *epilogue, float *sums,
                                                              int64_t n, int64_t channel, int64_t offset,
                                                              float *output) {

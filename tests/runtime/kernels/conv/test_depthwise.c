@@ -78,6 +78,29 @@ Test(depthwise, several_outputs_for_each_channel) {
     }
 }
 
+/* Rows of whole runs whose ends stand in the padding. */
+Test(depthwise, usual_paddings) {
+    test_seed();
+    for (int i = 0; i < 240; i++) {
+        const size_t v = (size_t)i % N_VARIANTS;
+        cr_conv conv = random_conv(variants[v].lanes, 2);
+        cr_conv_geometry *g = &conv.geometry;
+        const int64_t kernel = 3 + 2 * random_int(0, 2), stride = random_int(1, 2);
+        const int64_t run = variants[v].lanes == 16 ? 7 : 4, odd = random_int(0, 1);
+        for (int axis = CR_H; axis <= CR_W; axis++) {
+            g->kernel[axis] = kernel;
+            g->stride[axis] = stride;
+            g->dilation[axis] = 1;
+            g->pad[axis] = kernel / 2;
+        }
+        g->in[CR_W] = run * random_int(1, 5) * stride - (stride == 2 ? odd : 0);
+        conv_set_outputs(g);
+        g->out[CR_W] = (g->in[CR_W] + stride - 1) / stride;
+        if (isa_runs(variants[v].isa))
+            conv_check(&conv, variants[v].algorithm, tolerance);
+    }
+}
+
 Test(depthwise, one_plane_splits_by_rows) {
     test_seed();
     for (size_t v = 0; v < N_VARIANTS; v++) {
