@@ -30,6 +30,7 @@ typedef struct depthwise_row {
     const cr_epilogue *epilogue;
     const float *bias;   /* of the block, for pixels that see all taps of the width; or NULL */
     const float *border; /* border bias of the row's first column class, or NULL */
+    bool fetches;        /* what the next row is the first to read */
     float low, high;     /* what the sums are clamped to as they are stored */
     int64_t channel;     /* first of the block */
     int64_t offset;      /* of the row in the output, floats */
@@ -175,11 +176,25 @@ CR_INLINE void store_run(depthwise_run run, const cr_vec *acc, const depthwise_r
         finish_run(sums, row, x, used);
 }
 
+/* Large maps come from memory, and the hardware's prefetcher leaves gaps. Called for each run: a whole row at
+ * once is more than the processor keeps on the way. */
+CR_INLINE void fetch_ahead(depthwise_run run, const depthwise_row *row, const float *line) {
+    CR_UNROLL
+    for (int y = 0; y < run.stride; y++) {
+        const float *ahead = line + (row->y_taps + y) * row->line_y_step;
+        CR_UNROLL
+        for (int j = 0; j < run.length * run.stride; j++)
+            __builtin_prefetch(ahead + j * CR_LANES);
+    }
+}
+
 /* Outputs [x, x + used) of a row; used < run.length only if checked. */
 CR_INLINE void convolve_run(depthwise_run run, bool grouped, const depthwise_row *row, int64_t x, int used) {
     const int64_t column = x * row->g->stride[CR_W] - row->g->pad[CR_W];
     const float *line = run.left == CHECKED ? row->line : row->line + (column + run.left) * CR_LANES;
     cr_vec acc[LONG_RUN];
+    if (run.length == LONG_RUN && run.left != CHECKED && run.taps != 0 && !grouped && row->fetches)
+        fetch_ahead(run, row, line);
     start_run(run, row, x, used, acc);
     if (grouped)
         add_group(run, row, line, column, acc);
@@ -314,11 +329,12 @@ static void finish_rows(const depthwise_row *row, int64_t begin) {
 
 static void convolve_rows(depthwise_row *row, const float *border_bias, const float *plane,
                           const float *weights, int64_t begin, int64_t end) {
-    enum { SOME_VECTORS = 64 };
+    enum { SOME_VECTORS = 64, LARGE_BYTES = 1 << 20 };
     const cr_conv_geometry *g = row->g;
     depthwise_row_function *const run = choose_row(g, row->span != NULL);
     const bool later = choose_finish(row);
     const int64_t plane_offset = row->offset, width = g->out[CR_W] * CR_LANES;
+    row->fetches = g->ic * g->in[CR_D] * g->in[CR_H] * g->in[CR_W] * (int64_t)sizeof(float) > LARGE_BYTES;
     row->bias = row->epilogue->bias != NULL ? row->epilogue->bias + row->channel : NULL;
     row->line_y_step = g->dilation[CR_H] * g->in[CR_W] * CR_LANES;
     row->line_z_step = g->dilation[CR_D] * g->in[CR_H] * g->in[CR_W] * CR_LANES;
