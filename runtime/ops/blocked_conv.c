@@ -95,7 +95,6 @@ static crease_status pack_border(cr_prepare *p, conv_state *s) {
 static crease_status pack_prologue(cr_prepare *p, conv_state *s) {
     const int64_t ic = s->conv.geometry.ic, width = (ic + s->conv.lanes - 1) / s->conv.lanes * s->conv.lanes;
     const cr_info *scale = input(p, SCALE);
-    void *zeros;
     if (!scale)
         return CREASE_OK;
     s->scale_runs = scale->lanes != 0;
@@ -104,8 +103,6 @@ static crease_status pack_prologue(cr_prepare *p, conv_state *s) {
         return cr_blocked_row(p, SHIFT, "shift", ic, s->conv.lanes, &s->prologue.shift);
     }
     s->prologue.batch_stride = scale->shape.dims[0] == 1 ? 0 : width;
-    CR_TRY(cr_arena_array(p->arena, (size_t)(scale->shape.dims[0] * width), sizeof(float), &zeros));
-    s->prologue.shift = zeros;
     return CREASE_OK;
 }
 

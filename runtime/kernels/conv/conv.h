@@ -38,8 +38,8 @@ typedef struct cr_epilogue {
 } cr_epilogue;
 
 /* x' = act(scale[c] x + shift[c]) as the input is read; padding taps stay 0 (the padding belongs to the
- * convolution, not to the affine). scale and shift are [n or 1][ic rounded up to lanes]; both NULL when there
- * is no prologue. */
+ * convolution, not to the affine). scale and shift are [n or 1][ic rounded up to lanes]; shift NULL: zeros,
+ * scale NULL: no prologue. */
 typedef struct cr_prologue {
     const float *scale, *shift;
     int64_t batch_stride; /* floats from one batch item's scale and shift to the next; 0: shared */

@@ -67,7 +67,7 @@ typedef struct cr_direct_kernels {
      * stores them at output + offset. Overwrites the sums. */
     void (*finish)(const cr_epilogue *epilogue, float *sums, int64_t n, int64_t channel, int64_t offset,
                    float *output);
-    /* to = act(scale x + shift) for n vectors of one block. */
+    /* to = act(scale x + shift) for n vectors of one block; shift may be NULL. */
     void (*transform)(const cr_activation *act, const float *scale, const float *shift, const float *from,
                       float *to, int64_t n, int64_t channel);
 } cr_direct_kernels;

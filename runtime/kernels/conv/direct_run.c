@@ -6,7 +6,8 @@
 enum {
     MAX_TILE_FLOATS = CR_DIRECT_TILE_BLOCKS * CR_DIRECT_MAX_PIXELS * CR_DIRECT_MAX_LANES,
     VECTOR_BYTES = 64,
-    LARGE_BYTES = 1 << 20
+    LARGE_BYTES = 1 << 20,
+    FEW_WEIGHTS = 4 /* times as many inputs */
 };
 
 static const float no_bias[CR_DIRECT_TILE_BLOCKS * CR_DIRECT_MAX_LANES];
@@ -46,7 +47,8 @@ typedef struct tile_walk {
     bool large_output;            /* not in a second-level cache, and no gaps */
     cr_direct_box interior;       /* the outputs that all taps reach */
     float *sums;                  /* [blocks][tile_pixels][L] */
-    float *transformed;           /* input: by the prologue, or padded */
+    float *transformed;           /* input: by the prologue, or padded; or scaled weights */
+    bool scales_weights;          /* that is the prologue */
     tap_run *reach[CR_CONV_RANK]; /* of each tap of an axis; begin and end unused */
     tap_run *runs[CR_CONV_RANK];  /* of the tile at hand */
     /* of this image, chunk and output tile */
@@ -333,7 +335,8 @@ static void transform_input(tile_walk *walk, const cr_direct_box *output, int64_
         const float *data = from.data + block * from.block_step + box.begin[CR_W] * from.step[CR_W];
         for (int64_t d = box.begin[CR_D]; d < box.end[CR_D]; d++)
             for (int64_t y = box.begin[CR_H]; y < box.end[CR_H]; y++, to += view->step[CR_H])
-                kernels->transform(&prologue->act, prologue->scale + affine, prologue->shift + affine,
+                kernels->transform(&prologue->act, prologue->scale + affine,
+                                   prologue->shift != NULL ? prologue->shift + affine : NULL,
                                    data + d * from.step[CR_D] + y * from.step[CR_H], to, columns, channel);
     }
 }
@@ -370,6 +373,22 @@ static void pad_input(tile_walk *walk, const cr_direct_box *output) {
             }
 }
 
+/* Scales the weights of the output tile at hand in place of the input that they meet. */
+static void scale_weights(tile_walk *walk, const cr_direct_span *span) {
+    const cr_direct_plan *plan = walk->plan;
+    const cr_prologue *prologue = walk->args->prologue;
+    const int64_t lanes = plan->kernels->lanes, width = walk->blocks * lanes;
+    const float *scale = prologue->scale + walk->n * prologue->batch_stride + span->first_block * lanes;
+    const float *from = walk->weights;
+    float *to = walk->transformed;
+    for (int64_t block = 0; block < span->blocks; block++, scale += lanes)
+        for (int64_t tap = 0; tap < plan->taps; tap++)
+            for (int64_t lane = 0; lane < lanes; lane++, from += width, to += width)
+                for (int64_t i = 0; i < width; i++)
+                    to[i] = scale[lane] * from[i];
+    walk->weights = walk->transformed;
+}
+
 static void set_output_tile(tile_walk *walk, int64_t output_tile) {
     const cr_direct_plan *plan = walk->plan;
     const cr_conv_geometry *g = &plan->geometry;
@@ -381,6 +400,8 @@ static void set_output_tile(tile_walk *walk, int64_t output_tile) {
     walk->block = output_tile * plan->tile_blocks;
     walk->blocks = min(plan->tile_blocks, plan->out_blocks - walk->block);
     walk->weights = (const float *)walk->args->packed + output_tile * plan->tile_weights;
+    if (walk->scales_weights)
+        scale_weights(walk, &span);
     walk->bias = bias != NULL ? bias + walk->block * lanes : no_bias;
     walk->interior_bias =
         bias_at(walk, inside[CR_D], inside[CR_H], inside[CR_W]); /* unused where nothing is inside */
@@ -401,7 +422,7 @@ static void run_chunk(tile_walk *walk, int64_t chunk, int64_t begin, int64_t end
     const int64_t first = plan->pixel_tiles * chunk / plan->chunks;
     const int64_t last = plan->pixel_tiles * (chunk + 1) / plan->chunks;
     view_input(walk);
-    if (walk->args->prologue != NULL && walk->args->prologue->scale != NULL) {
+    if (walk->args->prologue != NULL && walk->args->prologue->scale != NULL && !walk->scales_weights) {
         const cr_direct_box box = cr_direct_tile_box(plan, first, last);
         const cr_direct_span from = cr_direct_span_of(&plan->geometry, plan, begin);
         const cr_direct_span to = cr_direct_span_of(&plan->geometry, plan, end - 1);
@@ -456,7 +477,10 @@ size_t cr_direct_workspace_bytes(const cr_conv *conv, const cr_direct_kernels *k
     const size_t taps = aligned((size_t)plan.taps * sizeof(cr_direct_tap));
     const size_t fixed = MAX_TILE_FLOATS * sizeof(float) + 2 * runs_bytes(&plan.geometry) + 2 * taps;
     const bool transforms = conv->has_prologue || plan.padded;
-    return fixed + (transforms && plan.pixel_tiles > 0 ? transformed_bytes(&plan) : 0);
+    if (!transforms || plan.pixel_tiles == 0)
+        return fixed;
+    const size_t weights = (size_t)plan.tile_weights * sizeof(float), input = transformed_bytes(&plan);
+    return fixed + (weights > input ? weights : input);
 }
 
 static void carve_workspace(tile_walk *walk, char *workspace) {
@@ -510,6 +534,16 @@ static void choose_finish(tile_walk *walk) {
     walk->pass.high = clamp(high, low_after, high_after);
 }
 
+/* A prologue that only scales may as well scale the weights: where they are few, since each chunk does so
+ * anew. Not a question of the chunks, whose number depends on the threads: it would show in the rounding. */
+static bool scales_weights(const cr_direct_plan *plan, const cr_prologue *prologue) {
+    const int64_t *in = plan->geometry.in;
+    const int64_t inputs = plan->in_blocks * plan->in_lanes * in[CR_D] * in[CR_H] * in[CR_W];
+    return prologue != NULL && prologue->scale != NULL && prologue->shift == NULL &&
+           prologue->act.kind == CR_ACT_NONE &&
+           plan->output_tiles * plan->tile_weights <= inputs / FEW_WEIGHTS;
+}
+
 /* Tasks are (image, chunk, output tile), the last fastest: neighbours share a chunk, and its transformed
  * input. */
 void cr_direct_run_plan(const cr_direct_plan *plan, const cr_conv_args *args, int64_t task_begin,
@@ -525,6 +559,7 @@ void cr_direct_run_plan(const cr_direct_plan *plan, const cr_conv_args *args, in
     carve_workspace(&walk, workspace);
     find_reach(&walk);
     choose_finish(&walk);
+    walk.scales_weights = scales_weights(plan, args->prologue);
     for (int64_t task = task_begin; task < task_end;) {
         const int64_t first = task % plan->output_tiles,
                       last = min(plan->output_tiles, first + task_end - task);

@@ -178,7 +178,7 @@ static cr_direct_tile *const tiles_together[CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCK
 
 static void transform(const cr_activation *act, const float *scale, const float *shift, const float *from,
                       float *to, int64_t n, int64_t channel) {
-    const cr_vec a = cr_load(scale), b = cr_load(shift);
+    const cr_vec a = cr_load(scale), b = shift != NULL ? cr_load(shift) : (cr_vec){0};
     if (act->kind == CR_ACT_RELU) { /* pre-activation networks: one pass instead of two */
         for (int64_t i = 0; i < n * CR_LANES; i += CR_LANES)
             cr_store(to + i, cr_max((cr_vec){0}, cr_fma(a, cr_load(from + i), b)));

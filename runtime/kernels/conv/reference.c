@@ -32,7 +32,8 @@ static double read_input(const cr_conv *conv, const cr_conv_args *args, const si
     if (!conv->has_prologue || p == NULL || p->scale == NULL)
         return x;
     const int64_t i = n * p->batch_stride + c;
-    return cr_activation_value(&p->act, (double)p->scale[i] * x + (double)p->shift[i], c);
+    const double shift = p->shift != NULL ? (double)p->shift[i] : 0;
+    return cr_activation_value(&p->act, (double)p->scale[i] * x + shift, c);
 }
 
 /* The input of an axis that a tap of a transposed convolution brings to an output; false: none. */

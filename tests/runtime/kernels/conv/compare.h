@@ -67,6 +67,10 @@ TEST_UNUSED static conv_case conv_case_new(const cr_conv *conv) {
     c.prologue = (cr_prologue){.scale = c.scale.data, .shift = c.shift.data};
     c.prologue.batch_stride = random_chance(50) ? (int64_t)padded_ic : 0;
     c.prologue.act = random_activation(c.scale.data);
+    if (random_chance(50))
+        c.prologue.shift = NULL;
+    if (random_chance(50))
+        c.prologue.act.kind = CR_ACT_NONE;
     c.epilogue.bias = random_chance(80) ? c.bias.data : NULL;
     c.epilogue.act = random_activation(c.slope.data);
     c.epilogue.residual = conv->has_residual ? c.residual.data : NULL;

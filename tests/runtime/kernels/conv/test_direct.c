@@ -96,6 +96,20 @@ static void pointwise(const cr_conv_algorithm *algorithm, int lanes) {
     check(algorithm, &conv);
 }
 
+/* A prologue before so few weights that it may scale those instead of the input. */
+static void few_weights(const cr_conv_algorithm *algorithm, int lanes) {
+    const limits most = {67, 9, 3, 2, 2, 2, .rank = 2};
+    cr_conv conv = random_conv(lanes, &most);
+    cr_conv_geometry *g = &conv.geometry;
+    g->oc = g->groups * random_int(1, 3);
+    g->in[CR_H] = random_int(20, 50);
+    g->in[CR_W] = random_int(20, 50);
+    conv_set_outputs(g);
+    random_options(&conv);
+    conv.has_prologue = true;
+    check(algorithm, &conv);
+}
+
 /* Channels of a group that divide the lanes, are a multiple of them, or neither. */
 static void grouped(const cr_conv_algorithm *algorithm, int lanes) {
     const limits most = {1, 9, 3, 2, 2, 2, .rank = 2};
@@ -188,6 +202,10 @@ Test(direct, volumes) {
 
 Test(direct, pointwise) {
     each_isa("direct", pointwise);
+}
+
+Test(direct, prologue_of_few_weights) {
+    each_isa("direct", few_weights);
 }
 
 Test(direct, groups) {
