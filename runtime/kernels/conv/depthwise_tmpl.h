@@ -208,7 +208,7 @@ CR_INLINE void convolve_some(int length, int taps, int stride, bool grouped, con
                              int64_t x, int used) {
     const cr_conv_geometry *g = row->g;
     const int before = taps / 2, behind = stride == 1 ? before : before - 1;
-    const bool usual = taps != 0 && !grouped && row->border == NULL;
+    const bool usual = taps > 1 && row->border == NULL;
     const int64_t first = x * g->stride[CR_W] - g->pad[CR_W];
     const int64_t last = first + (length - 1) * g->stride[CR_W] + (g->kernel[CR_W] - 1) * g->dilation[CR_W];
     const int64_t left = first < 0 ? -first : 0, right = last >= g->in[CR_W] ? last - g->in[CR_W] + 1 : 0;

@@ -135,7 +135,8 @@ static void any_groups(const cr_conv_algorithm *algorithm, int lanes) {
     check(algorithm, &conv);
 }
 
-/* The extents that have row functions of their own. */
+/* The extents that have row functions of their own, and rows of whole runs whose ends stand in the padding.
+ */
 static void usual_groups(const cr_conv_algorithm *algorithm, int lanes) {
     const limits most = {1, 40, 1, 1, 1, 0, .rank = 2};
     cr_conv conv = random_conv(lanes, &most);
@@ -147,6 +148,10 @@ static void usual_groups(const cr_conv_algorithm *algorithm, int lanes) {
         g->kernel[axis] = kernel;
         g->stride[axis] = random_int(1, 2);
         g->pad[axis] = random_int(0, kernel);
+    }
+    if (random_chance(50)) {
+        g->pad[CR_W] = kernel / 2;
+        g->in[CR_W] = g->stride[CR_W] * (lanes == 16 ? 7 : 4) * random_int(1, 5);
     }
     conv_set_outputs(g);
     random_options(&conv);
