@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Take the preconditions of the folding passes away, one at a time, and require that some test fails.
 
-Usage: tests/mutations.py [--file GLOB] [--only N[,N...]] [--list] [--quick] [--jobs N] [--table FILE]
+Usage: tests/mutations.py [--file GLOB] [--only N[,N...]] [--list] [--jobs N] [--table FILE]
 
 Every mutant is compiled into one program at once, each behind a number that CREASE_MUTANT chooses at run time, so that
-there is one build and then one run of the tests for each. What is changed is found by rule, so that new code is covered:
+there is one build and then one run of the tests for each. That run leaves out the unit tests and the generated networks
+in which what the mutant changes has the changed value anyway, as a first run without any mutant finds out: on these the
+two programs do the same. What is changed is found by rule, so that new code is covered:
 
   condition   if (A) ...        the branch is never taken
   term        A && B            one operand is always true
@@ -35,7 +37,7 @@ SHIM_FOLDER = os.path.join(BUILD, 'shim')
 SOURCES = ['passes/affine.c', 'passes/plan.c', 'passes/drop_noops.c', 'passes/fold*.c']
 TESTS = ['tests/passes/generated/*.c', 'tests/passes/test_fold*.c'] + [
     f'tests/passes/test_{name}.c' for name in ('affine', 'bad_parameters', 'drop_noops', 'lint', 'optimize')]
-FEW = 30  # networks of each kind
+GENERATED = 'tests/passes/generated/test_generated.c'
 FLAGS = ['-std=gnu11', '-O1', '-g0', '-w', '-fno-math-errno', '-fno-trapping-math']
 LIBRARIES = ['-lprotobuf-c', '-lpthread', '-lm', '-ldl']
 TOKEN = re.compile(r'''(?P<skip>\s+|//[^\n]*|/\*.*?\*/|^\#[^\n]*)|(?P<text>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')
@@ -165,10 +167,11 @@ class File:
         for i, (begin, end, depth, kind) in enumerate(self.found):
             on = f'cr_mutant == {first + i}'
             whole = kind in ('term', 'answer', 'step&=')
-            opening = f'(({on}) || (' if whole else f'(!({on}) && ('
+            other = f'cr_differs[{first + i}] = 1'
+            opening = f'(({on}) || ((' if whole else f'(!({on}) && (('
             edits.append((begin, 1, depth, -end, opening))
-            edits.append((end, 0, -depth, -begin, '))'))
-        out, at = ['extern int cr_mutant;\n'], 0
+            edits.append((end, 0, -depth, -begin, f') ? 1 : ({other}, 0)))' if whole else f') ? ({other}, 1) : 0))'))
+        out, at = ['extern int cr_mutant;\nextern unsigned char cr_differs[];\n'], 0
         for position, _, _, _, text in sorted(edits):
             out += [self.text[at:position], text]
             at = position
@@ -195,8 +198,8 @@ def compile_all(sources):
         return list(pool.map(one, sources))
 
 
-# Criterion starts a process for each test, which would take most of the time. This runs them in one, in the order of
-# the files, until one fails: those of one suite, or with '-' before its name all others.
+# Criterion starts a process for each test, which would take most of the time. This runs them in one: those that the
+# standard input lists, until one fails. The generated networks of a test are tests of their own here.
 SHIM = '''#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,21 +230,50 @@ static inline int shim_equal(const char *a, const char *b) {
 }
 '''
 
+# Without arguments the names of the tests; 'record': what differs in each test; 'judge': the first that fails.
 RUNNER = '''#include "criterion/criterion.h"
 int cr_mutant;
+unsigned char cr_differs[N_MUTANTS + 1];
 static shim_test *first, *current;
 shim_test **shim_end = &first;
+static char line[256];
 void shim_fail(void) {
-    fprintf(stderr, "[FAIL] %s/%s\\n", current->suite, current->name);
+    printf("[FAIL] %s\\n", line);
+    fflush(stdout);
     _Exit(1);
+}
+static void tell(void) {
+    printf("%s", line);
+    for (int i = 1; i <= N_MUTANTS; i++)
+        if (cr_differs[i])
+            printf(" %d", i);
+    printf("\\n");
+    memset(cr_differs, 0, sizeof cr_differs);
+}
+static void run(int record) {
+    char suite[64], name[128], seed[32];
+    int n = sscanf(line, "%63[^/]/%127[^/]/%31s", suite, name, seed);
+    for (current = first; current; current = current->next)
+        if (n >= 2 && strcmp(current->suite, suite) == 0 && strcmp(current->name, name) == 0) {
+            if (n == 3)
+                setenv("CREASE_TEST_SEED", seed, 1);
+            current->run();
+            unsetenv("CREASE_TEST_SEED");
+            if (record)
+                tell();
+            return;
+        }
+    shim_fail();
 }
 int main(int argc, char **argv) {
     const char *text = getenv("CREASE_MUTANT");
     cr_mutant = text ? atoi(text) : 0;
-    int others = argc > 1 && argv[1][0] == '-';
-    for (current = first; current; current = current->next)
-        if (argc < 2 || (strcmp(current->suite, argv[1] + others) == 0) != others)
-            current->run();
+    for (current = first; argc < 2 && current; current = current->next)
+        printf("%s/%s\\n", current->suite, current->name);
+    while (argc > 1 && fgets(line, sizeof line, stdin)) {
+        line[strcspn(line, "\\n")] = 0;
+        run(strcmp(argv[1], "record") == 0);
+    }
     return 0;
 }
 '''
@@ -261,7 +293,7 @@ def build(files, firsts):
     os.makedirs(os.path.join(SHIM_FOLDER, 'criterion'), exist_ok=True)
     open(os.path.join(SHIM_FOLDER, 'criterion', 'criterion.h'), 'w').write(SHIM)
     runner = os.path.join(generated, 'runner.c')
-    open(runner, 'w').write(RUNNER)
+    open(runner, 'w').write(RUNNER.replace('N_MUTANTS', str(firsts[-1] + len(files[-1].found))))
     pairs.append((runner, runner + '.o'))
     tests = [t for pattern in TESTS for t in glob.glob(pattern, root_dir=ROOT)]
     pairs += [(t, os.path.join(BUILD, 'objects', t + '.o')) for t in sorted(tests)]
@@ -270,43 +302,60 @@ def build(files, firsts):
     return program
 
 
-def test(program, number, limit, suite, graphs=0):
-    """'' when the tests of a suite pass ('-suite': all others), else how they ended."""
-    environment = dict(os.environ, CREASE_MUTANT=str(number))
-    if graphs:
-        environment['CREASE_TEST_GRAPHS'] = str(graphs)
-    process = subprocess.Popen([program, suite], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.PIPE, text=True, start_new_session=True)
+def all_tests(program):
+    """Names of the unit tests, and of every generated network."""
+    text = open(os.path.join(ROOT, GENERATED)).read()
+    graphs = dict(re.findall(r'Test\(generated, (\w+)\) {\s*run\(\(kind\){\w+, \.graphs = (\d+)', text))
+    tests = []
+    for name in run([program]).split():
+        kind = name.removeprefix('generated/')
+        tests += [name] if kind == name else [f'{name}/{seed}' for seed in range(int(graphs[kind]))]
+    return tests
+
+
+def test(program, number, limit, tests, mode='judge'):
+    """Code and output, None as code where it did not end in time."""
+    process = subprocess.Popen([program, mode], cwd=ROOT, env=dict(os.environ, CREASE_MUTANT=str(number)),
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                               start_new_session=True)
     try:
-        _, log = process.communicate(timeout=limit)
+        log, _ = process.communicate('\n'.join(tests) + '\n', timeout=limit)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, 9)
         process.communicate()
-        return 'does not end'
-    if process.returncode == 0:
-        return ''
+        return None, ''
+    return process.returncode, log
+
+
+def record(program, tests):
+    """Mutant -> the tests in which it makes a difference, unit tests first, as an unmutated run tells."""
+    differs = {}
+    code, log = test(program, 0, 3600, sorted(tests, key=lambda t: t.startswith('generated/')), 'record')
+    if code:
+        sys.exit(f'the tests fail without any mutant: {log.splitlines()[-1]}')
+    for line in log.splitlines():
+        name, *numbers = line.split()
+        for number in numbers:
+            differs.setdefault(int(number), []).append(name)
+    return differs
+
+
+def judge(program, mutant, limit, tests):
+    code, log = test(program, mutant.number, limit, tests) if tests else (0, '')
     failed = re.search(r'\[FAIL\] (\S+)', log)
-    return failed.group(1) if failed else 'crash'
+    mutant.fate = '' if code == 0 else 'does not end' if code is None else failed.group(1) if failed else 'crash'
+    if not mutant.fate:
+        print(f'survives: {mutant.number} {mutant.path}:{mutant.line}: {mutant.kind}: {mutant.text} '
+              f'(differs in {len(tests)} tests, as {tests[:3]})', flush=True)
 
 
-def judge(program, mutant, limit, quick):
-    """The small tests of the passes notice most, and few networks much of the rest."""
-    fate = (test(program, mutant.number, limit, '-generated')
-            or test(program, mutant.number, limit, 'generated', graphs=FEW))
-    if not fate and not quick:
-        fate = test(program, mutant.number, limit, 'generated')
-    mutant.fate = fate
-    if not fate:
-        print(f'survives: {mutant.number} {mutant.path}:{mutant.line}: {mutant.kind}: {mutant.text}', flush=True)
-
-
-def judge_all(program, mutants, limit, quick, jobs):
+def judge_all(program, mutants, limit, differs, jobs):
     """In any order, so that an interrupted run says something of every file."""
     order = list(mutants)
     random.Random(1).shuffle(order)
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         try:
-            for future in [pool.submit(judge, program, m, limit, quick) for m in order]:
+            for future in [pool.submit(judge, program, m, limit, differs.get(m.number, [])) for m in order]:
                 future.result()
         except KeyboardInterrupt:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -337,7 +386,6 @@ def main():
     parser.add_argument('--file', default='*')
     parser.add_argument('--only', default='')
     parser.add_argument('--list', action='store_true', help='print the mutants and stop')
-    parser.add_argument('--quick', action='store_true', help='few generated networks only: more will survive')
     parser.add_argument('--jobs', type=int, default=os.cpu_count())
     parser.add_argument('--table', help='write the result table here')
     arguments = parser.parse_args()
@@ -355,16 +403,14 @@ def main():
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     program = build(files, firsts)
     start = time.time()
-    few = FEW if arguments.quick else 0
-    if test(program, 0, 600, '-generated') or test(program, 0, 600, 'generated', few):
-        sys.exit('the tests fail without any mutant')
+    differs = record(program, all_tests(program))
     limit = 10 + 5 * (time.time() - start)
-    judge_all(program, chosen, limit, arguments.quick, arguments.jobs)
+    judge_all(program, chosen, limit, differs, arguments.jobs)
     judged = [m for m in chosen if m.fate is not None]
     equivalent = known()
     survivors = {m.name() for m in judged if not m.fate}
     unknown = survivors - set(equivalent)
-    stale = set() if len(judged) < len(mutants) or arguments.quick else set(equivalent) - survivors
+    stale = set() if len(judged) < len(mutants) else set(equivalent) - survivors
     for name in sorted(stale):
         print(f'tests/mutations.txt names no survivor: {name}')
     text = table(judged, equivalent)
