@@ -8,25 +8,32 @@
  * after:  scale'[o] = scale[o] |s[o]|, and q and its zero point as they were. Where s < 0, q' = 2
  *         zero - q; where s = 0, q' = zero and scale' = 1. A quantised bias becomes one in floating
  *         point.
- * not:    an output_dtype of its own; blocks of another shape than an output channel (groups of a
- *         ConvTranspose, block_size); one scale for all before operator set 13, which has no scales
- *         for each channel; a q whose mirror its type does not hold (-128 in int8 with zero point
- *         0); q of another type than 8, 16 or 32 bits where it would have to change; a computed q,
- *         scale or zero point
- * why:    (q - zero) (scale s) is the dequantised weight times s, rounded once, in the scale.
- *         Quantising the product anew would err by half a step of every weight. */
+ * not:    an output_dtype other than that of the scale; blocks of another shape than an output channel
+ * (groups of a ConvTranspose, block_size); one scale for all before operator set 13, which has no scales for
+ * each channel; a q whose mirror its type does not hold (-128 in int8 with zero point 0); q of another type
+ * than 8, 16 or 32 bits where it would have to change; a computed q, scale or zero point why:    (q - zero)
+ * (scale s) is the dequantised weight times s, rounded once, in the scale. Quantising the product anew would
+ * err by half a step of every weight. */
 
 typedef struct quantized {
     const cr_tensor *q, *scale, *zero; /* zero NULL: 0 */
     int64_t axis;
 } quantized;
 
+/* Its result has the type of its scale, which is what weights and biases put in its place get. */
+static bool keeps_type(const cr_node *dq, crease_dtype scale) {
+    const cr_attr *stated = cr_attr_find(dq, "output_dtype");
+    return !stated ||
+           (stated->type == CR_ATTR_INT && (stated->ints[0] == 0 || stated->ints[0] == (int64_t)scale));
+}
+
 static const cr_node *dequantize_of(const cr_node *node, int input) {
     const cr_value *v = cr_node_input(node, input);
     const cr_node *dq = v && v->producer && cr_node_is(v->producer, "DequantizeLinear") ? v->producer : NULL;
     bool constant = dq && cr_node_constant(dq, 0) && cr_node_constant(dq, 1) &&
                     (!cr_node_input(dq, 2) || cr_node_constant(dq, 2));
-    return constant && cr_dtype_is_float(cr_node_constant(dq, 1)->dtype) ? dq : NULL;
+    const crease_dtype scale = constant ? cr_node_constant(dq, 1)->dtype : 0;
+    return constant && cr_dtype_is_float(scale) && keeps_type(dq, scale) ? dq : NULL;
 }
 
 bool cr_is_quantized(const cr_node *node) {
@@ -50,16 +57,15 @@ static bool holds_integers(const cr_tensor *t) {
 }
 
 static crease_status read_quantized(const cr_node *dq, int rank, quantized *z, bool *valid) {
-    int64_t block, type;
+    int64_t block;
     z->q = cr_node_constant(dq, 0);
     z->scale = cr_node_constant(dq, 1);
     z->zero = cr_node_constant(dq, 2);
     CR_TRY(cr_attr_int(dq, "axis", 1, &z->axis));
     CR_TRY(cr_attr_int(dq, "block_size", 0, &block));
-    CR_TRY(cr_attr_int(dq, "output_dtype", 0, &type));
     z->axis += z->axis < 0 ? rank : 0;
     *valid =
-        block == 0 && type == 0 && z->scale->shape.rank <= 1 &&
+        block == 0 && z->scale->shape.rank <= 1 &&
         (!z->zero || (cr_shape_equal(&z->zero->shape, &z->scale->shape) && z->zero->dtype == z->q->dtype));
     return CREASE_OK;
 }

@@ -183,6 +183,38 @@ Test(fold_quantized, hostile_forms) {
     expect_kept(s, "non-finite");
 }
 
+/* x [1, 3, 4, 4] in float64 -> Conv, its weights dequantised to float64 by a scale of this type -> affine */
+static small conv_of_scale(crease_dtype scale, const char *affine) {
+    small s = small_begin(23, DIMS(1, 3, 4, 4));
+    cr_value *q = integers(&s, "q", CREASE_INT8, DIMS(4, 3, 1, 1), -127, 127), *one;
+    cr_tensor *t;
+    OK(cr_graph_new_constant(s.model->graph, "scale", scale, &(cr_shape){.rank = 0}, &one, &t));
+    cr_store_float(scale, t->data, 0, 0.01);
+    cr_value *y = small_node(&s, "Conv", "conv", IN(s.x, dequantize(&s, "dq", q, one, NULL, 0)));
+    OK(cr_node_set_int(small_find(&s, "dq"), "output_dtype", CREASE_DOUBLE));
+    y = strcmp(affine, "Add") == 0
+            ? small_node(&s, "Add", "bn", IN(y, small_constant(&s, "c", -1, 1, DIMS(4, 1, 1))))
+            : small_bn(&s, "bn", y, 4);
+    small_output(&s, y);
+    return s;
+}
+
+/* A bias in the type of the scale would not fit the weights. */
+Test(fold_quantized, an_output_type_other_than_that_of_the_scale) {
+    expect_kept(conv_of_scale(CREASE_FLOAT, "BatchNormalization"), "quantized");
+    small s = conv_of_scale(CREASE_FLOAT, "Add");
+    OK(cr_optimize_fold(s.model, NULL, s.report));
+    cr_assert_eq(cr_report_n_folded(s.report), 0);
+    small_end(&s);
+    for (int shift = 0; shift < 2; shift++) {
+        s = conv_of_scale(CREASE_DOUBLE, shift ? "Add" : "BatchNormalization");
+        OK(cr_optimize_fold(s.model, NULL, s.report));
+        cr_assert_str_eq(small_entry(&s, "bn").pattern, shift ? "conv-add" : "conv-bn");
+        cr_assert_eq(small_find(&s, "conv")->inputs[2]->dtype, CREASE_DOUBLE);
+        small_end(&s);
+    }
+}
+
 Test(fold_quantized, shared_weights_keep_their_node) {
     small s = conv_bn(13, 4, CREASE_INT8, false);
     cr_node *dq = small_find(&s, "dq");
