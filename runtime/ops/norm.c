@@ -69,7 +69,8 @@ static bool output_is_used(const cr_node *node, int i) {
     return v && (v->n_uses || v->n_outputs);
 }
 
-/* Before opset 14 the extra outputs ask for training; ones that nobody reads do not. */
+/* From opset 7 to 13 a node that has extra outputs trains, whether or not somebody reads them; before,
+ * is_test says so, and what nobody reads is computed as at inference. */
 static crease_status read_training(const cr_node *node, int64_t opset, bool *training) {
     int64_t flag = 0, is_test = 0;
     if (opset >= 14) {
@@ -80,7 +81,7 @@ static crease_status read_training(const cr_node *node, int64_t opset, bool *tra
     if (opset < 7)
         CR_TRY(cr_attr_int(node, "is_test", 0, &is_test));
     for (int i = 1; i < node->n_outputs; i++)
-        flag |= output_is_used(node, i);
+        flag |= opset < 7 ? output_is_used(node, i) : cr_node_output(node, i) != NULL;
     *training = flag && !is_test;
     return CREASE_OK;
 }

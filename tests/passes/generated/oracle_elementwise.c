@@ -137,9 +137,15 @@ static void run_on(const operands *p, int output, int input, int64_t c, real bat
         radius + 8 * p->oracle->units.step * (fabsl(to->value[c]) + fabsl(batch)) + p->oracle->units.tiny;
 }
 
+/* Before opset 14 and since 7 by having outputs for statistics. */
+static bool trains(const cr_node *bn) {
+    int64_t opset = cr_model_opset(bn->graph->model, "");
+    return opset >= 7 && opset < 14 ? bn->n_outputs > 1 : oracle_int(bn, "training_mode", 0) != 0;
+}
+
 static bool batch_normalization(operands *p) {
     const tracked *x = p->in[0];
-    bool training = oracle_int(p->node, "training_mode", 0), spatial = oracle_int(p->node, "spatial", 1);
+    bool training = trains(p->node), spatial = oracle_int(p->node, "spatial", 1);
     int64_t area = 1, channels = 1;
     if (!cr_node_is(p->node, "BatchNormalization"))
         return false;
