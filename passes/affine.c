@@ -212,8 +212,8 @@ static crease_status place_constant(const cr_node *node, const cr_value *data, c
     int64_t first;
     *axis = CR_AFFINE_ALL;
     *n = cr_shape_n(shape);
-    if (*n == 1 && shape->rank <= 1)
-        return CREASE_OK;
+    if (*n == 1 && shape->rank <= (rank > 0))
+        return CREASE_OK; /* a list of one value would give a scalar an axis */
     if (rank < 0) {
         cr_refuse(refusal, "shape-unknown", "the rank of '%s' is not known", data->name);
         return CREASE_OK;

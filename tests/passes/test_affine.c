@@ -210,13 +210,19 @@ Test(affine, constants_that_fit_no_channel) {
     expect_code(&s, small_find(&s, "a"), "none");
 }
 
-Test(affine, data_of_unknown_rank_takes_single_values_only) {
+Test(affine, data_of_unknown_rank_takes_scalars_only) {
     small s = arithmetic("Add", 13, DIMS(3, 1, 1));
     s.x->shape = cr_shape_unknown();
     expect_code(&s, small_find(&s, "a"), "shape-unknown");
-    s = arithmetic("Add", 13, DIMS(1));
+    s = arithmetic("Add", 13, DIMS(1)); /* of a scalar it would make a list */
+    s.x->shape = cr_shape_unknown();
+    expect_code(&s, small_find(&s, "a"), "shape-unknown");
+    s = arithmetic("Add", 13, 0, NULL);
     s.x->shape = cr_shape_unknown();
     expect_code(&s, small_find(&s, "a"), "none");
+    s = arithmetic("Add", 13, DIMS(1));
+    s.x->shape = cr_shape_of(0, NULL);
+    expect_code(&s, small_find(&s, "a"), "axis-mismatch");
 }
 
 /* One channel would be repeated, so that what is behind has more than what is before. */

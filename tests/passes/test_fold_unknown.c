@@ -83,7 +83,7 @@ Test(fold_unknown, one_pair_for_all_needs_no_shapes) {
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
         small s = small_begin(13, DIMS(1));
         s.x->shape = cr_shape_unknown();
-        cr_value *y = small_node(&s, "Mul", "bn", IN(s.x, small_constant(&s, "c", 2, 3, DIMS(1))));
+        cr_value *y = small_node(&s, "Mul", "bn", IN(s.x, small_constant(&s, "c", 2, 3, 0, NULL)));
         add_conv(&s, small_node(&s, ops[i], "op", IN(y)), 3);
         OK(cr_optimize_fold(s.model, NULL, s.report));
         /* ReduceMean counts its axes by the rank */
