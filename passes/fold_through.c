@@ -219,9 +219,42 @@ static bool is_spatial_pool(const passage *p) {
     return is_all(p) || p->affine->axis <= 1;
 }
 
+/* Whether a window may lie in the padding alone, where its result is no value of the data: more padding than
+ * kernel, or padding that the gaps of a dilated kernel step over. */
+static crease_status may_see_nothing(const cr_node *node, bool *nothing) {
+    const char *auto_pad;
+    const int64_t *kernel, *pads, *dilations;
+    int n_kernel, n_pads, n_dilations;
+    CR_TRY(cr_attr_string(node, "auto_pad", "NOTSET", &auto_pad));
+    CR_TRY(cr_attr_ints(node, "kernel_shape", &kernel, &n_kernel));
+    CR_TRY(cr_attr_ints(node, "pads", &pads, &n_pads));
+    CR_TRY(cr_attr_ints(node, "dilations", &dilations, &n_dilations));
+    bool padded = strncmp(auto_pad, "SAME", 4) == 0, dilated = false;
+    *nothing = false;
+    for (int i = 0; i < n_pads && n_kernel > 0; i++) {
+        padded |= pads[i] > 0;
+        *nothing |= pads[i] >= kernel[i % n_kernel];
+    }
+    for (int i = 0; i < n_dilations; i++)
+        dilated |= dilations[i] != 1;
+    *nothing |= padded && dilated;
+    return CREASE_OK;
+}
+
+static crease_status refuse_nothing(passage *p) {
+    cr_refuse(&p->plan->refusal, "border-values",
+              "a window of '%s' may lie in its padding alone, which the normalisation does not reach",
+              p->node->name);
+    return CREASE_OK;
+}
+
 static crease_status max_pool(passage *p) {
+    bool nothing;
     if (!is_spatial_pool(p))
         return refuse_axis(p);
+    CR_TRY(may_see_nothing(p->node, &nothing));
+    if (nothing)
+        return refuse_nothing(p);
     for (int64_t c = 0; c < p->affine->n; c++)
         if (!(p->affine->s[c] >= 0)) {
             cr_refuse(&p->plan->refusal, "negative-scale",
@@ -238,6 +271,8 @@ static crease_status average_pool(passage *p) {
     const int64_t *pads;
     int n;
     int64_t include, ceiling;
+    bool nothing;
+    CR_TRY(may_see_nothing(p->node, &nothing));
     CR_TRY(cr_attr_string(p->node, "auto_pad", "NOTSET", &auto_pad));
     CR_TRY(cr_attr_ints(p->node, "pads", &pads, &n));
     CR_TRY(cr_attr_int(p->node, "count_include_pad", 0, &include));
@@ -247,6 +282,8 @@ static crease_status average_pool(passage *p) {
     bool padded = ceiling || strncmp(auto_pad, "SAME", 4) == 0;
     for (int i = 0; i < n; i++)
         padded |= pads[i] != 0;
+    if (nothing && cr_affine_shifts(p->affine))
+        return refuse_nothing(p);
     if (padded && include && cr_affine_shifts(p->affine))
         cr_refuse(&p->plan->refusal, "border-values",
                   "'%s' averages zeros of its padding in (count_include_pad), which the shift does not reach",

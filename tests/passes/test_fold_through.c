@@ -72,6 +72,45 @@ Test(fold_through, max_pool_needs_scales_that_are_not_negative) {
     }
 }
 
+/* conv -> pool with windows of 2 x 2 -> BN with positive scales */
+static small pooled(const char *op, int64_t pad, int64_t dilation, const char *auto_pad) {
+    small s = between(op, 0, NULL, small_begin(19, DIMS(2, 3, 4, 6)), 4, true);
+    cr_node *pool = small_find(&s, "op");
+    OK(cr_node_set_ints(pool, "kernel_shape", (int64_t[]){2, 2}, 2));
+    OK(cr_node_set_ints(pool, "dilations", (int64_t[]){1, dilation}, 2));
+    OK(cr_node_set_string(pool, "auto_pad", auto_pad));
+    if (strcmp(auto_pad, "NOTSET") == 0)
+        OK(cr_node_set_ints(pool, "pads", (int64_t[]){0, 0, 0, pad}, 4));
+    return s;
+}
+
+static void expect_nothing_seen(const char *op, int64_t pad, int64_t dilation, const char *auto_pad) {
+    small s = pooled(op, pad, dilation, auto_pad);
+    OK(cr_optimize_fold(s.model, NULL, s.report));
+    cr_assert_not(small_entry(&s, "bn").folded);
+    cr_assert_str_eq(small_entry(&s, "bn").reason, "border-values");
+    small_end(&s);
+}
+
+/* What a window gives that lies in the padding alone is no value of the data, so that nothing passes it. */
+Test(fold_through, windows_in_the_padding_alone) {
+    static const char *const ops[] = {"MaxPool", "AveragePool"};
+    static const char *const folded[] = {"conv-max-pool-bn", "conv-average-pool-bn"};
+    for (int i = 0; i < 2; i++) {
+        expect_nothing_seen(ops[i], 2, 1, "NOTSET");
+        expect_nothing_seen(ops[i], 1, 3, "NOTSET");
+        expect_nothing_seen(ops[i], 0, 3, "SAME_UPPER");
+        small s = pooled(ops[i], 1, 1, "NOTSET");
+        small_expect(&s, "bn", folded[i]);
+        s = pooled(ops[i], 0, 3, "NOTSET");
+        small_expect(&s, "bn", folded[i]);
+        s = pooled(ops[i], 0, 1, "SAME_LOWER");
+        small_expect(&s, "bn", folded[i]);
+        s = pooled(ops[i], 0, 3, "VALID");
+        small_expect(&s, "bn", folded[i]);
+    }
+}
+
 Test(fold_through, average_pool_and_its_padding) {
     for (int include = 0; include < 2; include++) {
         small s = between("AveragePool", 0, NULL, begin(), 4, false);
