@@ -288,28 +288,37 @@ crease_status cr_affine_of(const cr_node *node, cr_arena *arena, cr_affine *affi
 
 /* ---- storing ---- */
 
-void cr_put(cr_tensor *tensor, int64_t i, double value, cr_fit *fit) {
-    cr_store_float(tensor->dtype, tensor->data, i, value);
-    if (!isfinite(value))
-        fit->non_finite = true;
-    else if (!isfinite(cr_load_float(tensor->dtype, tensor->data, i)))
-        fit->overflow = true;
+static void note(cr_fit *fit, double value, double stored) {
+    fit->non_finite |= !isfinite(value);
+    fit->overflow |= !isfinite(stored);
+    fit->total += fabs(value);
+    fit->lost += fabs(value - stored);
 }
 
-/* The common type in a loop that compilers make vectors of: what is wrong, if anything is, comes after it. */
+void cr_put(cr_tensor *tensor, int64_t i, double value, cr_fit *fit) {
+    cr_store_float(tensor->dtype, tensor->data, i, value);
+    note(fit, value, cr_load_float(tensor->dtype, tensor->data, i));
+}
+
+/* The common type in a loop that compilers make vectors of. What is wrong, if anything is, comes after it:
+ * beside a value above 2^-100 nothing counts that the numbers below the normal ones, 2^-126, may lose. */
 static void put_scaled_floats(float *to, const float *from, int64_t n, double s, cr_fit *fit) {
-    const uint32_t exponent = 0x7f800000; /* all ones: NaN or infinity */
-    uint32_t special = 0;
+    const uint32_t sign = 0x80000000, exponent = 0x7f800000; /* all ones: NaN or infinity */
+    uint32_t largest = 0;
+    float value;
     for (int64_t i = 0; i < n; i++) {
         uint32_t bits;
         to[i] = (float)((double)from[i] * s);
         memcpy(&bits, &to[i], sizeof bits);
-        special |= (bits & exponent) == exponent;
+        bits &= ~sign;
+        largest = bits > largest ? bits : largest;
     }
-    for (int64_t i = 0; special && i < n; i++) {
-        fit->non_finite |= !isfinite((double)from[i] * s);
-        fit->overflow |= !isfinite(to[i]);
-    }
+    memcpy(&value, &largest, sizeof value);
+    bool ordinary = largest < exponent && value > 0x1p-100F;
+    if (ordinary)
+        fit->total += (double)value;
+    for (int64_t i = 0; !ordinary && i < n; i++)
+        note(fit, (double)from[i] * s, (double)to[i]);
 }
 
 void cr_put_scaled(cr_tensor *to, const cr_tensor *from, int64_t begin, int64_t n, double s, cr_fit *fit) {
@@ -321,10 +330,23 @@ void cr_put_scaled(cr_tensor *to, const cr_tensor *from, int64_t begin, int64_t 
         cr_put(to, i, cr_load_float(from->dtype, from->data, i) * s, fit);
 }
 
+double cr_unit_of(crease_dtype dtype) {
+    return dtype == CREASE_DOUBLE     ? 0x1p-53
+           : dtype == CREASE_FLOAT16  ? 0x1p-11
+           : dtype == CREASE_BFLOAT16 ? 0x1p-8
+                                      : 0x1p-24;
+}
+
 void cr_refuse_unfit(cr_refusal *refusal, const cr_fit *fit, const char *what, crease_dtype dtype) {
     if (fit->non_finite)
         cr_refuse(refusal, "non-finite", "the weights '%s' hold or would hold NaN or infinity", what);
     else if (fit->overflow)
         cr_refuse(refusal, "overflow", "the folded '%s' does not fit %s; store the weights in a wider type",
                   what, crease_dtype_name(dtype));
+    else if (fit->lost > cr_unit_of(dtype) * fit->total)
+        cr_refuse(
+            refusal, "underflow",
+            "most of the folded '%s' is below the normal numbers of %s, which keep fewer digits; store the "
+            "weights in a wider type",
+            what, crease_dtype_name(dtype));
 }

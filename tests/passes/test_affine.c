@@ -346,7 +346,12 @@ Test(affine, what_does_not_fit_is_told) {
                  {CREASE_BFLOAT16, 3e38, "none"},        {CREASE_FLOAT, 3.5e38, "overflow"},
                  {CREASE_DOUBLE, 1e308, "none"},         {CREASE_DOUBLE, INFINITY, "non-finite"},
                  {CREASE_FLOAT16, NAN, "non-finite"},    {CREASE_FLOAT, -INFINITY, "non-finite"},
-                 {CREASE_BFLOAT16, -3.4e38, "overflow"}, {CREASE_FLOAT, -3e38, "none"}};
+                 {CREASE_BFLOAT16, -3.4e38, "overflow"}, {CREASE_FLOAT, -3e38, "none"},
+                 {CREASE_FLOAT16, 1e-7, "underflow"},    {CREASE_FLOAT16, -0x1p-24, "none"},
+                 {CREASE_FLOAT16, 1e-4, "none"},         {CREASE_BFLOAT16, 1e-40, "underflow"},
+                 {CREASE_FLOAT, 1e-44, "underflow"},     {CREASE_FLOAT, 1e-99, "underflow"},
+                 {CREASE_FLOAT, 0x1p-149, "none"},       {CREASE_FLOAT, 1e-37, "none"},
+                 {CREASE_DOUBLE, 1e-320, "none"},        {CREASE_FLOAT, 0, "none"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int scaled = 0; scaled < 2; scaled++) {
             small s = small_begin(13, DIMS(1));
@@ -368,6 +373,29 @@ Test(affine, what_does_not_fit_is_told) {
             cr_tensor_release(&to);
             small_end(&s);
         }
+}
+
+/* Numbers below the normal ones do not matter beside ordinary ones, before or behind them. */
+Test(affine, a_few_that_are_lost) {
+    static const double values[][2] = {{1e-44, 1}, {1, 1e-44}, {1e-44, 1e-28}, {1e-99, 1e-33}};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        small s = small_begin(13, DIMS(1));
+        cr_shape shape = cr_shape_of(1, (int64_t[]){2});
+        cr_fit fit = {0};
+        cr_refusal refusal = {0};
+        cr_tensor from, to;
+        OK(cr_tensor_create(s.heap, CREASE_FLOAT, &shape, &from));
+        OK(cr_tensor_create(s.heap, CREASE_FLOAT, &shape, &to));
+        for (int64_t k = 0; k < 2; k++) {
+            ((float *)from.data)[k] = 1;
+            cr_put_scaled(&to, &from, k, 1, values[i][k], &fit);
+        }
+        cr_refuse_unfit(&refusal, &fit, "w", CREASE_FLOAT);
+        cr_assert_null(refusal.code, "case %zu: %s", i, refusal.code);
+        cr_tensor_release(&from);
+        cr_tensor_release(&to);
+        small_end(&s);
+    }
 }
 
 /* Before opset 7 a constant stands at the right, or where the attribute says. */
