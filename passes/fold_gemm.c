@@ -121,7 +121,9 @@ static crease_status plan_bias(cr_plan *plan, const product *p, cr_tensor **to, 
     const cr_shape *c = p->c ? &p->c->shape : NULL;
     bool tall = c && c->rank == 2 && c->dims[0] > 1 && p->biasing == p->node;
     *rows = tall ? c->dims[0] : 1;
-    cr_shape shape = tall ? cr_shape_of(2, (int64_t[]){*rows, p->n}) : cr_shape_of(1, &p->n);
+    cr_shape shape = tall                    ? cr_shape_of(2, (int64_t[]){*rows, p->n})
+                     : p->biasing != p->node ? *c /* as it was broadcast, or not, before opset 7 */
+                                             : cr_shape_of(1, &p->n);
     const char *name = p->c ? p->biasing->inputs[p->bias_input]->name : NULL;
     if (!name)
         CR_TRY(cr_arena_format(&plan->model->arena, &name, "%.900s.bias", p->node->inputs[1]->name));

@@ -187,6 +187,18 @@ Test(fold_gemm, what_is_no_sum_takes_no_shift) {
     }
 }
 
+/* Before opset 7 a sum without the attribute broadcasts nothing: its operands have one shape. */
+Test(fold_gemm, old_sum_of_one_shape) {
+    small s = small_begin(6, DIMS(1, 1, 5));
+    cr_value *y = small_node(&s, "MatMul", "mm", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(5, 4))));
+    y = small_node(&s, "Add", "add", IN(y, small_constant(&s, "c", -1, 1, DIMS(1, 1, 4))));
+    small_output(&s, small_node(&s, "Mul", "mul", IN(y, small_constant(&s, "d", 1, 2, DIMS(1, 1, 4)))));
+    small_fold_with(&s, NULL);
+    cr_assert_eq(small_count(&s, "Mul"), 0);
+    cr_assert_eq(small_find(&s, "add")->inputs[1]->shape.rank, 3);
+    small_end(&s);
+}
+
 /* Before opset 7 an attribute may add the constant to the rows. */
 Test(fold_gemm, old_sum_of_rows) {
     small s = small_begin(6, DIMS(4, 5));
