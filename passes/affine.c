@@ -120,8 +120,7 @@ static crease_status check_mode(const cr_node *bn, int64_t opset, cr_refusal *re
     else if ((opset >= 14 && training) || (opset < 7 && !is_test))
         cr_refuse(refusal, "training-mode", "attribute '%s' asks for batch statistics; export for inference",
                   opset < 7 ? "is_test" : "training_mode");
-    else if (opset < 9 && !spatial && bn->n_inputs == 5 && cr_node_constant(bn, 1) &&
-             cr_node_constant(bn, 1)->shape.rank != 1)
+    else if (opset < 9 && !spatial && cr_node_constant(bn, 1) && cr_node_constant(bn, 1)->shape.rank != 1)
         cr_refuse(refusal, "spatial-0",
                   "attribute 'spatial' is 0: every position has parameters of its own, which no "
                   "convolution's weights have");
@@ -131,7 +130,7 @@ static crease_status check_mode(const cr_node *bn, int64_t opset, cr_refusal *re
 static void check_parameters(const cr_node *bn, cr_refusal *refusal) {
     for (int i = 1; i < 5; i++) {
         const cr_value *v = cr_node_input(bn, i);
-        if (v && v->initial && !v->constant)
+        if (v && v->initial)
             cr_refuse(
                 refusal, "overridable-initializer",
                 "'%s' is an input that a caller may override; --assume-const takes its default as fixed",
@@ -225,11 +224,12 @@ static crease_status place_constant(const cr_node *node, const cr_value *data, c
             fits = *axis == CR_AFFINE_ALL;
             *axis = (int)first + d;
         }
-    if (fits && *axis != CR_AFFINE_ALL && data->shape.dims[*axis] < 0)
+    int64_t channels = fits && *axis != CR_AFFINE_ALL ? data->shape.dims[*axis] : *n;
+    if (channels < 0)
         cr_refuse(refusal, "shape-unknown",
                   "the channels of '%s' are not known: one would be repeated to as many as '%s' has",
                   data->name, constant->name);
-    else if (!fits || (*axis != CR_AFFINE_ALL && data->shape.dims[*axis] != *n))
+    else if (!fits || channels != *n)
         cr_refuse(refusal, "axis-mismatch", "'%s' holds neither one value nor one for each channel of '%s'",
                   constant->name, data->name);
     return CREASE_OK;
@@ -273,13 +273,13 @@ crease_status cr_affine_of(const cr_node *node, cr_arena *arena, cr_affine *affi
                            cr_refusal *refusal) {
     refusal->code = NULL;
     *data = 0;
-    if (node->n_outputs < 1 || !node->outputs[0] || node->n_inputs < 1) {
+    if (node->n_outputs < 1 || !node->outputs[0]) {
         cr_refuse(refusal, "not-affine", "it has no output");
         return CREASE_OK;
     }
     if (!cr_node_is(node, "BatchNormalization"))
         return affine_of_arithmetic(node, arena, affine, data, refusal);
-    if (!node->inputs[0]) {
+    if (!cr_node_input(node, 0)) {
         cr_refuse(refusal, "not-affine", "it has no input");
         return CREASE_OK;
     }
@@ -303,21 +303,22 @@ void cr_put(cr_tensor *tensor, int64_t i, double value, cr_fit *fit) {
 /* The common type in a loop that compilers make vectors of. What is wrong, if anything is, comes after it:
  * beside a value above 2^-100 nothing counts that the numbers below the normal ones, 2^-126, may lose. */
 static void put_scaled_floats(float *to, const float *from, int64_t n, double s, cr_fit *fit) {
-    const uint32_t sign = 0x80000000, exponent = 0x7f800000; /* all ones: NaN or infinity */
+    const uint32_t exponent = 0x7f800000; /* all ones: NaN or infinity */
     uint32_t largest = 0;
     float value;
     for (int64_t i = 0; i < n; i++) {
         uint32_t bits;
         to[i] = (float)((double)from[i] * s);
         memcpy(&bits, &to[i], sizeof bits);
-        bits &= ~sign;
+        bits = bits & 0x7fffffff; /* without the sign */
         largest = bits > largest ? bits : largest;
     }
     memcpy(&value, &largest, sizeof value);
-    bool ordinary = largest < exponent && value > 0x1p-100F;
-    if (ordinary)
+    if (largest < exponent && value > 0x1p-100F) {
         fit->total += (double)value;
-    for (int64_t i = 0; !ordinary && i < n; i++)
+        return;
+    }
+    for (int64_t i = 0; i < n; i++)
         note(fit, (double)from[i] * s, (double)to[i]);
 }
 

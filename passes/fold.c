@@ -39,7 +39,7 @@ typedef struct folder {
 bool cr_fold_chosen(const cr_fold_settings *settings, const cr_node *node) {
     return (!settings->only || fnmatch(settings->only, node->name, 0) == 0) &&
            (!settings->keep || fnmatch(settings->keep, node->name, 0) != 0) &&
-           !(settings->held && node->id < settings->n_held && settings->held[node->id]);
+           !(node->id < settings->n_held && settings->held[node->id]);
 }
 
 static bool is_bn(const cr_node *node) {
@@ -126,19 +126,19 @@ static void refuse_behind(cr_plan *plan, cr_use use) {
                   node->name, node->op_type);
 }
 
-static crease_status into_node(cr_plan *plan, cr_node *node, const cr_affine *affine, int depth,
-                               bool *taken) {
-    CR_TRY(cr_fold_into_conv(plan, node, affine, taken));
-    if (!*taken)
-        CR_TRY(cr_fold_into_gemm(plan, node, affine, taken));
-    if (!*taken)
-        CR_TRY(cr_fold_into_bn(plan, node, affine, taken));
-    return *taken ? CREASE_OK : cr_fold_back_through(plan, node, affine, depth, taken);
+/* A taker or a passage. */
+static crease_status into_node(cr_plan *plan, cr_node *node, const cr_affine *affine, int depth) {
+    bool taken;
+    CR_TRY(cr_fold_into_conv(plan, node, affine, &taken));
+    if (!taken)
+        CR_TRY(cr_fold_into_gemm(plan, node, affine, &taken));
+    if (!taken)
+        CR_TRY(cr_fold_into_bn(plan, node, affine, &taken));
+    return taken ? CREASE_OK : cr_fold_back_through(plan, node, affine, depth);
 }
 
 crease_status cr_fold_back(cr_plan *plan, cr_value *value, const cr_affine *affine, int depth) {
     cr_node *node = value->producer;
-    bool taken;
     if (!node) {
         cr_refuse(&plan->refusal, "no-linear-neighbour", "'%s' is an input or a constant of the graph",
                   value->name);
@@ -156,10 +156,7 @@ crease_status cr_fold_back(cr_plan *plan, cr_value *value, const cr_affine *affi
                   "'%s' stands outside of the body that normalises its result", node->name);
         return CREASE_OK;
     }
-    CR_TRY(into_node(plan, node, affine, depth, &taken));
-    if (!taken)
-        refuse_before(plan, node);
-    return CREASE_OK;
+    return into_node(plan, node, affine, depth);
 }
 
 static crease_status ahead_node(cr_plan *plan, cr_use use, const cr_affine *affine, int depth, bool *taken) {
@@ -354,7 +351,7 @@ static crease_status try_chain(folder *f, cr_plan *plan, const chain *c, cr_refu
             if (!plan->refusal.code)
                 return CREASE_OK;
             int w = weight_of(&plan->refusal, plan->reached, direction == 0);
-            if (w > weight || (w == weight && n == 1 && direction == 0))
+            if (w > weight || (w == weight && direction == 0))
                 *best = plan->refusal, weight = w;
         }
     return CREASE_OK;

@@ -83,9 +83,9 @@ crease_status cr_fold_ahead_gemm(cr_plan *plan, cr_node *node, int input, const 
                                  bool *taken) CREASE_MUST_TEST;
 crease_status cr_fold_ahead_bn(cr_plan *plan, cr_node *node, int input, const cr_affine *affine,
                                bool *taken) CREASE_MUST_TEST;
-/* Past operators that the affine commutes with. */
-crease_status cr_fold_back_through(cr_plan *plan, cr_node *node, const cr_affine *affine, int depth,
-                                   bool *taken) CREASE_MUST_TEST;
+/* Past operators that the affine commutes with; back, a passage. */
+crease_status cr_fold_back_through(cr_plan *plan, cr_node *node, const cr_affine *affine,
+                                   int depth) CREASE_MUST_TEST;
 crease_status cr_fold_ahead_through(cr_plan *plan, cr_node *node, int input, const cr_affine *affine,
                                     int depth, bool *taken) CREASE_MUST_TEST;
 
@@ -114,7 +114,7 @@ crease_status cr_scale_quantized(cr_plan *plan, cr_node *node, int axis, int64_t
 /* The Add of a constant behind a MatMul by a constant: the only place for a shift, so that it must not move
  * on. */
 bool cr_is_product_bias(const cr_node *node);
-/* An operator that cr_fold_back_through knows. */
+/* One that cr_fold_back_through knows. */
 bool cr_is_passage(const cr_node *node);
 /* An Identity, or a Dropout that does nothing at inference, whose other outputs nobody uses. */
 bool cr_is_noop(const cr_node *node);

@@ -23,11 +23,9 @@ static crease_status layout_of(cr_plan *plan, const cr_node *node, layout *l) {
     w = &l->w->shape;
     CR_TRY(cr_bias_of(plan, node, 2, &l->b));
     CR_TRY(cr_attr_int(node, "group", 1, &l->group));
-    bool valid = w->rank >= 3 && l->group >= 1 && l->group <= (w->dims[0] ? w->dims[0] : 1) &&
-                 w->dims[0] % l->group == 0 && cr_shape_product(w, 2, w->rank, &l->taps);
-    if (valid) /* group <= dims[0]: their product is bounded by the number of elements, unless that is 0 */
-        valid = !l->transposed || cr_shape_n(w) > 0;
-    if (valid) {
+    bool valid = w->rank >= 3 && cr_shape_n(w) > 0 && l->group >= 1 && w->dims[0] % l->group == 0 &&
+                 cr_shape_product(w, 2, w->rank, &l->taps);
+    if (valid) { /* group <= dims[0]: the product is bounded by the number of elements */
         l->out = l->transposed ? w->dims[1] * l->group : w->dims[0];
         l->summed = (l->transposed ? w->dims[0] / l->group : w->dims[1]) * l->taps;
     }

@@ -119,8 +119,8 @@ crease_status cr_copy_pays(cr_plan *plan, const cr_value *shared, cr_refusal *re
     CR_TRY(count_consumers(plan, shared, &p));
     CR_TRY(price_of(node, &p));
     double cost = p.copies * (p.macs / MACS_FOR_A_BYTE + p.bytes), saved = p.folds * p.saved;
-    *pays = p.folds > 0 && cost > 0 && cost < saved;
-    if (p.folds > 0 && !*pays)
+    *pays = cost < saved;
+    if (!*pays)
         say_price(&p, node, refusal);
     return CREASE_OK;
 }

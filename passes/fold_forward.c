@@ -39,10 +39,10 @@ static crease_status has_border(const cr_node *node, bool *border) {
     CR_TRY(all_equal(node, "strides", 1, &unit_stride));
     CR_TRY(all_equal(node, "output_padding", 0, &no_extra));
     bool one = kernel_is_one(cr_node_constant(node, 1)), same = strncmp(auto_pad, "SAME", 4) == 0;
-    if (cr_node_is(node, "Conv")) /* SAME adds nothing around a kernel of 1 */
-        *border = same ? !one : !no_pads;
+    if (cr_node_is(node, "Conv"))
+        *border = same ? !one : !no_pads; /* SAME adds nothing around a kernel of 1 */
     else
-        *border = same || !no_pads || !one || !unit_stride || !no_extra || cr_attr_find(node, "output_shape");
+        *border = !no_pads || !one || !unit_stride || !no_extra || cr_attr_find(node, "output_shape");
     return CREASE_OK;
 }
 
@@ -56,8 +56,7 @@ static crease_status geometry_of(cr_plan *plan, const cr_node *node, geometry *g
     *g = (geometry){.transposed = cr_node_is(node, "ConvTranspose")};
     CR_TRY(cr_attr_int(node, "group", 1, &g->group));
     bool valid = w->shape.rank >= 3 && cr_shape_n(&w->shape) > 0 && g->group >= 1 &&
-                 g->group <= w->shape.dims[0] && w->shape.dims[0] % g->group == 0 &&
-                 cr_shape_product(&w->shape, 2, w->shape.rank, &g->taps);
+                 w->shape.dims[0] % g->group == 0 && cr_shape_product(&w->shape, 2, w->shape.rank, &g->taps);
     if (valid) { /* group <= dims[0]: the product is bounded by the number of elements */
         g->in = g->transposed ? w->shape.dims[0] : w->shape.dims[1] * g->group;
         g->out = g->transposed ? w->shape.dims[1] * g->group : w->shape.dims[0];

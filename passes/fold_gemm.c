@@ -25,9 +25,10 @@ typedef struct product {
 
 static bool is_constant_row(const cr_value *v, int64_t n) {
     const cr_tensor *c = v ? v->constant : NULL;
-    if (!c || !cr_dtype_is_float(c->dtype) || c->shape.rank < 1)
+    if (!c || !cr_dtype_is_float(c->dtype))
         return false;
-    return c->shape.dims[c->shape.rank - 1] == n && cr_shape_n(&c->shape) == n;
+    int64_t columns = c->shape.rank ? c->shape.dims[c->shape.rank - 1] : 1;
+    return columns == n && cr_shape_n(&c->shape) == n;
 }
 
 /* The Add of one constant for each column that alone uses the product, or NULL. */
@@ -119,7 +120,7 @@ static double old_bias(const product *p, int64_t row, int64_t n) {
 
 static crease_status plan_bias(cr_plan *plan, const product *p, cr_tensor **to, int64_t *rows) {
     const cr_shape *c = p->c ? &p->c->shape : NULL;
-    bool tall = c && c->rank == 2 && c->dims[0] > 1 && p->biasing == p->node;
+    bool tall = c && c->rank == 2 && c->dims[0] > 1;
     *rows = tall ? c->dims[0] : 1;
     cr_shape shape = tall                    ? cr_shape_of(2, (int64_t[]){*rows, p->n})
                      : p->biasing != p->node ? *c /* as it was broadcast, or not, before opset 7 */

@@ -33,7 +33,7 @@ static const cr_node *dequantize_of(const cr_node *node, int input) {
     bool constant = dq && cr_node_constant(dq, 0) && cr_node_constant(dq, 1) &&
                     (!cr_node_input(dq, 2) || cr_node_constant(dq, 2));
     const crease_dtype scale = constant ? cr_node_constant(dq, 1)->dtype : 0;
-    return constant && cr_dtype_is_float(scale) && keeps_type(dq, scale) ? dq : NULL;
+    return cr_dtype_is_float(scale) && keeps_type(dq, scale) ? dq : NULL;
 }
 
 bool cr_is_quantized(const cr_node *node) {

@@ -110,10 +110,10 @@ static int find_block(const cr_shape *far, int64_t block, int64_t near_inner, in
 static crease_status reshape(passage *p) {
     const cr_affine *a = p->affine;
     const cr_shape *near = near_shape(p), *far = far_shape(p);
-    int64_t inner, below = 1, block, *from;
+    int64_t inner, below = 1, block = 0, *from;
     if (is_all(p))
         return same(p);
-    if (near->rank <= a->axis || far->rank < 0 || near->dims[a->axis] != a->n ||
+    if (near->rank <= a->axis || near->dims[a->axis] != a->n ||
         !cr_shape_product(near, a->axis + 1, near->rank, &inner) ||
         !cr_shape_product(near, a->axis, near->rank, &block) || block < 1)
         return refuse_shape(p);
@@ -142,7 +142,7 @@ static crease_status depth_to_space(passage *p) {
     n = p->affine->n * block * block;
     CR_TRY(CR_ARENA_NEW(&p->plan->arena, &from, (size_t)n));
     for (int64_t i = 0; i < n; i++)
-        from[i] = depth && strcmp(mode, "CRD") == 0 ? i / (block * block) : i % p->affine->n;
+        from[i] = strcmp(mode, "CRD") == 0 ? i / (block * block) : i % p->affine->n;
     return cr_affine_pick(&p->plan->arena, p->affine, 1, from, n, p->mapped);
 }
 
@@ -163,7 +163,7 @@ static crease_status pad_value(passage *p, double *value, bool *known) {
 
 /* Contents of a constant int64 input; false when they are not known. */
 static bool known_ints(const cr_value *v, const int64_t **values, int *n) {
-    if (!v || !v->constant || v->constant->dtype != CREASE_INT64)
+    if (!v->constant || v->constant->dtype != CREASE_INT64)
         return false;
     *values = v->constant->data;
     *n = (int)cr_shape_n(&v->constant->shape);
@@ -314,7 +314,7 @@ static crease_status reduced_axes(passage *p, int rank, uint32_t *axes, bool *kn
         *known = axis >= 0 && axis < rank;
         *axes |= *known ? 1U << axis : 0;
     }
-    if (*known && n == 0 && !noop)
+    if (n == 0 && !noop)
         *axes = (1U << rank) - 1;
     return CREASE_OK;
 }
@@ -351,7 +351,7 @@ static crease_status reduce_mean(passage *p) {
 static bool keeps_size(const passage *p, const cr_value *sizes, int axis, int at) {
     const cr_shape *in = &p->node->inputs[0]->shape;
     return sizes->constant && sizes->constant->dtype == CREASE_INT64 &&
-           at < cr_shape_n(&sizes->constant->shape) && axis < in->rank && in->dims[axis] == p->affine->n &&
+           at < cr_shape_n(&sizes->constant->shape) && in->dims[axis] == p->affine->n &&
            cr_tensor_int(sizes->constant, at) == p->affine->n;
 }
 
@@ -363,7 +363,7 @@ static crease_status leaves_axis(const passage *p, int axis, int rank, bool *lea
     const float *listed;
     const char *policy;
     int n_axes, n_listed, at = axis;
-    bool resize = cr_node_is(node, "Resize") && cr_model_opset(p->plan->model, "") >= 11;
+    bool resize = cr_model_opset(p->plan->model, "") >= 11; /* Upsample is older */
     const cr_value *scales = cr_node_input(node, resize ? 2 : 1), *sizes = cr_node_input(node, 3);
     CR_TRY(cr_attr_ints(node, "axes", &axes, &n_axes));
     CR_TRY(cr_attr_floats(node, "scales", &listed, &n_listed));
@@ -374,7 +374,7 @@ static crease_status leaves_axis(const passage *p, int axis, int rank, bool *lea
             at++;
     if (n_axes && at == n_axes)
         *leaves = true;
-    else if (resize && sizes)
+    else if (sizes)
         *leaves = strcmp(policy, "stretch") == 0 && keeps_size(p, sizes, axis, at);
     else if (n_listed)
         *leaves = at < n_listed && listed[at] == 1;
@@ -451,8 +451,12 @@ static bool has_one_result(cr_plan *plan, const cr_node *node) {
 static crease_status map_row(cr_plan *plan, cr_node *node, const struct row *row, const cr_affine *affine,
                              bool back, cr_affine *mapped) {
     passage p = {.plan = plan, .node = node, .affine = affine, .back = back, .mapped = mapped};
-    if (!has_one_result(plan, node) || !node->inputs[0] || !node->outputs[0])
+    if (!has_one_result(plan, node))
         return CREASE_OK;
+    if (!node->inputs[0] || !node->outputs[0]) { /* in a body that no inference has seen */
+        cr_refuse(&plan->refusal, "no-linear-neighbour", "'%s' has no input or no output", node->name);
+        return CREASE_OK;
+    }
     if (!plan->through)
         plan->through = row->code;
     return row->map(&p);
@@ -570,20 +574,16 @@ bool cr_is_passage(const cr_node *node) {
     return find_row(node) || cr_node_is(node, "Concat") || is_sum(node);
 }
 
-crease_status cr_fold_back_through(cr_plan *plan, cr_node *node, const cr_affine *affine, int depth,
-                                   bool *taken) {
+crease_status cr_fold_back_through(cr_plan *plan, cr_node *node, const cr_affine *affine, int depth) {
     const struct row *row = find_row(node);
     cr_affine mapped;
     bool joins = cr_node_is(node, "Concat"), sums = is_sum(node);
-    *taken = row || joins || sums;
     if (!plan->through && (joins || sums))
         plan->through = joins ? "concat" : "add";
     if (joins)
         return concat(plan, node, affine, depth);
     if (sums)
         return sum(plan, node, affine, depth);
-    if (!row)
-        return CREASE_OK;
     CR_TRY(map_row(plan, node, row, affine, true, &mapped));
     return plan->refusal.code ? CREASE_OK : cr_fold_back(plan, node->inputs[0], &mapped, depth + 1);
 }

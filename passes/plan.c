@@ -177,7 +177,7 @@ crease_status cr_plan_note(cr_plan *plan, const char *note) {
         const char *doc = note;
         if (named_later(edit))
             continue;
-        if (edit->node->doc && edit->node->doc[0])
+        if (edit->node->doc[0])
             CR_TRY(cr_arena_format(&plan->arena, &doc, "%s\n%s", edit->node->doc, note));
         CR_TRY(cr_node_set_doc(edit->node, doc));
     }
@@ -213,7 +213,7 @@ bool cr_linear_is_constant(cr_plan *plan, const cr_node *node) {
         const cr_value *v = cr_node_input(node, i);
         if (!v && i == 2)
             continue;
-        if (v && v->initial && !v->constant)
+        if (v && v->initial)
             cr_refuse(&plan->refusal, "overridable-initializer",
                       "'%s' of '%s' is an input that a caller may override; --assume-const takes its default "
                       "as fixed",
