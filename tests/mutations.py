@@ -372,7 +372,7 @@ def known():
 
 
 def table(mutants, equivalent):
-    rows = ['| file | preconditions taken away | noticed | equivalent | survive |', '|---|---|---|---|---|']
+    rows = ['| file | taken away | noticed | cannot be noticed | survive |', '|---|---|---|---|---|']
     for path in sorted({m.path for m in mutants}) + ['all']:
         of = [m for m in mutants if path in (m.path, 'all')]
         survivors = [m for m in of if not m.fate]

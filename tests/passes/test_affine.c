@@ -412,3 +412,22 @@ Test(affine, old_axis) {
         small_end(&s);
     }
 }
+
+Test(affine, constants_that_almost_fit) {
+    small s = arithmetic("Mul", 13, DIMS(0, 1, 1)); /* no value for no channel */
+    s.x->shape.dims[1] = 0;
+    expect_code(&s, small_find(&s, "a"), "axis-mismatch");
+    s = arithmetic("Mul", 6, DIMS(1, 1)); /* stands behind the last axis */
+    OK(cr_node_set_int(small_find(&s, "a"), "axis", 3));
+    expect_code(&s, small_find(&s, "a"), "axis-mismatch");
+    s = arithmetic("Mul", 13, DIMS(4, 3, 1)); /* two axes, one of unknown size */
+    s.x->shape.dims[2] = CR_DIM_UNKNOWN;
+    expect_code(&s, small_find(&s, "a"), "axis-mismatch");
+    s = arithmetic("Mul", 13, DIMS(3, 4, 1)); /* the first reason stands */
+    ((double *)cr_node_constant(small_find(&s, "a"), 1)->data)[0] = INFINITY;
+    expect_code(&s, small_find(&s, "a"), "axis-mismatch");
+    s = arithmetic("Add", 13, DIMS(1)); /* the constant is missing */
+    OK(cr_node_set_input(small_find(&s, "a"), 0, NULL));
+    OK(cr_node_set_input(small_find(&s, "a"), 1, s.x));
+    expect_code(&s, small_find(&s, "a"), "not-affine");
+}

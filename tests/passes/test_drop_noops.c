@@ -170,3 +170,36 @@ Test(drop_noops, a_dropout_of_the_input_without_a_mask) {
     cr_assert_eq(small_count(&s, "Dropout"), 0);
     small_end(&s);
 }
+
+/* A type that is not known is no other one. */
+Test(drop_noops, unknown_types_do_not_differ) {
+    for (int which = 0; which < 3; which++) {
+        small s = between(13, "Identity", 0, NULL);
+        OK(cr_model_resolve(s.model));
+        small_find(&s, "first")->outputs[0]->dtype = which == 0 ? 0 : CREASE_FLOAT;
+        small_find(&s, "op")->outputs[0]->dtype = which == 1 ? 0 : which == 2 ? CREASE_DOUBLE : CREASE_FLOAT;
+        OK(cr_pass_drop_noops(s.model));
+        cr_assert_eq(s.model->graph->n_nodes, which == 2 ? 3 : 2);
+        small_end(&s);
+    }
+}
+
+/* A body cannot hand out what stands outside of it. */
+Test(drop_noops, the_result_of_a_body_stays_its_own) {
+    small s = small_begin(13, DIMS(2));
+    cr_value *outer = small_node(&s, "Relu", "first", IN(s.x)), *y;
+    cr_graph **body;
+    cr_node *node;
+    small_output(&s, small_node(&s, "If", "if", IN(s.x)));
+    OK(CR_ARENA_NEW(&s.model->arena, &body, 1));
+    OK(cr_graph_create(s.model, small_find(&s, "if"), body));
+    OK(cr_node_set_attr(small_find(&s, "if"),
+                        &(cr_attr){.name = "then_branch", .type = CR_ATTR_GRAPH, .n = 1, .graphs = body}));
+    OK(cr_graph_add_value(*body, "y", true, &y));
+    OK(cr_graph_add_node(*body, NULL, "Identity", "", "same", &outer, 1, &y, 1, &node));
+    OK(cr_graph_add_output(*body, y));
+    OK(cr_model_resolve(s.model));
+    OK(cr_pass_drop_noops(s.model));
+    cr_assert_eq((*body)->n_nodes, 1);
+    small_end(&s);
+}

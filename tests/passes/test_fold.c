@@ -1,5 +1,7 @@
 #include "tests/passes/small.h"
 
+#include "runtime/graph/attr.h"
+
 /* The search for a place, whatever the operators: its limits, names that choose, what nodes say afterwards.
  */
 
@@ -194,4 +196,199 @@ Test(fold, an_activation_before_it_that_others_use) {
     small_output(&s, small_bn(&s, "bn", y, 3));
     small_output(&s, small_node(&s, "Neg", "other", IN(y)));
     small_expect(&s, "bn", "nonlinear-before");
+}
+
+/* ---- who is looked at ---- */
+
+Test(fold, a_name_of_no_affine_is_an_error) {
+    small s = small_begin(13, DIMS(1, 3, 2, 2));
+    small_output(&s, small_bn(&s, "bn", conv(&s, "conv"), 3));
+    cr_assert_eq(cr_optimize_fold(s.model, &(cr_fold_settings){.only = "conv"}, s.report),
+                 CREASE_ERROR_ARGUMENT);
+    small_end(&s);
+}
+
+Test(fold, the_held_end_where_their_number_says) {
+    static const bool held[64] = {[1 ... 63] = true};
+    small s = small_begin(13, DIMS(1, 3, 2, 2));
+    small_output(&s, small_bn(&s, "bn", conv(&s, "conv"), 3));
+    small_fold_with(&s, &(cr_fold_settings){.held = held, .n_held = 1});
+    cr_assert(small_entry(&s, "bn").folded);
+    small_end(&s);
+}
+
+/* Far more than one attempt takes at once. */
+Test(fold, a_very_long_chain) {
+    small s = small_begin(13, DIMS(1, 3, 1, 1));
+    cr_value *y = small_node(&s, "Sigmoid", "before", IN(s.x));
+    for (int i = 0; i < 200; i++)
+        y = small_node(&s, "Add", "add", IN(y, small_constant(&s, "c", -1, 1, DIMS(3, 1, 1))));
+    small_output(&s, y);
+    OK(cr_optimize_fold(s.model, NULL, s.report));
+    cr_assert_eq(cr_report_n_folded(s.report), 0);
+    small_end(&s);
+}
+
+/* ---- which reason is told ---- */
+
+/* conv, used by others as well -> BN -> op -> padded conv */
+static void expect_shared(const char *op, const char *reason) {
+    small s = small_begin(13, DIMS(1, 3, 4, 4));
+    cr_value *y = small_node(&s, "Conv", "conv", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(3, 3, 3, 3))));
+    small_output(&s, small_node(&s, "Sigmoid", "other", IN(y)));
+    y = small_bn(&s, "bn", y, 3);
+    y = op ? small_node(&s, op, "op", IN(y)) : y;
+    small_output(&s, small_node(&s, "Conv", "last", IN(y, small_constant(&s, "w", -1, 1, DIMS(3, 3, 3, 3)))));
+    OK(cr_node_set_ints(small_find(&s, "last"), "pads", (int64_t[]){1, 1, 1, 1}, 4));
+    small_expect(&s, "bn", reason);
+}
+
+Test(fold, what_a_session_fuses_tells_most) {
+    expect_shared(NULL, "padded-border");
+    expect_shared("Relu", "pre-activation");
+}
+
+Test(fold, an_activation_before_a_pool) {
+    small s = small_begin(13, DIMS(1, 3, 4, 4));
+    cr_value *y = small_bn(&s, "bn", small_node(&s, "Sigmoid", "before", IN(s.x)), 3);
+    y = small_node(&s, "GlobalMaxPool", "pool", IN(small_node(&s, "Relu", "relu", IN(y))));
+    small_output(&s, y);
+    small_expect(&s, "bn", "nonlinear-after");
+}
+
+static cr_value *computed(small *s, const char *name) {
+    cr_value *v;
+    OK(cr_graph_add_value(s->model->graph, name, true, &v));
+    v->dtype = CREASE_DOUBLE;
+    v->shape = cr_shape_of(DIMS(3, 3, 1, 1));
+    OK(cr_graph_add_input(s->model->graph, v));
+    return v;
+}
+
+static void expect_reason(small *s, const char *reason) {
+    OK(cr_optimize_fold(s->model, NULL, s->report));
+    crease_fold_entry e = small_entry(s, "bn");
+    cr_assert_str_eq(e.reason, reason, "%s (%s), expected %s", e.reason, e.detail, reason);
+    small_end(s);
+}
+
+/* The two together have a positive scale and reach the convolution, the first alone does not; it cannot take
+ * the second in, since its shift would be infinite. */
+Test(fold, the_longest_chain_may_tell_more) {
+    small s = small_begin(13, DIMS(1, 3, 4, 4));
+    cr_value *y = small_node(&s, "Conv", "conv", IN(s.x, computed(&s, "w")));
+    y = small_bn(&s, "bn", small_node(&s, "GlobalMaxPool", "pool", IN(y)), 3);
+    for (int c = 0; c < 3; c++)
+        for (int i = 1; i < 3; i++)
+            ((double *)small_find(&s, "bn")->inputs[i]->constant->data)[c] = i == 1 ? -1 : 10;
+    small_output(&s, small_node(&s, "Mul", "mul", IN(y, small_constant(&s, "c", -1e308, -1e308, 0, NULL))));
+    expect_reason(&s, "not-constant");
+}
+
+/* Of reasons that tell as much, that of the normalisation alone: a shift asks one branch after the other. The
+ * normalisation cannot take the multiplication in, since its own shift would be infinite. */
+Test(fold, the_shortest_chain_tells) {
+    small s = small_begin(13, DIMS(1, 3, 4, 4));
+    cr_value *w = small_constant(&s, "w", -1, 1, DIMS(3, 3, 1, 1));
+    w->initial = w->constant;
+    w->constant = NULL;
+    OK(cr_graph_add_input(s.model->graph, w));
+    cr_value *a = small_node(&s, "Conv", "a", IN(s.x, w)),
+             *b = small_node(&s, "Conv", "b", IN(s.x, computed(&s, "v")));
+    cr_value *y = small_bn(&s, "bn", small_node(&s, "Add", "sum", IN(a, b)), 3);
+    cr_node *bn = small_find(&s, "bn");
+    OK(cr_node_set_float(bn, "epsilon", 0));
+    for (int c = 0; c < 3; c++)
+        for (int i = 1; i < 5; i++)
+            ((double *)bn->inputs[i]->constant->data)[c] = i == 2 ? 10 : 1;
+    small_output(&s, small_node(&s, "Mul", "mul", IN(y, small_constant(&s, "c", 1e308, 1e308, 0, NULL))));
+    expect_reason(&s, "not-constant");
+}
+
+/* Of two branches that cannot take it, the first tells. */
+Test(fold, the_first_branch_tells) {
+    small s = small_begin(13, DIMS(1, 3, 4, 4));
+    cr_value *relu = small_node(&s, "Relu", "relu", IN(s.x));
+    small_output(&s, small_bn(&s, "bn", small_node(&s, "Add", "sum", IN(relu, s.x)), 3));
+    small_expect(&s, "bn", "nonlinear-before");
+}
+
+/* ---- bodies ---- */
+
+static cr_graph *branch(small *s, cr_node *owner, const char *attribute) {
+    cr_graph **body;
+    OK(CR_ARENA_NEW(&s->model->arena, &body, 1));
+    OK(cr_graph_create(s->model, owner, body));
+    OK(cr_node_set_attr(owner, &(cr_attr){.name = attribute, .type = CR_ATTR_GRAPH, .n = 1, .graphs = body}));
+    return *body;
+}
+
+/* Node `op` of the outer value y and a constant or two in each branch of an If. */
+static void add_branches(small *s, const char *op, cr_value *y, cr_value *c) {
+    cr_value *yes, *out;
+    cr_node *node;
+    OK(cr_graph_add_value(s->model->graph, "yes", true, &yes));
+    yes->dtype = CREASE_BOOL;
+    yes->shape = cr_shape_of(0, NULL);
+    OK(cr_graph_add_input(s->model->graph, yes));
+    small_output(s, small_node(s, "If", "if", IN(yes)));
+    for (int i = 0; i < 2; i++) {
+        cr_graph *body = branch(s, small_find(s, "if"), i ? "else_branch" : "then_branch");
+        OK(cr_graph_add_value(body, "inner", true, &out));
+        OK(cr_graph_add_node(body, NULL, i ? "Relu" : op, "", "inner", (cr_value *[]){i ? s->x : y, c},
+                             i ? 1 : 2, &out, 1, &node));
+        OK(cr_graph_add_output(body, out));
+    }
+}
+
+static void expect_kept_in(small *s, const char *name) {
+    OK(cr_optimize_fold(s->model, NULL, s->report));
+    cr_assert_not(small_entry(s, name).folded, "%s", small_entry(s, name).pattern);
+    cr_assert(small_find(s, name));
+    small_end(s);
+}
+
+/* A chain does not reach into a body, and nothing is folded into what a body computes, or out of it. */
+Test(fold, bodies_are_graphs_of_their_own) {
+    small s = small_begin(13, DIMS(1, 3, 2, 2));
+    add_branches(&s, "Mul", small_bn(&s, "bn", s.x, 3), small_constant(&s, "c", 1, 2, DIMS(3, 1, 1)));
+    expect_kept_in(&s, "bn");
+    s = small_begin(13, DIMS(1, 3, 2, 2));
+    add_branches(&s, "Conv", small_bn(&s, "bn", s.x, 3), small_constant(&s, "w", 1, 2, DIMS(3, 3, 1, 1)));
+    expect_kept_in(&s, "bn");
+    s = small_begin(13, DIMS(3, 3));
+    cr_value *y = small_node(&s, "Mul", "mul", IN(s.x, small_constant(&s, "d", 1, 2, DIMS(3))));
+    y = small_node(&s, "MatMul", "mm", IN(y, small_constant(&s, "w", 1, 2, DIMS(3, 3))));
+    add_branches(&s, "Add", y, small_constant(&s, "c", 1, 2, DIMS(3)));
+    OK(cr_optimize_fold(s.model, NULL, s.report));
+    cr_assert_str_eq(small_entry(&s, "mul").pattern, "mul-matmul");
+    small_end(&s);
+}
+
+/* Behind a convolution that takes the first of them in. */
+Test(fold, a_chain_ends_where_a_body_begins) {
+    small s = small_begin(13, DIMS(1, 3, 2, 2));
+    cr_value *y = small_bn(&s, "bn", conv(&s, "conv"), 3);
+    add_branches(&s, "Mul", y, small_constant(&s, "c", 1, 2, DIMS(3, 1, 1)));
+    OK(cr_optimize_fold(s.model, NULL, s.report));
+    cr_assert_str_eq(small_entry(&s, "bn").pattern, "conv-bn");
+    cr_assert_not(small_entry(&s, "inner").folded);
+    small_end(&s);
+}
+
+/* The sum in the body cannot be given to the product outside, but to what follows it there. */
+Test(fold, a_sum_in_a_body_is_no_bias_of_a_product_outside) {
+    small s = small_begin(13, DIMS(3, 3));
+    cr_value *y = small_node(&s, "MatMul", "mm", IN(s.x, small_constant(&s, "w", 1, 2, DIMS(3, 3)))), *out;
+    cr_node *node;
+    add_branches(&s, "Add", y, small_constant(&s, "c", 1, 2, DIMS(3)));
+    cr_graph *body = cr_attr_find(small_find(&s, "if"), "then_branch")->graphs[0];
+    OK(cr_graph_add_value(body, "product", true, &out));
+    OK(cr_graph_add_node(body, NULL, "MatMul", "", "last",
+                         (cr_value *[]){body->first->outputs[0], small_constant(&s, "v", 1, 2, DIMS(3, 3))},
+                         2, &out, 1, &node));
+    OK(cr_graph_set_output(body, 0, out));
+    OK(cr_optimize_fold(s.model, NULL, s.report));
+    cr_assert_str_eq(small_entry(&s, "inner").pattern, "add-matmul");
+    small_end(&s);
 }

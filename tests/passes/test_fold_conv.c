@@ -337,3 +337,20 @@ Test(fold_conv, refuses_parameters_of_another_length) {
         small_end(&s);
     }
 }
+
+/* A scale alone makes no bias, and a bias is called after the weights. */
+Test(fold_conv, a_bias_only_where_there_is_a_shift) {
+    for (int shift = 0; shift < 2; shift++) {
+        small s = small_begin(13, DIMS(1, 3, 2, 2));
+        cr_value *y =
+            small_node(&s, "Conv", "conv", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(3, 3, 1, 1))));
+        small_output(&s, small_node(&s, shift ? "Add" : "Mul", "op",
+                                    IN(y, small_constant(&s, "c", 1, 2, DIMS(3, 1, 1)))));
+        small_fold_with(&s, NULL);
+        const cr_node *conv = small_find(&s, "conv");
+        cr_assert_eq(conv->n_inputs, 2 + shift);
+        if (shift)
+            cr_assert_str_eq(conv->inputs[2]->name, "w.bias");
+        small_end(&s);
+    }
+}

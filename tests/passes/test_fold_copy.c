@@ -137,3 +137,41 @@ Test(fold_copy, only_what_would_fold_is_counted) {
     small_output(&s, small_bn(&s, "other", y, 6));
     small_expect(&s, "bn", "conv-bn-duplicated");
 }
+
+/* 3 x 3 for each of 64 channels costs 9 multiplications, not 64. */
+Test(fold_copy, a_transposed_one_is_priced_by_its_taps) {
+    small s = small_begin(13, DIMS(1, 64, 8, 8));
+    cr_value *y =
+        small_node(&s, "ConvTranspose", "conv", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(64, 1, 3, 3))));
+    OK(cr_node_set_int(small_find(&s, "conv"), "group", 64));
+    small_output(&s, small_bn(&s, "bn1", y, 64));
+    small_output(&s, small_bn(&s, "bn2", y, 64));
+    small_expect(&s, "bn1", "conv-transpose-bn-duplicated");
+}
+
+/* A multiplication is no normalisation, for which a copy would be made. */
+Test(fold_copy, other_affines_count_as_other_consumers) {
+    small s;
+    cr_value *y = conv(&s, 8);
+    small_output(&s, small_bn(&s, "bn", y, 6));
+    small_output(&s, small_node(&s, "Mul", "mul", IN(y, small_constant(&s, "c", 1, 2, DIMS(6, 1, 1)))));
+    small_expect(&s, "bn", "several-consumers");
+}
+
+/* Several consumers of something else than an operator's result. */
+Test(fold_copy, an_input_is_not_copied) {
+    small s = small_begin(13, DIMS(1, 3, 4, 4));
+    cr_value *y = small_bn(&s, "bn", s.x, 3), *out[2];
+    cr_node *pool;
+    for (int i = 0; i < 2; i++)
+        OK(cr_graph_add_value(s.model->graph, NULL, true, &out[i]));
+    OK(cr_graph_add_node(s.model->graph, NULL, "MaxPool", "", "pool", &y, 1, out, 2, &pool));
+    OK(cr_node_set_ints(pool, "kernel_shape", (int64_t[]){2, 2}, 2));
+    for (int i = 0; i < 2; i++)
+        small_output(&s, out[i]);
+    small_output(&s, small_node(&s, "Relu", "relu", IN(s.x)));
+    OK(cr_model_resolve(s.model));
+    OK(cr_optimize_fold(s.model, NULL, s.report));
+    cr_assert_str_eq(small_entry(&s, "bn").reason, "several-consumers");
+    small_end(&s);
+}

@@ -217,3 +217,26 @@ Test(fold_forward, refuses_weights_that_are_not_constant) {
         small_end(&s);
     }
 }
+
+Test(fold_forward, a_bias_is_called_after_the_weights) {
+    for (int gemm = 0; gemm < 2; gemm++) {
+        small s = gemm ? small_begin(13, DIMS(2, 3)) : small_begin(13, DIMS(1, 3, 2, 2));
+        cr_value *w = gemm ? small_constant(&s, "w", -1, 1, DIMS(3, 4))
+                           : small_constant(&s, "w", -1, 1, DIMS(4, 3, 1, 1));
+        small_output(&s, small_node(&s, gemm ? "Gemm" : "Conv", "last", IN(small_bn(&s, "bn", s.x, 3), w)));
+        small_fold_with(&s, NULL);
+        cr_assert_str_eq(small_find(&s, "last")->inputs[2]->name, "w.bias");
+        small_end(&s);
+    }
+}
+
+/* Around a kernel of 1 with a stride of 1 there is nothing to pad. */
+Test(fold_forward, a_transposed_convolution_that_pads_nothing) {
+    small s = small_begin(13, DIMS(1, 3, 4, 4));
+    cr_value *y =
+        small_node(&s, "ConvTranspose", "last",
+                   IN(small_bn(&s, "bn", s.x, 3), small_constant(&s, "w", -1, 1, DIMS(3, 2, 1, 1))));
+    OK(cr_node_set_string(small_find(&s, "last"), "auto_pad", "SAME_UPPER"));
+    small_output(&s, y);
+    small_expect(&s, "bn", "bn-conv-transpose");
+}

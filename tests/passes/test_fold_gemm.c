@@ -210,3 +210,67 @@ Test(fold_gemm, old_sum_of_rows) {
     OK(cr_node_set_int(small_find(&s, "mul"), "broadcast", 1));
     small_expect(&s, "mul", "no entry");
 }
+
+/* As many rows as columns: one value a row is no bias of the columns, and a row of a higher rank makes other
+ * axes. */
+Test(fold_gemm, sums_that_only_look_like_a_bias) {
+    small s = small_begin(13, DIMS(4, 5));
+    cr_value *y = small_node(&s, "MatMul", "mm", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(5, 4))));
+    y = small_node(&s, "Add", "add", IN(y, small_constant(&s, "c", -1, 1, DIMS(4, 1))));
+    small_output(&s, small_bn(&s, "bn", y, 4));
+    small_expect(&s, "bn", "several-consumers");
+    s = small_begin(13, DIMS(4, 5));
+    y = small_node(&s, "MatMul", "mm", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(5, 4))));
+    y = small_node(&s, "Add", "add", IN(y, small_constant(&s, "c", -1, 1, DIMS(1, 1, 4))));
+    small_output(&s, small_bn(&s, "bn", y, 4));
+    small_expect(&s, "bn", "several-consumers");
+}
+
+Test(fold_gemm, weights_of_three_axes) {
+    small s = small_begin(13, DIMS(2, 3, 5));
+    cr_value *y = small_node(&s, "MatMul", "mm", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(2, 5, 4))));
+    small_output(&s, small_node(&s, "Mul", "mul", IN(y, small_constant(&s, "c", 1, 2, 0, NULL))));
+    small_expect(&s, "mul", "no entry");
+}
+
+Test(fold_gemm, one_row_becomes_a_list) {
+    small s = small_begin(13, DIMS(3, 5));
+    cr_value *y = small_node(
+        &s, "Gemm", "gemm",
+        IN(s.x, small_constant(&s, "w", -1, 1, DIMS(5, 4)), small_constant(&s, "c", -1, 1, DIMS(1, 4))));
+    small_output(&s, small_bn(&s, "bn", y, 4));
+    small_fold_with(&s, NULL);
+    cr_assert_eq(small_find(&s, "gemm")->inputs[2]->shape.rank, 1);
+    small_end(&s);
+}
+
+/* What cannot be folded back may still go ahead. */
+Test(fold_gemm, ahead_where_the_product_before_cannot) {
+    small s = small_begin(13, DIMS(4, 4));
+    cr_value *y = small_node(&s, "MatMul", "first", IN(s.x, small_node(&s, "Transpose", "turn", IN(s.x))));
+    y = small_node(&s, "Add", "add", IN(y, small_constant(&s, "c", -1, 1, DIMS(4))));
+    small_output(&s, small_node(&s, "MatMul", "mm", IN(y, small_constant(&s, "w", -1, 1, DIMS(4, 3)))));
+    small_expect(&s, "add", "add-matmul");
+    s = small_begin(13, DIMS(4, 5));
+    y = small_node(&s, "MatMul", "first", IN(s.x, small_constant(&s, "v", -1, 1, DIMS(5, 4))));
+    small_output(&s, y);
+    y = small_node(&s, "Mul", "mul", IN(y, small_constant(&s, "c", 1, 2, DIMS(4))));
+    small_output(&s, small_node(&s, "MatMul", "mm", IN(y, small_constant(&s, "w", -1, 1, DIMS(4, 3)))));
+    small_expect(&s, "mul", "mul-matmul");
+}
+
+Test(fold_gemm, ahead_of_the_second_operand) {
+    small s = small_begin(13, DIMS(4, 4));
+    small_output(&s, small_node(&s, "MatMul", "mm", IN(s.x, small_bn(&s, "bn", s.x, 4))));
+    small_expect(&s, "bn", "no-linear-neighbour");
+}
+
+Test(fold_gemm, ahead_of_weights_that_would_be_infinite) {
+    small s = small_begin(13, DIMS(4, 4));
+    cr_value *y = small_node(&s, "Mul", "mul", IN(s.x, small_constant(&s, "c", 1e200, 2e200, 0, NULL)));
+    small_output(&s,
+                 small_node(&s, "MatMul", "mm", IN(y, small_constant(&s, "w", 1e200, 2e200, DIMS(4, 3)))));
+    OK(cr_optimize_fold(s.model, NULL, s.report));
+    cr_assert_eq(cr_report_n_folded(s.report), 0);
+    small_end(&s);
+}

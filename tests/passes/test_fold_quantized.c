@@ -1,6 +1,7 @@
 #include "tests/passes/small.h"
 
 #include "passes/affine.h"
+#include "runtime/graph/attr.h"
 
 /* What DequantizeLinear of constants means is computed here, since the nodes are folded as they stand. */
 
@@ -310,4 +311,27 @@ Test(fold_quantized, a_copy) {
     cr_assert_str_eq(small_entry(&s, "bn").pattern, "conv-bn-duplicated");
     cr_assert_str_eq(small_entry(&s, "second").pattern, "conv-bn");
     small_end(&s);
+}
+
+/* Where one scale becomes one for each channel, the axis has to be named. */
+Test(fold_quantized, the_axis_of_new_scales) {
+    small s = conv_bn(13, 0, CREASE_INT8, false);
+    OK(cr_node_set_int(small_find(&s, "dq"), "axis", 1));
+    expect_scaled(s, 0, 48);
+    s = conv_bn(13, 0, CREASE_INT8, false);
+    cr_node_remove_attr(small_find(&s, "dq"), "axis");
+    OK(cr_optimize_fold(s.model, NULL, s.report));
+    const cr_attr *axis = cr_attr_find(small_find(&s, "conv")->inputs[1]->producer, "axis");
+    cr_assert(axis && axis->ints[0] == 0);
+    cr_assert_eq(small_entry(&s, "bn").bound, 0x1p-53); /* of what was rounded, not of the integers */
+    small_end(&s);
+}
+
+Test(fold_quantized, ahead_of_a_product) {
+    small s = small_begin(13, DIMS(2, 3));
+    cr_value *q = integers(&s, "q", CREASE_INT8, DIMS(3, 4), -127, 127);
+    cr_value *w = dequantize(&s, "dq", q, small_constant(&s, "scale", 0.01, 0.02, 0, NULL), NULL, 1);
+    cr_value *y = small_bn(&s, "bn", small_node(&s, "Relu", "relu", IN(s.x)), 3);
+    small_output(&s, small_node(&s, "Gemm", "conv", IN(y, w)));
+    expect_kept(s, "quantized");
 }

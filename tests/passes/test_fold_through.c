@@ -603,3 +603,79 @@ Test(fold_through, indices_of_a_pool) {
         small_end(&s);
     }
 }
+
+/* Between convolutions of one pair for all, whatever the shapes. */
+Test(fold_through, a_scalar_behind_a_sum) {
+    small s = begin();
+    cr_value *y = small_node(&s, "Add", "sum", IN(conv(&s, "a"), conv(&s, "b")));
+    small_output(&s, small_node(&s, "Mul", "mul", IN(y, small_constant(&s, "c", 1, 2, 0, NULL))));
+    small_expect(&s, "mul", "conv-add-mul");
+}
+
+/* The channels may be left out of the axes that are padded. */
+Test(fold_through, pads_of_other_axes) {
+    small s = small_begin(18, DIMS(2, 3, 4, 6));
+    cr_value *more[3] = {small_ints(&s, "pads", 4, (int64_t[]){1, 1, 1, 0}), NULL,
+                         small_ints(&s, "axes", 2, (int64_t[]){2, -1})};
+    s = between("Pad", 3, more, s, 4, false);
+    OK(cr_node_set_string(small_find(&s, "op"), "mode", "edge"));
+    small_expect(&s, "bn", "conv-pad-bn");
+}
+
+/* A scale passes a mean of nothing but zeros. */
+Test(fold_through, a_scale_and_windows_in_the_padding_alone) {
+    small s = begin();
+    cr_value *y = small_node(&s, "AveragePool", "op", IN(conv(&s, "conv")));
+    OK(cr_node_set_ints(small_find(&s, "op"), "kernel_shape", (int64_t[]){2, 2}, 2));
+    OK(cr_node_set_ints(small_find(&s, "op"), "pads", (int64_t[]){0, 0, 0, 2}, 4));
+    small_output(&s, small_node(&s, "Mul", "mul", IN(y, small_constant(&s, "c", 1, 2, DIMS(4, 1, 1)))));
+    small_expect(&s, "mul", "conv-average-pool-mul");
+}
+
+Test(fold_through, a_mean_of_everything) {
+    small s = begin();
+    cr_value *y = small_node(&s, "Conv", "conv", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(1, 3, 1, 1))));
+    y = small_node(&s, "ReduceMean", "op", IN(y));
+    small_output(&s, small_bn(&s, "bn", y, 1));
+    small_expect(&s, "bn", "axis-mismatch");
+}
+
+/* A batch that is resampled to its own size holds other pictures. */
+Test(fold_through, a_resampled_first_axis) {
+    small s = small_begin(13, DIMS(4, 3, 4, 6));
+    cr_value *none = NULL,
+             *y = small_node(&s, "Conv", "conv", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(4, 3, 1, 1)))),
+             *scales;
+    cr_tensor *t;
+    y = small_node(&s, "Transpose", "turn", IN(y));
+    OK(cr_node_set_ints(small_find(&s, "turn"), "perm", (int64_t[]){1, 0, 2, 3}, 4));
+    OK(cr_graph_new_constant(s.model->graph, "scales", CREASE_FLOAT, &(cr_shape){.rank = 1, .dims = {4}},
+                             &scales, &t));
+    for (int d = 0; d < 4; d++)
+        ((float *)t->data)[d] = d == 0 ? 1.2F : 1;
+    y = small_node(&s, "Resize", "op", IN(y, none, scales));
+    OK(cr_node_set_string(small_find(&s, "op"), "mode", "linear"));
+    small_output(&s, small_node(&s, "Mul", "mul", IN(y, small_constant(&s, "c", 1, 2, DIMS(4, 1, 1, 1)))));
+    small_expect(&s, "mul", "no entry");
+}
+
+/* One channel of one picture may be found on several axes; it is the innermost that counts. */
+Test(fold_through, a_single_channel_of_a_single_picture) {
+    small s = small_begin(13, DIMS(1, 3, 4, 6));
+    cr_value *y = small_node(&s, "Conv", "conv", IN(s.x, small_constant(&s, "w", -1, 1, DIMS(1, 3, 1, 1))));
+    y = small_node(&s, "Reshape", "op", IN(y, small_ints(&s, "shape", 3, (int64_t[]){1, 1, 24})));
+    small_output(&s, small_bn(&s, "bn", y, 1));
+    small_expect(&s, "bn", "conv-reshape-bn");
+}
+
+/* An axis before that of the scales is removed, whose place changes by that, forwards only. */
+Test(fold_through, reduce_mean_before_the_axis) {
+    small s = begin();
+    cr_value *y = small_node(&s, "Transpose", "turn", IN(conv(&s, "conv")));
+    OK(cr_node_set_ints(small_find(&s, "turn"), "perm", (int64_t[]){2, 0, 1, 3}, 4));
+    y = small_node(&s, "ReduceMean", "op", IN(y));
+    OK(cr_node_set_ints(small_find(&s, "op"), "axes", (int64_t[]){0}, 1));
+    OK(cr_node_set_int(small_find(&s, "op"), "keepdims", 0));
+    small_output(&s, small_node(&s, "Mul", "mul", IN(y, small_constant(&s, "c", 1, 2, DIMS(4, 1)))));
+    small_expect(&s, "mul", "conv-reduce-mean-mul");
+}
