@@ -70,6 +70,7 @@ suite_models() {
     need_release
     step "models: trained network" /usr/bin/python3 tests/models/accuracy.py build/release/crease
     step "models: demo networks" /usr/bin/python3 tests/models/demo.py build/release/crease
+    step "models: folded files in ONNX Runtime" /usr/bin/python3 tests/models/runtime.py build/release/crease
 }
 suite_install() {
     need_release
