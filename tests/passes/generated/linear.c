@@ -95,7 +95,14 @@ linear net_conv_transpose(network *n) {
     bool large = true; /* so that cropping leaves something */
     for (int d = 0; d < spatial; d++)
         large &= net_dim(x, d + 2) > 2;
-    border |= large && net_chance(n, 40) && maybe_ints(n, "pads", 2 * spatial, 0, 1, pads);
+    if (large && !cr_attr_find(l.node, "output_padding") && net_chance(n, 15)) {
+        for (int d = 0; d < spatial; d++) /* as it comes, or one less */
+            extra[d] = (net_dim(x, d + 2) - 1) * strides[d] + dims[d + 2] - net_pick(n, 0, 1);
+        OK(cr_node_set_ints(l.node, "output_shape", extra, spatial));
+        border = true;
+    } else {
+        border |= large && net_chance(n, 40) && maybe_ints(n, "pads", 2 * spatial, 0, 1, pads);
+    }
     l.has_border = border || !one;
     return l;
 }

@@ -28,11 +28,11 @@ typedef struct network {
     expectation expected[NET_MAX_EXPECTED];
     int n_expected;
     bool assume_const;
-    const char *keep; /* as in crease_fold_options */
-    int roundings;    /* of a constant, one after another */
-    bool open_batch;  /* the size of axis 0 is not known before it runs */
-    bool last;        /* nothing may follow */
-    bool undefined;   /* the results may be anything: they are not compared */
+    const char *keep, *only; /* as in crease_fold_options */
+    int roundings;           /* of a constant, one after another */
+    bool open_batch;         /* the size of axis 0 is not known before it runs */
+    bool last;               /* nothing may follow */
+    bool undefined;          /* the results may be anything: they are not compared */
 } network;
 
 network net_begin(unsigned seed, crease_dtype dtype, int64_t opset, int rank, const int64_t *dims);
@@ -87,6 +87,7 @@ void phrase_constants(
     network *n); /* weights and parameters computed from constants, shared, or overridable */
 void phrase_quantized(network *n); /* quantised weights */
 void phrase_bodies(network *n);    /* inside of If */
+void phrase_loops(network *n);     /* inside of Loop, where no shapes are known; ends the network */
 void phrase_old(network *n);       /* what operator sets before 9 said otherwise */
 void phrase_spoiled(network *n);   /* parameters that are no good numbers; ends the network */
 void phrase_wild(network *n);      /* anything, with no expectation of single nodes */

@@ -128,12 +128,36 @@ static bool choice(operands *p) {
     return true;
 }
 
+/* Carried values alone, as often as the constant says. */
+static bool loop(operands *p) {
+    cr_graph *body;
+    oracle *o = p->oracle;
+    if (!cr_node_is(p->node, "Loop"))
+        return false;
+    OK(cr_attr_graph(p->node, "body", &body));
+    for (int i = 2; i < p->node->n_inputs; i++)
+        o->values[body->inputs[i]->id] = *p->in[i];
+    for (real number = 0; number < p->in[0]->value[0]; number++) {
+        tracked *given[2] = {&o->values[body->inputs[0]->id], &o->values[body->inputs[1]->id]};
+        for (int i = 0; i < 2; i++) {
+            *given[i] = oracle_new(o, 0, NULL);
+            given[i]->value[0] = i ? 1 : number;
+        }
+        run_graph(o, body);
+        for (int i = 2; i < p->node->n_inputs; i++)
+            o->values[body->inputs[i]->id] = *find(o, body->outputs[i - 1]);
+    }
+    for (int i = 0; i < p->node->n_outputs; i++)
+        o->values[p->node->outputs[i]->id] = o->values[body->inputs[i + 2]->id];
+    return true;
+}
+
 static void run_node(oracle *o, const cr_node *node) {
     operands p = {.oracle = o, .node = node, .out = &o->values[node->outputs[0]->id]};
     cr_assert(node->n_inputs <= 16);
     for (int i = 0; i < node->n_inputs; i++)
         p.in[i] = find(o, node->inputs[i]);
-    cr_assert(constant(&p) || choice(&p) || oracle_elementwise(&p) || oracle_linear(&p) ||
+    cr_assert(constant(&p) || choice(&p) || loop(&p) || oracle_elementwise(&p) || oracle_linear(&p) ||
                   oracle_movement(&p) || oracle_spatial(&p),
               "seed %u: the oracle has no operator '%s'", net_seed, node->op_type);
 }

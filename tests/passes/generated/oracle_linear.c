@@ -115,12 +115,16 @@ static void conv_transpose_element(const operands *p, const window *w, const int
 static void conv_transpose(operands *p) {
     const tracked *x = p->in[0], *f = p->in[1];
     window w = oracle_window(p, f->dims + 2, x->rank - 2);
-    int64_t extra[ORACLE_MAX_RANK] = {0}, at[ORACLE_MAX_RANK] = {0}, i = 0,
+    int64_t extra[ORACLE_MAX_RANK] = {0}, shape[ORACLE_MAX_RANK], at[ORACLE_MAX_RANK] = {0}, i = 0,
             dims[ORACLE_MAX_RANK] = {x->dims[0], f->dims[1] * oracle_int(p->node, "group", 1)};
     oracle_ints(p, "output_padding", 0, extra);
-    for (int d = 0; d < w.n; d++)
-        dims[d + 2] = (x->dims[d + 2] - 1) * w.stride[d] + extra[d] + (w.kernel[d] - 1) * w.dilation[d] + 1 -
-                      w.begin[d] - w.end[d];
+    bool stated = oracle_ints(p, "output_shape", 0, shape) > 0;
+    for (int d = 0; d < w.n; d++) {
+        int64_t whole = (x->dims[d + 2] - 1) * w.stride[d] + extra[d] + (w.kernel[d] - 1) * w.dilation[d] + 1;
+        if (stated) /* what is too much is cut off, more of it at the beginning */
+            w.begin[d] = whole - shape[d] - (whole - shape[d]) / 2;
+        dims[d + 2] = stated ? shape[d] : whole - w.begin[d] - w.end[d];
+    }
     *p->out = oracle_new(p->oracle, x->rank, dims);
     do
         conv_transpose_element(p, &w, at, i++);

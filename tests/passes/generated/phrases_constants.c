@@ -144,3 +144,69 @@ void phrase_bodies(network *n) {
     n->end = y;
     n->last = true;
 }
+
+static cr_value *body_value(network *n, cr_graph *body, crease_dtype dtype, const cr_shape *shape) {
+    cr_value *v;
+    OK(cr_graph_add_value(body, net_format(n, "body_%d", ++n->n_names), true, &v));
+    v->dtype = dtype;
+    v->shape = shape ? *shape : cr_shape_unknown();
+    return v;
+}
+
+static cr_value *body_node(network *n, cr_graph *body, const char *op, int n_in, cr_value **in) {
+    cr_value *y = body_value(n, body, 0, NULL);
+    cr_node *node;
+    OK(cr_graph_add_node(body, NULL, op, "", y->name, in, n_in, &y, 1, &node));
+    return y;
+}
+
+static cr_value *body_bn(network *n, cr_graph *body, cr_value *x, int64_t channels, const char *outcome) {
+    cr_value *in[5] = {x};
+    for (int i = 1; i < 5; i++)
+        in[i] = net_constant(n, 0.5, 1.5, DIMS(channels));
+    cr_value *y = body_node(n, body, "BatchNormalization", 5, in);
+    net_expect(n, y->name, "%s", outcome);
+    return y;
+}
+
+/* Operator and normalisation, in either order, maybe with something between. */
+static cr_value *loop_step(network *n, cr_graph *body, cr_value *x, cr_value *w, const char *op) {
+    const char *code = w->shape.rank == 2 ? "gemm" : "conv",
+               *between = net_chance(n, 40) ? net_chance(n, 50) ? "Relu" : "Identity" : NULL;
+    int64_t c = w->shape.dims[0];
+    bool ahead = net_chance(n, 40), cut = between && strcmp(between, "Relu") == 0;
+    const char *outcome = ahead ? cut ? "pre-activation" : net_format(n, "bn-%s", code)
+                          : cut ? "nonlinear-before"
+                                : net_format(n, "%s-bn", code);
+    cr_value *y = ahead ? body_bn(n, body, x, c, outcome) : body_node(n, body, op, IN(x, w));
+    if (between)
+        y = body_node(n, body, between, IN(y));
+    return ahead ? body_node(n, body, op, IN(y, w)) : body_bn(n, body, y, c, outcome);
+}
+
+void phrase_loops(network *n) {
+    const int64_t times = net_pick(n, 1, 3);
+    cr_value *x = n->end, *none = NULL, *w = pointwise_weight(n, x);
+    cr_graph **body;
+    net_settle(n);
+    n->end = net_node(n, "Loop", IN(net_ints(n, 1, &times), none, x));
+    cr_node *owner = net_last(n);
+    OK(CR_ARENA_NEW(&n->base.model->arena, &body, 1));
+    OK(cr_graph_create(n->base.model, owner, body));
+    OK(cr_node_set_attr(owner, &(cr_attr){.name = "body", .type = CR_ATTR_GRAPH, .n = 1, .graphs = body}));
+    cr_shape scalar = cr_shape_of(0, NULL);
+    cr_value *number = body_value(n, *body, CREASE_INT64, &scalar),
+             *go = body_value(n, *body, CREASE_BOOL, &scalar),
+             *carried = body_value(n, *body, n->dtype, &x->shape);
+    OK(cr_graph_add_input(*body, number));
+    OK(cr_graph_add_input(*body, go));
+    OK(cr_graph_add_input(*body, carried));
+    cr_value *on = body_node(n, *body, "Identity", IN(go));
+    cr_value *y = loop_step(n, *body, carried, w, x->shape.rank == 2 ? "Gemm" : "Conv");
+    on->dtype = CREASE_BOOL;
+    OK(cr_graph_add_output(*body, on));
+    OK(cr_graph_add_output(*body, y));
+    y->dtype = n->end->dtype = n->dtype;
+    n->end->shape = x->shape;
+    n->last = true;
+}

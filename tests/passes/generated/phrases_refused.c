@@ -138,6 +138,19 @@ static void kept(network *n, cr_value *y) {
     n->last = true;
 }
 
+/* Chosen by name, and nothing else. */
+static void chosen(network *n, cr_value *y, const linear *l) {
+    cr_value *bn = net_bn(n, y, net_dim(y, 1));
+    n->only = net_format(n, "%.*s*%s", net_pick(n, 1, 5), name_of(bn), strrchr(name_of(bn), '_'));
+    net_expect(n, name_of(bn), "%s", folded(n, l));
+    n->end = bn;
+    net_barrier(n);
+    net_settle(n);
+    n->end = net_bn(n, n->end, net_dim(y, 1));
+    net_expect(n, name_of(n->end), "keep");
+    n->last = true;
+}
+
 void phrase_refused(network *n) {
     linear l = net_linear(n);
     cr_value *y = n->end;
@@ -169,8 +182,11 @@ void phrase_refused(network *n) {
     case 6:
         overridable(n, y, &l);
         break;
-    default:
-        kept(n, y);
+    default: /* a choice speaks of what came before, too */
+        if (n->n_expected == 0 && net_chance(n, 50))
+            chosen(n, y, &l);
+        else
+            kept(n, y);
     }
     net_barrier(n);
 }

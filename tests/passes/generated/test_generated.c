@@ -111,6 +111,10 @@ Test(generated, bodies) {
     run((kind){phrase_bodies, .graphs = 100, .most = 1, .least_folded = 50, .least_kept = 20});
 }
 
+Test(generated, loops) {
+    run((kind){phrase_loops, .graphs = 150, .most = 1, .least_folded = 80, .least_kept = 20});
+}
+
 Test(generated, old) {
     run((kind){phrase_old, .graphs = 150, .most = 2, .opset = 6, .least_folded = 100, .least_kept = 30});
 }
