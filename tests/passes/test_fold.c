@@ -313,6 +313,26 @@ Test(fold, the_first_branch_tells) {
     small_expect(&s, "bn", "nonlinear-before");
 }
 
+/* ---- what is left of the old weights ---- */
+
+/* Their memory goes, unless they are an output of the graph or somebody else uses them. */
+Test(fold, old_weights_are_given_back) {
+    static const bool left[] = {false, true, true};
+    for (int kind = 0; kind < 3; kind++) {
+        small s = small_begin(13, DIMS(1, 3, 2, 2));
+        cr_value *y = small_bn(&s, "bn", conv(&s, "conv"), 3), *w = small_find(&s, "conv")->inputs[1];
+        small_output(&s, y);
+        if (kind == 1)
+            small_output(&s, w);
+        if (kind == 2)
+            small_output(&s, small_node(&s, "Conv", "other", IN(s.x, w)));
+        OK(cr_optimize_fold(s.model, NULL, s.report));
+        cr_assert_str_eq(small_entry(&s, "bn").pattern, "conv-bn");
+        cr_assert_eq(w->constant->data != NULL, left[kind], "kind %d", kind);
+        small_end(&s);
+    }
+}
+
 /* ---- bodies ---- */
 
 static cr_graph *branch(small *s, cr_node *owner, const char *attribute) {
