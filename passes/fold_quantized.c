@@ -8,12 +8,13 @@
  * after:  scale'[o] = scale[o] |s[o]|, and q and its zero point as they were. Where s < 0, q' = 2
  *         zero - q; where s = 0, q' = zero and scale' = 1. A quantised bias becomes one in floating
  *         point.
- * not:    an output_dtype other than that of the scale; blocks of another shape than an output channel
- * (groups of a ConvTranspose, block_size); one scale for all before operator set 13, which has no scales for
- * each channel; a q whose mirror its type does not hold (-128 in int8 with zero point 0); q of another type
- * than 8, 16 or 32 bits where it would have to change; a computed q, scale or zero point why:    (q - zero)
- * (scale s) is the dequantised weight times s, rounded once, in the scale. Quantising the product anew would
- * err by half a step of every weight. */
+ * not:    an output_dtype other than that of the scale; blocks of another shape than an output
+ *         channel (groups of a ConvTranspose, block_size); one scale for all before operator set 13,
+ *         which has no scales for each channel; a q whose mirror its type does not hold (-128 in
+ *         int8 with zero point 0); q of another type than 8, 16 or 32 bits where it would have to
+ *         change; a computed q, scale or zero point
+ * why:    (q - zero) (scale s) is the dequantised weight times s, rounded once, in the scale.
+ *         Quantising the product anew would err by half a step of every weight. */
 
 typedef struct quantized {
     const cr_tensor *q, *scale, *zero; /* zero NULL: 0 */

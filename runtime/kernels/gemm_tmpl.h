@@ -22,7 +22,7 @@ static int64_t panel_depth(int64_t depth) {
 CR_INLINE void transpose_square(const float *from, int64_t step, float factor, float *to, int64_t to_step) {
     CR_UNROLL
     for (int r = 0; r < CR_LANES; r++) {
-        cr_vec v;
+        cr_vec v = {0};
         CR_UNROLL
         for (int l = 0; l < CR_LANES; l++)
             v[l] = from[l * step + r];

@@ -1,7 +1,9 @@
 #include "include/crease/crease.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 
 /* What a host program does with a model from a stranger: load, fold, save, make a session, run once. Every
  * failure must be a status; sanitizers watch the rest. Built with -DCREASE_FUZZ=ON (preset fuzz). */
@@ -69,11 +71,31 @@ static void touch_outputs(crease_session *session) {
     (void)sink;
 }
 
+/* A Loop may ask for as many rounds as an int64 holds. */
+static crease_session *volatile running;
+
+static void cancel(int signal) {
+    (void)signal;
+    if (running)
+        crease_session_cancel(running);
+}
+
+static crease_status run_briefly(crease_session *session) {
+    const struct itimerval limit = {.it_value.tv_sec = 2}, none = {0};
+    running = session;
+    signal(SIGVTALRM, cancel);
+    setitimer(ITIMER_VIRTUAL, &limit, NULL);
+    crease_status status = crease_session_run(session);
+    setitimer(ITIMER_VIRTUAL, &none, NULL);
+    running = NULL;
+    return status;
+}
+
 static void run(crease_model *model, bool fold) {
     crease_session *session;
     if (crease_session_create(model, options(fold), &session) != CREASE_OK)
         return;
-    if (set_inputs(session, model) && crease_session_run(session) == CREASE_OK)
+    if (set_inputs(session, model) && run_briefly(session) == CREASE_OK)
         touch_outputs(session);
     crease_session_free(session);
 }
