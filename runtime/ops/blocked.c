@@ -80,8 +80,43 @@ crease_status cr_blocked_row(cr_prepare *p, int input, const char *kind, int64_t
     return CREASE_OK;
 }
 
-/* Vectors that are worth a second thread. */
-enum { GRAIN = 1024 };
+/* ---- threads ---- */
+
+typedef struct strips_job {
+    const cr_blocked_units *units;
+    int64_t strips;
+    cr_task *body;
+    void *context;
+} strips_job;
+
+static void strips_task(void *context, int64_t begin, int64_t end, int thread) {
+    const strips_job *j = context;
+    const int64_t blocks = j->units->blocks, units = j->units->units;
+    for (int64_t task = begin; task < end; task++) {
+        const int64_t strip = task / blocks % j->strips, image = task / blocks / j->strips;
+        const int64_t plane = (image * blocks + task % blocks) * units;
+        j->body(j->context, plane + units * strip / j->strips, plane + units * (strip + 1) / j->strips,
+                thread);
+    }
+}
+
+void cr_blocked_parallel(cr_pool *pool, const cr_blocked_units *units, int64_t grain, cr_task *body,
+                         void *context) {
+    const int64_t planes = units->images * units->blocks;
+    strips_job job = {units, 1, body, context};
+    job.strips = cr_conv_strips(units->images, units->units, units->unit_bytes, cr_pool_threads(pool));
+    if (job.strips > 1)
+        cr_parallel(pool, planes * job.strips, strips_task, &job);
+    else
+        cr_parallel_grain(pool, planes * units->units, grain, body, context);
+}
+
+void cr_blocked_parallel_vectors(cr_pool *pool, const cr_blocked_shape *shape, cr_task *body, void *context) {
+    enum { GRAIN = 1024 };
+    const cr_blocked_units vectors = {shape->n, cr_blocked_blocks(shape), shape->pixels,
+                                      shape->lanes * (int64_t)sizeof(float)};
+    cr_blocked_parallel(pool, &vectors, GRAIN, body, context);
+}
 
 /* ---- layouts ---- */
 
@@ -113,7 +148,7 @@ static crease_status reorder_run(cr_run *r) {
                        .from = r->in[0]->data,
                        .to = r->out[0]->data,
                        .to_plain = r->op->variant == TO_PLAIN};
-    cr_parallel_grain(r->pool, cr_blocked_vectors(&job.shape), GRAIN, reorder_task, &job);
+    cr_blocked_parallel_vectors(r->pool, &job.shape, reorder_task, &job);
     return CREASE_OK;
 }
 
@@ -188,7 +223,7 @@ static crease_status unary_run(cr_run *r) {
     unary_job job = {r->state, kernels, {1, lanes, n / lanes, lanes}, r->in[0]->data, r->out[0]->data};
     if (r->node->lanes)
         job.shape = cr_blocked_shape_of(&r->in[0]->shape, lanes);
-    cr_parallel_grain(r->pool, cr_blocked_vectors(&job.shape), GRAIN, unary_task, &job);
+    cr_blocked_parallel_vectors(r->pool, &job.shape, unary_task, &job);
     if (!r->node->lanes)
         activate_rest(&job, n / lanes * lanes, n);
     return CREASE_OK;
@@ -276,7 +311,7 @@ static crease_status binary_run(cr_run *r) {
     binary_job job = {s->binary, s, r->in[s->swap]->data, r->out[0]->data};
     if (!s->row)
         job.binary.b = r->in[!s->swap]->data;
-    cr_parallel_grain(r->pool, cr_blocked_vectors(&s->shape), GRAIN, binary_task, &job);
+    cr_blocked_parallel_vectors(r->pool, &s->shape, binary_task, &job);
     return CREASE_OK;
 }
 

@@ -20,8 +20,6 @@ typedef struct gather_job {
     float *out;
 } gather_job;
 
-enum { GRAIN = 1024 };
-
 static void gather_task(void *context, int64_t begin, int64_t end, int thread) {
     const gather_job *j = context;
     (void)thread;
@@ -32,7 +30,7 @@ static void gather(const cr_run *r, const cr_channel_source *sources, const cr_c
                    const cr_tensor *out) {
     gather_job job = {cr_blocked(cr_cpu_isa()), {.sources = sources, .map = map}, out->data};
     job.gather.shape = cr_blocked_shape_of(&out->shape, r->node->lanes);
-    cr_parallel_grain(r->pool, cr_blocked_vectors(&job.gather.shape), GRAIN, gather_task, &job);
+    cr_blocked_parallel_vectors(r->pool, &job.gather.shape, gather_task, &job);
 }
 
 static crease_status make_map(cr_prepare *p, int64_t channels, gather_state **state) {

@@ -116,10 +116,14 @@ static crease_status pool_run(cr_run *r) {
     pool_job job = {cr_blocked(cr_cpu_isa()), s, r->op->variant, r->in[0]->data, r->out[0]->data, r->scratch};
     if (cr_shape_n(&r->out[0]->shape) == 0)
         return CREASE_OK;
-    cr_parallel(r->pool,
-                job.variant == GLOBAL_AVERAGE ? s->shape.n * cr_blocked_blocks(&s->shape)
-                                              : cr_pooling_lines(&s->pool),
-                pool_task, &job);
+    const cr_conv_geometry *g = &s->pool.geometry;
+    const int64_t blocks = cr_blocked_blocks(&s->shape);
+    const cr_blocked_units lines = {g->n, blocks, g->out[CR_D] * g->out[CR_H],
+                                    g->out[CR_W] * s->pool.lanes * (int64_t)sizeof(float)};
+    if (job.variant == GLOBAL_AVERAGE)
+        cr_parallel(r->pool, g->n * blocks, pool_task, &job);
+    else
+        cr_blocked_parallel(r->pool, &lines, 1, pool_task, &job);
     return CREASE_OK;
 }
 

@@ -525,8 +525,11 @@ static void pixel_task(void *context, int64_t begin, int64_t end, int thread) {
 
 static void run_pixels(cr_run *r, const resize_state *s) {
     const cr_blocked_shape shape = cr_blocked_shape_of(&r->out[0]->shape, r->node->lanes);
+    const int64_t width = s->pixels.out[CR_W];
+    const cr_blocked_units lines = {shape.n, cr_blocked_blocks(&shape), shape.pixels / width,
+                                    width * shape.lanes * (int64_t)sizeof(float)};
     pixel_job job = {&s->pixels, r->in[0]->data, r->out[0]->data};
-    cr_parallel(r->pool, cr_blocked_vectors(&shape) / s->pixels.out[CR_W], pixel_task, &job);
+    cr_blocked_parallel(r->pool, &lines, 1, pixel_task, &job);
 }
 
 typedef struct pass_job {

@@ -98,6 +98,21 @@ int64_t cr_conv_border_rows(const cr_conv_geometry *geometry);
 void cr_conv_border_bias(const cr_conv_geometry *geometry, int lanes, const float *bias,
                          const float *tap_sums, float *rows);
 
+/* ---- threads ---- */
+
+/* How threads share maps, in every layer alike, so that a thread finds in its own caches what it wrote in the
+ * layer before: fetching that from another core's takes as long as much of the arithmetic. Where the planes
+ * of channel blocks are large, a thread has the same rows of all; small planes are dealt out whole, since the
+ * prefetchers of two cores would fight about what lies around each border. */
+
+/* The least number of equal parts of an image such that the parts of n images, counted one image after
+ * another, are equally many for all threads. */
+int64_t cr_conv_shares(int64_t n, int threads);
+
+/* How many strips of rows the planes of n images are cut into: cr_conv_shares, or 1 for small planes. Tasks
+ * are numbered (image, strip, channel block). */
+int64_t cr_conv_strips(int64_t n, int64_t rows, int64_t row_bytes, int threads);
+
 /* ---- algorithms ---- */
 
 /* One algorithm. Rows stand in an ordered list; the cost model picks among those that accept.

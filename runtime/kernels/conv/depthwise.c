@@ -19,8 +19,12 @@ void cr_depthwise_make_plan(const cr_conv *conv, cr_depthwise_plan *plan) {
     plan->taps = volume(g->kernel);
     plan->rows = g->out[CR_D] * g->out[CR_H];
     plan->strips = 1;
+    if (plan->multiplier > 1)
+        return;
     const int64_t planes = g->n * plan->out_blocks, wanted = TASKS_PER_THREAD * (int64_t)conv->threads;
-    if (plan->multiplier == 1 && conv->threads > 1 && planes > 0 && planes < wanted && plan->rows > 0)
+    const int64_t row_bytes = g->out[CR_W] * conv->lanes * (int64_t)sizeof(float);
+    plan->strips = cr_conv_strips(g->n, plan->rows, row_bytes, conv->threads);
+    if (plan->strips == 1 && conv->threads > 1 && planes > 0 && planes < wanted && plan->rows > 0)
         plan->strips = ceil_div(wanted, planes) < plan->rows ? ceil_div(wanted, planes) : plan->rows;
 }
 

@@ -377,8 +377,8 @@ static void CR_NAME(depthwise_run)(const cr_conv *conv, const cr_conv_args *args
     cr_depthwise_plan plan;
     cr_depthwise_make_plan(conv, &plan);
     for (int64_t task = begin; task < end; task++) {
-        const int64_t plane = task / plan.strips, strip = task % plan.strips;
-        const int64_t n = plane / plan.out_blocks, block = plane % plan.out_blocks;
+        const int64_t block = task % plan.out_blocks, strip = task / plan.out_blocks % plan.strips;
+        const int64_t n = task / plan.out_blocks / plan.strips, plane = n * plan.out_blocks + block;
         depthwise_row row = {.g = g, .epilogue = args->epilogue, .output = args->output};
         row.channel = block * CR_LANES;
         row.offset = plane * plan.rows * g->out[CR_W] * CR_LANES;
@@ -425,8 +425,8 @@ static void CR_NAME(grouped_run)(const cr_conv *conv, const cr_conv_args *args, 
     (void)workspace;
     cr_grouped_make_plan(conv, &plan);
     for (int64_t task = begin; task < end; task++) {
-        const int64_t plane = task / plan.strips, strip = task % plan.strips;
-        const int64_t n = plane / plan.out_blocks, block = plane % plan.out_blocks;
+        const int64_t block = task % plan.out_blocks, strip = task / plan.out_blocks % plan.strips;
+        const int64_t n = task / plan.out_blocks / plan.strips, plane = n * plan.out_blocks + block;
         const cr_grouped_span span = span_at(conv, &plan, block, args->packed);
         const float *input = args->input + (n * plan.in_blocks + span.first_block) * span.block_step;
         depthwise_row row = {.g = g, .epilogue = args->epilogue, .output = args->output, .span = &span};

@@ -6,6 +6,9 @@
  * for every pixel tile of the chunk, so both are to stay in a second-level cache of 1 MB. */
 enum { CACHE_BYTES = 832 * 1024, LEAST_CHUNK_BYTES = 192 * 1024, MOST_CHUNK_BYTES = 512 * 1024 };
 
+/* Pixel tiles that are worth a thread. */
+enum { LEAST_TILES = 4 };
+
 /* Of a padded copy: little enough to stay near, much more than the rows that neighbouring chunks share. */
 enum { PADDED_CHUNK_BYTES = 192 * 1024, MOST_PADDED_EXTENT = 16 };
 
@@ -123,6 +126,13 @@ static int64_t chunk_bytes(const cr_direct_plan *plan) {
     return rest < LEAST_CHUNK_BYTES ? LEAST_CHUNK_BYTES : min(rest, MOST_CHUNK_BYTES);
 }
 
+/* Whether threads share the pixels, and all read the weights, or the output channels, and all read the input:
+ * by what is less to read. */
+static bool shares_pixels(const cr_conv *conv, const cr_direct_plan *plan, int64_t input_bytes) {
+    const int64_t weights_bytes = plan->output_tiles * plan->tile_weights * (int64_t)sizeof(float);
+    return input_bytes >= weights_bytes && plan->pixel_tiles >= LEAST_TILES * (int64_t)conv->threads;
+}
+
 /* As few chunks as the cache allows, since the weights stream anew for each, but enough to occupy the
  * threads. */
 static void plan_chunks(const cr_conv *conv, cr_direct_plan *plan) {
@@ -133,6 +143,11 @@ static void plan_chunks(const cr_conv *conv, cr_direct_plan *plan) {
         plan->chunks = 1;
     if (conv->threads <= 1 || plan->pixel_tiles == 0)
         return;
+    if (shares_pixels(conv, plan, input_bytes)) {
+        const int64_t shares = cr_conv_shares(g->n, conv->threads);
+        plan->chunks = min(divide_up(plan->chunks, shares), plan->pixel_tiles / shares) * shares;
+        return;
+    }
     const int64_t most = min(plan->chunks + 8 * conv->threads, plan->pixel_tiles);
     int64_t best = plan->chunks;
     for (int64_t chunks = plan->chunks; chunks <= most && balance(conv, plan, best) < 0.88; chunks++)

@@ -90,3 +90,26 @@ void cr_conv_border_bias(const cr_conv_geometry *geometry, int lanes, const floa
         fill_row(geometry, &box, lanes, bias, tap_sums, rows);
     }
 }
+
+/* Of a plane, for each thread: much more than a prefetcher reads ahead. */
+enum { LEAST_STRIP_BYTES = 8 * 1024 };
+
+static int64_t common_divisor(int64_t a, int64_t b) {
+    while (b > 0) {
+        const int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+int64_t cr_conv_shares(int64_t n, int threads) {
+    return threads > 1 && n > 0 ? threads / common_divisor(n, threads) : 1;
+}
+
+int64_t cr_conv_strips(int64_t n, int64_t rows, int64_t row_bytes, int threads) {
+    const int64_t shares = cr_conv_shares(n, threads);
+    if (shares == 1 || row_bytes <= 0 || rows / shares < 2)
+        return 1;
+    return rows / shares > (LEAST_STRIP_BYTES - 1) / row_bytes ? shares : 1;
+}

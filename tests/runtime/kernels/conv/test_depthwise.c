@@ -101,20 +101,32 @@ Test(depthwise, usual_paddings) {
     }
 }
 
-Test(depthwise, one_plane_splits_by_rows) {
+static cr_conv channels_of(int lanes, int64_t channels, int64_t width) {
+    cr_conv conv = random_conv(lanes, 2);
+    conv.geometry.n = 1;
+    conv.geometry.ic = conv.geometry.oc = conv.geometry.groups = channels;
+    conv.geometry.in[CR_H] = 40;
+    conv.geometry.in[CR_W] = width;
+    for (int axis = CR_H; axis <= CR_W; axis++) {
+        conv.geometry.kernel[axis] = 3;
+        conv.geometry.stride[axis] = conv.geometry.dilation[axis] = conv.geometry.pad[axis] = 1;
+    }
+    conv_set_outputs(&conv.geometry);
+    conv.threads = 2;
+    return conv;
+}
+
+Test(depthwise, planes_split_by_rows) {
     test_seed();
     for (size_t v = 0; v < N_VARIANTS; v++) {
         if (!isa_runs(variants[v].isa))
             continue;
-        cr_conv conv = random_conv(variants[v].lanes, 2);
-        conv.geometry.n = 1;
-        conv.geometry.ic = conv.geometry.oc = conv.geometry.groups = 3;
-        conv.geometry.in[CR_H] = 40;
-        conv.geometry.stride[CR_H] = 1;
-        conv_set_outputs(&conv.geometry);
-        conv.threads = 2;
-        cr_assert_eq(variants[v].algorithm->tasks(&conv), 8);
-        conv_check(&conv, variants[v].algorithm, tolerance);
+        const int lanes = variants[v].lanes;
+        const cr_conv few = channels_of(lanes, 3, 4), large = channels_of(lanes, 50, 60);
+        cr_assert_eq(variants[v].algorithm->tasks(&few), 8, "too few planes for two threads");
+        cr_assert_eq(variants[v].algorithm->tasks(&large), 2 * ((50 + lanes - 1) / lanes), "large ones");
+        conv_check(&few, variants[v].algorithm, tolerance);
+        conv_check(&large, variants[v].algorithm, tolerance);
     }
 }
 

@@ -269,6 +269,7 @@ static void several_chunks(const cr_conv_algorithm *algorithm, int lanes) {
     conv_set_outputs(g);
     random_options(&conv);
     cr_assert(algorithm->tasks(&conv) > 1);
+    cr_assert_eq(algorithm->tasks(&conv) % conv.threads, 0, "threads share the pixels evenly");
     check(algorithm, &conv);
 }
 
