@@ -18,17 +18,27 @@ static int64_t at_most(int64_t a, int64_t high) {
     return a < high ? a : high;
 }
 
+/* In how many equal parts the threads want the tiles. Those that share the output groups instead each
+ * transform all of the input; but a panel must be worth a thread. */
+static int64_t count_parts(const cr_winograd_plan *plan, int64_t threads, int micro_rows) {
+    if (plan->tiles >= threads * micro_rows)
+        return threads;
+    return ceil_div(threads, at_least(plan->out_groups, 1));
+}
+
 static void cut_chunks(const cr_conv *conv, int micro_rows, cr_winograd_plan *plan) {
     const int64_t tile_bytes = plan->elements * plan->in_blocks * conv->lanes * (int64_t)sizeof(float);
     const int64_t panels = at_least(CHUNK_BYTES / tile_bytes / micro_rows, ceil_div(CHUNK_TILES, micro_rows));
-    const int64_t fits = panels * micro_rows;
-    plan->chunks = at_least(ceil_div(plan->tiles, fits), 1);
-    /* Even chunks; whole register tiles where there are several, since the tallest is the fastest. */
+    const int64_t fits = panels * micro_rows, threads = at_least(conv->threads, 1);
+    const int64_t parts = count_parts(plan, threads, micro_rows);
+    plan->chunks = ceil_div(at_least(ceil_div(plan->tiles, fits), 1), parts) * parts;
+    /* Even chunks; whole register tiles where there are several, since the tallest is the fastest, unless one
+     * thread would have more of them than another. */
     plan->chunk = at_least(ceil_div(plan->tiles, plan->chunks), 1);
-    if (plan->chunks > 1)
+    if (plan->chunks > 1 && parts == 1)
         plan->chunk = at_most(ceil_div(plan->chunk, micro_rows) * micro_rows, fits);
     plan->chunks = ceil_div(plan->tiles, plan->chunk);
-    const int64_t wanted = at_least(conv->threads, 1) > 1 ? TASKS_PER_THREAD * conv->threads : 1;
+    const int64_t wanted = parts < threads ? TASKS_PER_THREAD * threads : 1;
     plan->splits = at_most(ceil_div(wanted, at_least(plan->chunks, 1)), plan->out_groups);
 }
 
@@ -97,7 +107,9 @@ size_t cr_winograd_workspace_bytes(const cr_conv *conv, const cr_winograd_plan *
 double cr_winograd_cost(const cr_conv *conv, int m, int micro_rows) {
     const double input_cycles = m == 4 ? 210 : 75, output_cycles = m == 4 ? 240 : 75;
     cr_winograd_plan plan;
-    cr_winograd_make_plan(conv, m, micro_rows, &plan);
+    cr_conv single = *conv;
+    single.threads = 1; /* what is chosen by cost must not depend on threads: it would show in the results */
+    cr_winograd_make_plan(&single, m, micro_rows, &plan);
     const double tiles = (double)plan.tiles, in_blocks = (double)plan.in_blocks,
                  out_blocks = (double)plan.out_blocks;
     const double products = plan.elements * tiles * (double)conv->geometry.ic * out_blocks / 2 / 0.92;
