@@ -133,11 +133,20 @@ static bool shares_pixels(const cr_conv *conv, const cr_direct_plan *plan, int64
     return input_bytes >= weights_bytes && plan->pixel_tiles >= LEAST_TILES * (int64_t)conv->threads;
 }
 
+/* Positions of the input that are read: strides longer than the kernel leave gaps, but not in a transformed
+ * copy. */
+static int64_t touched(const cr_conv *conv, const cr_conv_geometry *g) {
+    int64_t n = 1;
+    for (int axis = 0; axis < CR_CONV_RANK; axis++)
+        n *= conv->has_prologue ? g->in[axis] : min(g->in[axis], g->out[axis] * g->kernel[axis]);
+    return n;
+}
+
 /* As few chunks as the cache allows, since the weights stream anew for each, but enough to occupy the
  * threads. */
 static void plan_chunks(const cr_conv *conv, cr_direct_plan *plan) {
     const cr_conv_geometry *g = &plan->geometry;
-    const int64_t input_bytes = plan->in_blocks * plan->in_lanes * volume(g->in) * (int64_t)sizeof(float);
+    const int64_t input_bytes = plan->in_blocks * plan->in_lanes * touched(conv, g) * (int64_t)sizeof(float);
     plan->chunks = min(divide_up(input_bytes, chunk_bytes(plan)), plan->pixel_tiles);
     if (plan->chunks < 1)
         plan->chunks = 1;
@@ -275,9 +284,15 @@ static int64_t parts_inside(const cr_conv_geometry *g, int axis, const cr_direct
     return inside;
 }
 
+/* Weights come from memory, fetched beneath the arithmetic of earlier output tiles if there are several tiles
+ * of pixels to compute meanwhile. Those of several taps are more than the cache takes ahead. */
+static double weights_cycles(const cr_direct_plan *plan) {
+    const double bytes = (double)(plan->output_tiles * plan->tile_weights) * (double)sizeof(float);
+    return bytes / (plan->pixel_tiles <= 1 ? 8 : plan->taps > 1 ? 24 : 64);
+}
+
 /* Cycles of a core that does two vector multiply-adds a cycle, fitted to measurements on AVX-512: steps run
- * at 93 % of the peak; a tile is begun and stored, on the border in several passes; weights come from memory
- * at 16 bytes a cycle beyond what the arithmetic hides. */
+ * at 93 % of the peak; a tile is begun and stored, on the border in several passes. */
 double cr_direct_cost(const cr_conv *conv, const cr_direct_kernels *kernels) {
     cr_direct_plan plan;
     const double work = plan_channels(conv, kernels, &plan);
@@ -290,7 +305,7 @@ double cr_direct_cost(const cr_conv *conv, const cr_direct_kernels *kernels) {
         g->out[CR_D] * parts_inside(g, CR_H, &plan.rows) * parts_inside(g, CR_W, &plan.columns);
     const double tiles = 70 * (double)plan.pixel_tiles + 500 * (double)(plan.pixel_tiles - whole);
     return 1000 + (double)g->n * (work * inside / 2 / 0.93 + tiles * (double)plan.output_tiles) +
-           (double)(plan.output_tiles * plan.tile_weights) * (double)sizeof(float) / (plan.taps > 1 ? 8 : 16);
+           weights_cycles(&plan);
 }
 
 size_t cr_direct_packed_bytes(const cr_conv *conv, const cr_direct_kernels *kernels) {

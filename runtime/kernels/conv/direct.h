@@ -38,6 +38,8 @@ typedef struct cr_direct_pass {
     ptrdiff_t input_step, weights_step; /* floats from block to block */
     int64_t lanes;                      /* that every tap reads of a block, from lane 0 on, but for: */
     int64_t first_lane, last_lanes;     /* the first lane of the first block, the end of lanes in the last */
+    const float *fetch;  /* other weights, of which each tap of each block fetches some, from here on: */
+    int64_t fetch_lines; /* cache lines of them */
 
     const float
         *start; /* sums before the pass: slot s and output block b at start + s start_slot + b start_block */

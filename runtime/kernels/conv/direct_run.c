@@ -6,6 +6,7 @@
 enum {
     MAX_TILE_FLOATS = CR_DIRECT_TILE_BLOCKS * CR_DIRECT_MAX_PIXELS * CR_DIRECT_MAX_LANES,
     VECTOR_BYTES = 64,
+    LINE_FLOATS = 16, /* of a cache line */
     LARGE_BYTES = 1 << 20,
     FEW_WEIGHTS = 4 /* times as many inputs */
 };
@@ -56,6 +57,8 @@ typedef struct tile_walk {
     int64_t n, block, blocks; /* output blocks of the tile */
     const float *span_input;  /* input.data of the first block of the span */
     const float *weights, *bias, *interior_bias;
+    const float *next_weights, *next_end; /* of the next output tile: what is still to be fetched */
+    int64_t next_lines;                   /* with each tap */
     cr_direct_pass pass;
     bool side_by_side;                  /* the pixels of the pass */
     tap_list all_taps, some_taps;       /* of interior tiles; of the pass at hand */
@@ -163,6 +166,10 @@ static const float *input_at(const tile_walk *walk, const int64_t out[CR_CONV_RA
 }
 
 static void call_tile(tile_walk *walk, int64_t pixels) {
+    cr_direct_pass *pass = &walk->pass;
+    pass->fetch = walk->next_weights;
+    pass->fetch_lines = walk->next_weights < walk->next_end ? walk->next_lines : 0;
+    walk->next_weights += pass->fetch_lines * pass->n_taps * pass->input_blocks * LINE_FLOATS;
     walk->plan->kernels->tiles[walk->side_by_side][pixels - 1][walk->blocks - 1](&walk->pass);
 }
 
@@ -416,6 +423,16 @@ static void set_output_tile(tile_walk *walk, int64_t output_tile) {
     walk->some_taps.box = (cr_direct_box){0}; /* listed for another tile */
 }
 
+/* While the tiles of a chunk are computed, the weights of the output tile after this one arrive, so many of
+ * them with each tap that the last tile brings the last. */
+static void fetch_next_weights(tile_walk *walk, int64_t tiles, bool is_last) {
+    const cr_direct_plan *plan = walk->plan;
+    const int64_t lines = plan->in_lanes * plan->tile_blocks * plan->kernels->lanes / LINE_FLOATS;
+    walk->next_lines = (lines + tiles - 1) / tiles;
+    walk->next_weights = walk->weights + (is_last ? 0 : plan->tile_weights);
+    walk->next_end = walk->next_weights + (is_last ? 0 : plan->tile_weights);
+}
+
 /* Output tiles [begin, end) of a chunk of an image. */
 static void run_chunk(tile_walk *walk, int64_t chunk, int64_t begin, int64_t end) {
     const cr_direct_plan *plan = walk->plan;
@@ -438,6 +455,7 @@ static void run_chunk(tile_walk *walk, int64_t chunk, int64_t begin, int64_t end
     walk->some_pixels.rows = 0; /* listed for another view */
     for (int64_t output_tile = begin; output_tile < end; output_tile++) {
         set_output_tile(walk, output_tile);
+        fetch_next_weights(walk, last - first, output_tile + 1 == end);
         if (output_tile == begin && is_cold(walk))
             fetch_input_ahead(walk, &walk->all_taps);
         tile = cr_direct_tile_box(plan, first, first + 1);

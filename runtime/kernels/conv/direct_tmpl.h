@@ -114,6 +114,14 @@ static __attribute__((noinline)) void fetch_output(int pixels, int blocks, const
     }
 }
 
+/* The weights of the output tile after this one, a part of them with each tap: otherwise its first tile of
+ * pixels would wait for all of them. They go to the second-level cache. */
+CR_INLINE void fetch_weights(const cr_direct_pass *pass, int64_t tap) {
+    const float *from = pass->fetch + tap * pass->fetch_lines * TILE_LINE;
+    for (int64_t i = 0; i < pass->fetch_lines; i++)
+        __builtin_prefetch(from + i * TILE_LINE, 0, 2);
+}
+
 /* pixels and blocks are constants wherever this is inlined, so that the accumulators are registers. */
 CR_INLINE void tile_run(int pixels, int blocks, bool side_by_side, const cr_direct_pass *pass) {
     cr_vec acc[CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS];
@@ -134,6 +142,7 @@ CR_INLINE void tile_run(int pixels, int blocks, bool side_by_side, const cr_dire
             const ptrdiff_t x = c * pass->input_step + pass->taps[t].input;
             if (__builtin_expect(pass->taps[t].ahead != 0, 0))
                 fetch_input(pixels, side_by_side, input, x + pass->taps[t].ahead);
+            fetch_weights(pass, c * pass->n_taps + t);
             tile_lanes(pixels, blocks, side_by_side, input, x + first, lanes, weights + now, next - now, acc);
         }
     }
