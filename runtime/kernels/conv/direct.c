@@ -303,7 +303,7 @@ double cr_direct_cost(const cr_conv *conv, const cr_direct_kernels *kernels) {
     const double inside = taps_inside(g, CR_D) * taps_inside(g, CR_H) * taps_inside(g, CR_W);
     const int64_t whole =
         g->out[CR_D] * parts_inside(g, CR_H, &plan.rows) * parts_inside(g, CR_W, &plan.columns);
-    const double tiles = 70 * (double)plan.pixel_tiles + 500 * (double)(plan.pixel_tiles - whole);
+    const double tiles = 50 * (double)plan.pixel_tiles + 500 * (double)(plan.pixel_tiles - whole);
     return 1000 + (double)g->n * (work * inside / 2 / 0.93 + tiles * (double)plan.output_tiles) +
            weights_cycles(&plan);
 }

@@ -38,8 +38,8 @@ typedef struct cr_direct_pass {
     ptrdiff_t input_step, weights_step; /* floats from block to block */
     int64_t lanes;                      /* that every tap reads of a block, from lane 0 on, but for: */
     int64_t first_lane, last_lanes;     /* the first lane of the first block, the end of lanes in the last */
-    const float *fetch;  /* other weights, of which each tap of each block fetches some, from here on: */
-    int64_t fetch_lines; /* cache lines of them */
+    const float *fetch, *fetch_end;     /* other weights, of which each tap of each block fetches some: */
+    int64_t fetch_lines;                /* cache lines of them, until they end */
 
     const float
         *start; /* sums before the pass: slot s and output block b at start + s start_slot + b start_block */
@@ -56,15 +56,23 @@ typedef struct cr_direct_pass {
     ptrdiff_t
         output_ahead; /* floats from here to the output of the next tile, which is fetched; 0: it is not */
     float low, high;
+
+    int64_t
+        tiles; /* as many of these one after another: more than 1 only to finish, and not of pixels apart */
+    ptrdiff_t next_input, next_output; /* floats from one to the next */
 } cr_direct_pass;
 
-typedef void cr_direct_tile(const cr_direct_pass *pass);
+/* Moves fetch on, and input, output and residual if there are several tiles. */
+typedef void cr_direct_tile(cr_direct_pass *pass);
+
+/* Tile functions: for pixels anywhere, and for those at a constant distance, pixels[i] = i L or, of stride 2,
+ * 2 i L. */
+enum { CR_DIRECT_APART, CR_DIRECT_TOGETHER, CR_DIRECT_SKIPPING, CR_DIRECT_KINDS };
 
 /* What an instruction set contributes. */
 typedef struct cr_direct_kernels {
     int lanes, tile_pixels;
-    /* [pixels - 1][output blocks - 1]; the second for pixels that read a vector apart: pixels[i] = i L */
-    cr_direct_tile *const (*tiles[2])[CR_DIRECT_TILE_BLOCKS];
+    cr_direct_tile *const (*tiles[CR_DIRECT_KINDS])[CR_DIRECT_TILE_BLOCKS]; /* [pixels - 1][blocks - 1] */
     /* Applies an epilogue (its bias apart) to n vectors of sums of one block, whose lane 0 is `channel`, and
      * stores them at output + offset. Overwrites the sums. */
     void (*finish)(const cr_epilogue *epilogue, float *sums, int64_t n, int64_t channel, int64_t offset,

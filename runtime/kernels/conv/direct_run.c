@@ -29,7 +29,7 @@ typedef struct tap_list {
 typedef struct pixel_list {
     ptrdiff_t offsets[CR_DIRECT_MAX_PIXELS], slots[CR_DIRECT_MAX_PIXELS], places[CR_DIRECT_MAX_PIXELS];
     int64_t rows, columns, slot_row; /* what they were made for */
-    bool side_by_side;               /* offsets are whole vectors in a row */
+    int kind;                        /* of tile functions */
 } pixel_list;
 
 /* The input as the tiles see it: the tensor, or the part of it that a prologue has transformed. */
@@ -56,12 +56,13 @@ typedef struct tile_walk {
     input_view input;
     int64_t n, block, blocks; /* output blocks of the tile */
     const float *span_input;  /* input.data of the first block of the span */
+    ptrdiff_t input_first;    /* floats from there to where the first tap reads for output 0 */
+    ptrdiff_t input_step[CR_CONV_RANK], tap_step[CR_CONV_RANK]; /* from output to output, tap to tap */
+    int64_t output_first, output_step[CR_CONV_RANK]; /* floats from the tensor's to output 0, and onward */
     const float *weights, *bias, *interior_bias;
-    const float *next_weights, *next_end; /* of the next output tile: what is still to be fetched */
-    int64_t next_lines;                   /* with each tap */
     cr_direct_pass pass;
-    bool side_by_side;                  /* the pixels of the pass */
-    tap_list all_taps, some_taps;       /* of interior tiles; of the pass at hand */
+    cr_direct_tile *const (*tiles)[CR_DIRECT_TILE_BLOCKS]; /* for the pixels of the pass */
+    tap_list all_taps, some_taps;                          /* of interior tiles; of the pass at hand */
     pixel_list all_pixels, some_pixels; /* likewise; fewer pixels in a row or fewer rows are a prefix */
 } tile_walk;
 
@@ -125,6 +126,13 @@ static void use_taps(tile_walk *walk, const tap_list *list) {
         walk->pass.last_lanes = list->lanes;
 }
 
+/* Of pixels in a row. */
+static int kind_of(ptrdiff_t distance, int lanes) {
+    if (distance == lanes)
+        return CR_DIRECT_TOGETHER;
+    return distance == 2 * lanes ? CR_DIRECT_SKIPPING : CR_DIRECT_APART;
+}
+
 static void list_pixels(const tile_walk *walk, int64_t rows, int64_t columns, int64_t slot_row,
                         pixel_list *list) {
     const cr_conv_geometry *g = &walk->plan->geometry;
@@ -143,34 +151,42 @@ static void list_pixels(const tile_walk *walk, int64_t rows, int64_t columns, in
     list->rows = rows;
     list->columns = columns;
     list->slot_row = slot_row;
-    list->side_by_side = rows == 1 && across == walk->plan->kernels->lanes;
+    list->kind = rows > 1 ? CR_DIRECT_APART : kind_of(across, walk->plan->kernels->lanes);
 }
 
 static void use_pixels(tile_walk *walk, const pixel_list *list) {
     walk->pass.pixels = list->offsets;
     walk->pass.slots = list->slots;
     walk->pass.places = list->places;
-    walk->side_by_side = list->side_by_side;
+    walk->tiles = walk->plan->kernels->tiles[list->kind];
 }
 
-/* Where the first tap of a box reads for an output position. */
-static const float *input_at(const tile_walk *walk, const int64_t out[CR_CONV_RANK],
-                             const int64_t tap[CR_CONV_RANK]) {
+/* The input of one block of the span, and the outputs of the first block. */
+static void locate(tile_walk *walk) {
     const cr_conv_geometry *g = &walk->plan->geometry;
-    ptrdiff_t offset = 0;
-    for (int axis = 0; axis < CR_CONV_RANK; axis++)
-        offset += (out[axis] * g->stride[axis] + tap[axis] * g->dilation[axis] - g->pad[axis] -
-                   walk->input.origin[axis]) *
-                  walk->input.step[axis];
-    return walk->span_input + offset;
+    const cr_direct_outputs *outputs = &walk->plan->outputs;
+    const input_view *view = &walk->input;
+    int64_t first = walk->n * walk->plan->out_blocks + walk->block, step = walk->plan->kernels->lanes;
+    walk->input_first = 0;
+    for (int axis = 0; axis < CR_CONV_RANK; axis++) {
+        walk->input_first -= (g->pad[axis] + view->origin[axis]) * view->step[axis];
+        walk->input_step[axis] = g->stride[axis] * view->step[axis];
+        walk->tap_step[axis] = g->dilation[axis] * view->step[axis];
+        first = first * outputs->extents[axis] + outputs->first[axis];
+    }
+    walk->output_first = first * step;
+    for (int axis = CR_W; axis >= CR_D; axis--, step *= outputs->extents[axis + 1])
+        walk->output_step[axis] = outputs->step[axis] * step;
 }
 
-static void call_tile(tile_walk *walk, int64_t pixels) {
-    cr_direct_pass *pass = &walk->pass;
-    pass->fetch = walk->next_weights;
-    pass->fetch_lines = walk->next_weights < walk->next_end ? walk->next_lines : 0;
-    walk->next_weights += pass->fetch_lines * pass->n_taps * pass->input_blocks * LINE_FLOATS;
-    walk->plan->kernels->tiles[walk->side_by_side][pixels - 1][walk->blocks - 1](&walk->pass);
+/* Floats to a position. */
+static ptrdiff_t reach(const ptrdiff_t step[CR_CONV_RANK], const int64_t position[CR_CONV_RANK]) {
+    return step[CR_D] * position[CR_D] + step[CR_H] * position[CR_H] + step[CR_W] * position[CR_W];
+}
+
+static void call_tile(tile_walk *walk, int64_t pixels, int64_t tiles) {
+    walk->pass.tiles = tiles;
+    walk->tiles[pixels - 1][walk->blocks - 1](&walk->pass);
 }
 
 /* ---- one tile ---- */
@@ -185,25 +201,51 @@ static void finish_sums(const tile_walk *walk, int64_t pixels, int64_t offset) {
                 (walk->block + b) * kernels->lanes, offset + walk->all_pixels.places[i], walk->args->output);
 }
 
-/* All taps reach all pixels. */
-static void run_interior(tile_walk *walk, const cr_direct_box *tile, int64_t pixels, int64_t offset) {
-    static const int64_t first_tap[CR_CONV_RANK];
-    const float *residual = walk->args->epilogue->residual;
+/* What all interior tiles have in common, whose pixels all taps reach. */
+static void use_interior(tile_walk *walk) {
     cr_direct_pass *pass = &walk->pass;
     use_taps(walk, &walk->all_taps);
     use_pixels(walk, &walk->all_pixels);
-    pass->input = input_at(walk, tile->begin, first_tap);
     pass->weights = walk->weights;
     pass->start = walk->interior_bias;
     pass->start_slot = 0;
     pass->start_block = walk->plan->kernels->lanes;
     pass->sums = walk->in_registers ? NULL : walk->sums;
+}
+
+/* The tiles along an axis, this one among them, that are alike and inside. */
+static int64_t count_alike(const tile_walk *walk, const cr_direct_cut *parts, int axis,
+                           const cr_direct_box *tile) {
+    const int64_t size = tile->end[axis] - tile->begin[axis];
+    const int64_t longer = parts->longer * (parts->size + 1); /* outputs in the longer parts */
+    const int64_t end = min(walk->interior.end[axis], size > parts->size ? longer : INT64_MAX);
+    return (end - tile->begin[axis]) / size;
+}
+
+/* Runs a tile and, in the same call, those after it that differ from it in their place only, `most` at most.
+ * Returns how many, with the last of them in place. */
+static int64_t run_interior(tile_walk *walk, cr_direct_box *tile, int64_t pixels, int64_t offset,
+                            int64_t most) {
+    const float *residual = walk->args->epilogue->residual;
+    const cr_direct_plan *plan = walk->plan;
+    cr_direct_pass *pass = &walk->pass;
+    const int axis = plan->columns.parts > 1 ? CR_W : CR_H;
+    const int64_t size = tile->end[axis] - tile->begin[axis];
+    const int64_t alike = count_alike(walk, axis == CR_W ? &plan->columns : &plan->rows, axis, tile);
+    const bool several = walk->in_registers && walk->all_pixels.kind != CR_DIRECT_APART;
+    const int64_t tiles = several ? min(alike, most) : 1;
+    pass->input = walk->span_input + (walk->input_first + reach(walk->input_step, tile->begin));
     pass->output = walk->args->output + offset;
-    pass->output_ahead = walk->large_output ? pixels * walk->plan->kernels->lanes : 0;
+    pass->output_ahead = walk->large_output ? pixels * plan->kernels->lanes : 0;
     pass->residual = residual != NULL ? residual + offset : NULL;
-    call_tile(walk, pixels);
+    pass->next_input = size * walk->input_step[axis];
+    pass->next_output = size * walk->output_step[axis];
+    call_tile(walk, pixels, tiles);
     if (!walk->in_registers)
         finish_sums(walk, pixels, offset);
+    tile->begin[axis] += (tiles - 1) * size;
+    tile->end[axis] += (tiles - 1) * size;
+    return tiles;
 }
 
 /* Cuts the taps of an axis by the outputs of [begin, end) that they reach; taps that reach none are left out.
@@ -264,13 +306,14 @@ static void run_pass(tile_walk *walk, const cr_direct_box *tile, const tap_run *
         list_pixels(walk, rows, columns, slot_row, &walk->some_pixels);
     use_taps(walk, &walk->some_taps);
     use_pixels(walk, &walk->some_pixels);
-    walk->pass.input = input_at(walk, out, box.begin);
+    walk->pass.input = walk->span_input +
+                       (walk->input_first + reach(walk->input_step, out) + reach(walk->tap_step, box.begin));
     walk->pass.weights = walk->weights + tap * plan->in_lanes * walk->blocks * lanes;
     walk->pass.start = walk->pass.sums = walk->sums + slot * lanes;
     walk->pass.start_slot = lanes;
     walk->pass.start_block = plan->kernels->tile_pixels * lanes;
     walk->pass.output_ahead = 0;
-    call_tile(walk, rows * columns);
+    call_tile(walk, rows * columns, 1);
 }
 
 static void run_border(tile_walk *walk, const cr_direct_box *tile, int64_t pixels, int64_t offset) {
@@ -285,6 +328,7 @@ static void run_border(tile_walk *walk, const cr_direct_box *tile, int64_t pixel
             for (int64_t w = 0; w < n[CR_W]; w++)
                 run_pass(walk, tile, &walk->runs[CR_D][d], &walk->runs[CR_H][h], &walk->runs[CR_W][w]);
     finish_sums(walk, pixels, offset);
+    use_interior(walk);
 }
 
 static bool is_inside(const cr_direct_box *box, const cr_direct_box *outer) {
@@ -294,18 +338,14 @@ static bool is_inside(const cr_direct_box *box, const cr_direct_box *outer) {
     return inside;
 }
 
-static void run_tile(tile_walk *walk, const cr_direct_box *tile) {
-    const cr_direct_outputs *outputs = &walk->plan->outputs;
+/* Runs a tile and perhaps some after it; see run_interior. */
+static int64_t run_tiles(tile_walk *walk, cr_direct_box *tile, int64_t most) {
     const int64_t pixels = (tile->end[CR_H] - tile->begin[CR_H]) * (tile->end[CR_W] - tile->begin[CR_W]);
-    int64_t offset = walk->n * walk->plan->out_blocks + walk->block;
-    for (int axis = 0; axis < CR_CONV_RANK; axis++)
-        offset =
-            offset * outputs->extents[axis] + outputs->first[axis] + tile->begin[axis] * outputs->step[axis];
-    offset *= walk->plan->kernels->lanes;
+    const int64_t offset = walk->output_first + reach(walk->output_step, tile->begin);
     if (is_inside(tile, &walk->interior))
-        run_interior(walk, tile, pixels, offset);
-    else
-        run_border(walk, tile, pixels, offset);
+        return run_interior(walk, tile, pixels, offset, most);
+    run_border(walk, tile, pixels, offset);
+    return 1;
 }
 
 /* ---- chunks ---- */
@@ -420,17 +460,19 @@ static void set_output_tile(tile_walk *walk, int64_t output_tile) {
     walk->pass.first_lane = span.begin % plan->in_lanes;
     walk->pass.last_lanes = (span.end - 1) % plan->in_lanes + 1;
     list_taps(walk, &all, &walk->all_taps);
+    locate(walk);
+    use_interior(walk);
     walk->some_taps.box = (cr_direct_box){0}; /* listed for another tile */
 }
 
-/* While the tiles of a chunk are computed, the weights of the output tile after this one arrive, so many of
- * them with each tap that the last tile brings the last. */
-static void fetch_next_weights(tile_walk *walk, int64_t tiles, bool is_last) {
+/* While the tiles of a chunk are computed, the weights of an output tile to come arrive, so many of them with
+ * each tap that the last tile brings the last. */
+static void fetch_weights_of(tile_walk *walk, int64_t output_tile, int64_t end, int64_t tiles) {
     const cr_direct_plan *plan = walk->plan;
     const int64_t lines = plan->in_lanes * plan->tile_blocks * plan->kernels->lanes / LINE_FLOATS;
-    walk->next_lines = (lines + tiles - 1) / tiles;
-    walk->next_weights = walk->weights + (is_last ? 0 : plan->tile_weights);
-    walk->next_end = walk->next_weights + (is_last ? 0 : plan->tile_weights);
+    walk->pass.fetch = (const float *)walk->args->packed + output_tile * plan->tile_weights;
+    walk->pass.fetch_end = walk->pass.fetch + (output_tile < end ? plan->tile_weights : 0);
+    walk->pass.fetch_lines = (lines + tiles - 1) / tiles;
 }
 
 /* Output tiles [begin, end) of a chunk of an image. */
@@ -455,12 +497,12 @@ static void run_chunk(tile_walk *walk, int64_t chunk, int64_t begin, int64_t end
     walk->some_pixels.rows = 0; /* listed for another view */
     for (int64_t output_tile = begin; output_tile < end; output_tile++) {
         set_output_tile(walk, output_tile);
-        fetch_next_weights(walk, last - first, output_tile + 1 == end);
+        fetch_weights_of(walk, output_tile + 1, end, last - first);
         if (output_tile == begin && is_cold(walk))
             fetch_input_ahead(walk, &walk->all_taps);
         tile = cr_direct_tile_box(plan, first, first + 1);
-        for (int64_t i = first; i < last; i++, cr_direct_next_tile(plan, &tile))
-            run_tile(walk, &tile);
+        for (int64_t i = first; i < last; cr_direct_next_tile(plan, &tile))
+            i += run_tiles(walk, &tile, last - i);
     }
 }
 

@@ -9,15 +9,15 @@ _Static_assert(CR_TILE_PIXELS <= CR_DIRECT_MAX_PIXELS && CR_LANES <= CR_DIRECT_M
 
 enum { TILE_LINE = 16 }; /* floats of a cache line */
 
-/* Where pixel i reads. Pixels a vector apart are displacements from one address, which the 15 or 31 address
- * registers have to spare for others. */
-CR_INLINE const float *tile_pixel(bool side_by_side, const float *const *input, int i) {
-    return side_by_side ? input[0] + i * CR_LANES : input[i];
+/* Where pixel i reads. Pixels at a constant distance are displacements from one address, which the 15 or 31
+ * address registers have to spare for others; 0: they are not. */
+CR_INLINE const float *tile_pixel(int distance, const float *const *input, int i) {
+    return distance != 0 ? input[0] + i * distance : input[i];
 }
 
 /* One input channel of one tap. All pixels share the offset x, so their addresses never change within a pass.
  */
-CR_INLINE void tile_step(int pixels, int blocks, bool side_by_side, const float *const *input, ptrdiff_t x,
+CR_INLINE void tile_step(int pixels, int blocks, int distance, const float *const *input, ptrdiff_t x,
                          const float *weights, cr_vec acc[][CR_DIRECT_TILE_BLOCKS]) {
     cr_vec w[CR_DIRECT_TILE_BLOCKS];
     CR_UNROLL
@@ -25,7 +25,7 @@ CR_INLINE void tile_step(int pixels, int blocks, bool side_by_side, const float 
         w[b] = cr_load(weights + b * CR_LANES);
     CR_UNROLL
     for (int i = 0; i < pixels; i++) {
-        const cr_vec v = cr_broadcast(tile_pixel(side_by_side, input, i)[x]);
+        const cr_vec v = cr_broadcast(tile_pixel(distance, input, i)[x]);
         CR_UNROLL
         for (int b = 0; b < blocks; b++)
             acc[i][b] = cr_fma(v, w[b], acc[i][b]);
@@ -34,7 +34,7 @@ CR_INLINE void tile_step(int pixels, int blocks, bool side_by_side, const float 
 
 /* ahead: floats to the weights that will be read after these. They are fetched now: a pass that leaves taps
  * out reads short pieces far apart, which the hardware's prefetcher does not follow. */
-CR_INLINE void tile_lanes(int pixels, int blocks, bool side_by_side, const float *const *input, ptrdiff_t x,
+CR_INLINE void tile_lanes(int pixels, int blocks, int distance, const float *const *input, ptrdiff_t x,
                           int64_t lanes, const float *weights, ptrdiff_t ahead,
                           cr_vec acc[][CR_DIRECT_TILE_BLOCKS]) {
     const int step = blocks * CR_LANES;
@@ -44,16 +44,16 @@ CR_INLINE void tile_lanes(int pixels, int blocks, bool side_by_side, const float
             __builtin_prefetch(weights + ahead + i);
         CR_UNROLL
         for (int l = 0; l < 4; l++)
-            tile_step(pixels, blocks, side_by_side, input, x + l, weights + l * step, acc);
+            tile_step(pixels, blocks, distance, input, x + l, weights + l * step, acc);
     }
     if (lanes == 3) { /* colours of a plain input */
         CR_UNROLL
         for (int l = 0; l < 3; l++)
-            tile_step(pixels, blocks, side_by_side, input, x + l, weights + l * step, acc);
+            tile_step(pixels, blocks, distance, input, x + l, weights + l * step, acc);
         return;
     }
     for (; lanes > 0; lanes--, x++, weights += step)
-        tile_step(pixels, blocks, side_by_side, input, x, weights, acc);
+        tile_step(pixels, blocks, distance, input, x, weights, acc);
 }
 
 CR_INLINE void tile_finish(int pixels, int blocks, const cr_direct_pass *pass,
@@ -95,12 +95,23 @@ CR_INLINE void tile_start(int pixels, int blocks, const cr_direct_pass *pass,
     }
 }
 
+/* Sums that wait for another pass or for their activation. */
+CR_INLINE void tile_stop(int pixels, int blocks, const cr_direct_pass *pass,
+                         cr_vec acc[][CR_DIRECT_TILE_BLOCKS]) {
+    CR_UNROLL
+    for (int i = 0; i < pixels; i++) {
+        CR_UNROLL
+        for (int b = 0; b < blocks; b++)
+            cr_store(pass->sums + (b * CR_TILE_PIXELS + pass->slots[i]) * CR_LANES, acc[i][b]);
+    }
+}
+
 /* Large maps come from memory and go to it, and the hardware's prefetcher does not keep up with as many
  * streams as there are blocks. */
-CR_INLINE void fetch_input(int pixels, bool side_by_side, const float *const *input, ptrdiff_t x) {
+CR_INLINE void fetch_input(int pixels, int distance, const float *const *input, ptrdiff_t x) {
     CR_UNROLL
     for (int i = 0; i < pixels; i++)
-        __builtin_prefetch(tile_pixel(side_by_side, input, i) + x);
+        __builtin_prefetch(tile_pixel(distance, input, i) + x);
 }
 
 /* One copy for all tiles, which call it before they hold anything in registers. */
@@ -116,22 +127,14 @@ static __attribute__((noinline)) void fetch_output(int pixels, int blocks, const
 
 /* The weights of the output tile after this one, a part of them with each tap: otherwise its first tile of
  * pixels would wait for all of them. They go to the second-level cache. */
-CR_INLINE void fetch_weights(const cr_direct_pass *pass, int64_t tap) {
-    const float *from = pass->fetch + tap * pass->fetch_lines * TILE_LINE;
-    for (int64_t i = 0; i < pass->fetch_lines; i++)
+CR_INLINE void fetch_weights(const float *from, int64_t lines) {
+    for (int64_t i = 0; i < lines; i++)
         __builtin_prefetch(from + i * TILE_LINE, 0, 2);
 }
 
-/* pixels and blocks are constants wherever this is inlined, so that the accumulators are registers. */
-CR_INLINE void tile_run(int pixels, int blocks, bool side_by_side, const cr_direct_pass *pass) {
-    cr_vec acc[CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS];
-    if (__builtin_expect(pass->output_ahead != 0, 0))
-        fetch_output(pixels, blocks, pass);
-    const float *input[CR_TILE_PIXELS];
-    CR_UNROLL
-    for (int i = 0; i < pixels; i++)
-        input[i] = pass->input + pass->pixels[i];
-    tile_start(pixels, blocks, pass, acc);
+CR_INLINE void tile_blocks(int pixels, int blocks, int distance, const cr_direct_pass *pass,
+                           const float *const *input, cr_vec acc[][CR_DIRECT_TILE_BLOCKS]) {
+    const int64_t lines = pass->fetch < pass->fetch_end ? pass->fetch_lines : 0;
     for (int64_t c = 0; c < pass->input_blocks; c++) {
         const int64_t first = c == 0 ? pass->first_lane : 0;
         const int64_t lanes = (c == pass->input_blocks - 1 ? pass->last_lanes : pass->lanes) - first;
@@ -141,20 +144,43 @@ CR_INLINE void tile_run(int pixels, int blocks, bool side_by_side, const cr_dire
             const ptrdiff_t next = t + 1 < pass->n_taps ? pass->taps[t + 1].weights : pass->weights_step;
             const ptrdiff_t x = c * pass->input_step + pass->taps[t].input;
             if (__builtin_expect(pass->taps[t].ahead != 0, 0))
-                fetch_input(pixels, side_by_side, input, x + pass->taps[t].ahead);
-            fetch_weights(pass, c * pass->n_taps + t);
-            tile_lanes(pixels, blocks, side_by_side, input, x + first, lanes, weights + now, next - now, acc);
+                fetch_input(pixels, distance, input, x + pass->taps[t].ahead);
+            fetch_weights(pass->fetch + (c * pass->n_taps + t) * lines * TILE_LINE, lines);
+            tile_lanes(pixels, blocks, distance, input, x + first, lanes, weights + now, next - now, acc);
         }
     }
-    if (pass->sums == NULL) {
+}
+
+CR_INLINE void tile_one(int pixels, int blocks, int distance, cr_direct_pass *pass) {
+    cr_vec acc[CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS];
+    if (__builtin_expect(pass->output_ahead != 0, 0))
+        fetch_output(pixels, blocks, pass);
+    const float *input[CR_TILE_PIXELS];
+    CR_UNROLL
+    for (int i = 0; i < pixels; i++)
+        input[i] = pass->input + pass->pixels[i];
+    tile_start(pixels, blocks, pass, acc);
+    tile_blocks(pixels, blocks, distance, pass, input, acc);
+    if (pass->sums == NULL)
         tile_finish(pixels, blocks, pass, acc);
+    else
+        tile_stop(pixels, blocks, pass, acc);
+    if (pass->fetch < pass->fetch_end)
+        pass->fetch += pass->fetch_lines * pass->n_taps * pass->input_blocks * TILE_LINE;
+}
+
+/* pixels and blocks are constants wherever this is inlined, so that the accumulators are registers. The
+ * addresses of pixels apart leave no register for a loop around them. */
+CR_INLINE void tile_run(int pixels, int blocks, int distance, cr_direct_pass *pass) {
+    if (distance == 0) {
+        tile_one(pixels, blocks, distance, pass);
         return;
     }
-    CR_UNROLL
-    for (int i = 0; i < pixels; i++) {
-        CR_UNROLL
-        for (int b = 0; b < blocks; b++)
-            cr_store(pass->sums + (b * CR_TILE_PIXELS + pass->slots[i]) * CR_LANES, acc[i][b]);
+    for (int64_t i = 0; i < pass->tiles; i++) {
+        tile_one(pixels, blocks, distance, pass);
+        pass->input += pass->next_input;
+        pass->output += pass->next_output;
+        pass->residual += pass->residual != NULL ? pass->next_output : 0;
     }
 }
 
@@ -168,22 +194,27 @@ CR_INLINE void tile_run(int pixels, int blocks, bool side_by_side, const cr_dire
 #error "CR_TILE_PIXELS: list the sizes of this tile"
 #endif
 
-#define TILE_FUNCTION(pixels, blocks, kind, side_by_side)                                                    \
-    static void tile_##pixels##x##blocks##_##kind(const cr_direct_pass *pass) {                              \
-        tile_run(pixels, blocks, side_by_side, pass);                                                        \
+#define TILE_FUNCTION(pixels, blocks, kind, distance)                                                        \
+    static void tile_##pixels##x##blocks##_##kind(cr_direct_pass *pass) {                                    \
+        tile_run(pixels, blocks, distance, pass);                                                            \
     }
+#define TILE_KIND(pixels, kind, distance)                                                                    \
+    TILE_FUNCTION(pixels, 1, kind, distance)                                                                 \
+    TILE_FUNCTION(pixels, 2, kind, distance)
 #define TILE_DEFINE(pixels)                                                                                  \
-    TILE_FUNCTION(pixels, 1, apart, false)                                                                   \
-    TILE_FUNCTION(pixels, 2, apart, false)                                                                   \
-    TILE_FUNCTION(pixels, 1, together, true)                                                                 \
-    TILE_FUNCTION(pixels, 2, together, true)
+    TILE_KIND(pixels, apart, 0)                                                                              \
+    TILE_KIND(pixels, together, CR_LANES)                                                                    \
+    TILE_KIND(pixels, skipping, 2 * CR_LANES)
 TILE_SIZES(TILE_DEFINE)
 
 #define TILES_APART(pixels)    {tile_##pixels##x1_apart, tile_##pixels##x2_apart},
 #define TILES_TOGETHER(pixels) {tile_##pixels##x1_together, tile_##pixels##x2_together},
-static cr_direct_tile *const tiles_apart[CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS] = {TILE_SIZES(TILES_APART)};
-static cr_direct_tile *const tiles_together[CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS] = {
-    TILE_SIZES(TILES_TOGETHER)};
+#define TILES_SKIPPING(pixels) {tile_##pixels##x1_skipping, tile_##pixels##x2_skipping},
+static cr_direct_tile *const tiles[CR_DIRECT_KINDS][CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS] = {
+    [CR_DIRECT_APART] = {TILE_SIZES(TILES_APART)},
+    [CR_DIRECT_TOGETHER] = {TILE_SIZES(TILES_TOGETHER)},
+    [CR_DIRECT_SKIPPING] = {TILE_SIZES(TILES_SKIPPING)},
+};
 
 static void transform(const cr_activation *act, const float *scale, const float *shift, const float *from,
                       float *to, int64_t n, int64_t channel) {
@@ -202,7 +233,7 @@ static void transform(const cr_activation *act, const float *scale, const float 
 static const cr_direct_kernels kernels = {
     .lanes = CR_LANES,
     .tile_pixels = CR_TILE_PIXELS,
-    .tiles = {tiles_apart, tiles_together},
+    .tiles = {tiles[CR_DIRECT_APART], tiles[CR_DIRECT_TOGETHER], tiles[CR_DIRECT_SKIPPING]},
     .finish = cr_finish_vectors,
     .transform = transform,
 };
