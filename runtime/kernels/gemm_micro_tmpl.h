@@ -12,9 +12,19 @@
 
 enum { MICRO_COLUMNS = 2 };
 
-/* How far ahead B is fetched. It streams past a panel of A once; the hardware's prefetcher follows it, but
+/* How far ahead B is fetched where it streams past one panel of A; the hardware's prefetcher follows it, but
  * stops at the ends of pages: 5 to 20 % where B comes from memory. */
 enum { MICRO_AHEAD = 1024, MICRO_LINE = 16 };
+
+/* What is fetched while a strip is read: from `from` on, `pace` floats for each line read. */
+typedef struct micro_fetch {
+    const float *from;
+    int64_t pace;
+} micro_fetch;
+
+CR_INLINE micro_fetch micro_follow(const float *strip) {
+    return (micro_fetch){strip + MICRO_AHEAD, MICRO_LINE};
+}
 
 CR_INLINE void micro_step(int rows, int columns, const float *a, const float *b,
                           cr_vec acc[][MICRO_COLUMNS]) {
@@ -33,13 +43,13 @@ CR_INLINE void micro_step(int rows, int columns, const float *a, const float *b,
 
 /* acc += panel x strip. rows and columns are constants wherever this is inlined. */
 CR_INLINE void micro_multiply(int rows, int columns, const float *a, const float *b, int64_t depth,
-                              cr_vec acc[][MICRO_COLUMNS]) {
+                              micro_fetch fetch, cr_vec acc[][MICRO_COLUMNS]) {
     const int64_t step = (int64_t)columns * CR_LANES;
     for (; depth >= CR_LANES; depth -= CR_LANES, a += (int64_t)rows * CR_LANES)
         for (int l = 0; l < CR_LANES; l += 4, b += 4 * step) {
             CR_UNROLL
-            for (int i = 0; i < 4 * columns * CR_LANES; i += MICRO_LINE)
-                __builtin_prefetch(b + MICRO_AHEAD + i);
+            for (int i = 0; i < 4 * columns * CR_LANES; i += MICRO_LINE, fetch.from += fetch.pace)
+                __builtin_prefetch(fetch.from);
             micro_step(rows, columns, a + l, b, acc);
             micro_step(rows, columns, a + l + 1, b + step, acc);
             micro_step(rows, columns, a + l + 2, b + 2 * step, acc);
@@ -51,8 +61,8 @@ CR_INLINE void micro_multiply(int rows, int columns, const float *a, const float
 
 /* c [rows][c_stride] (columns L floats of each row) = panel x strip, added to what c holds if `accumulate`.
  */
-CR_INLINE void micro_tile(int rows, int columns, const float *a, const float *b, int64_t depth, float *c,
-                          int64_t c_stride, bool accumulate) {
+CR_INLINE void micro_tile(int rows, int columns, const float *a, const float *b, int64_t depth,
+                          micro_fetch fetch, float *c, int64_t c_stride, bool accumulate) {
     cr_vec acc[CR_MICRO_ROWS][MICRO_COLUMNS];
     CR_UNROLL
     for (int r = 0; r < rows; r++) {
@@ -60,7 +70,7 @@ CR_INLINE void micro_tile(int rows, int columns, const float *a, const float *b,
         for (int v = 0; v < columns; v++)
             acc[r][v] = accumulate ? cr_load(c + r * c_stride + v * CR_LANES) : (cr_vec){0};
     }
-    micro_multiply(rows, columns, a, b, depth, acc);
+    micro_multiply(rows, columns, a, b, depth, fetch, acc);
     CR_UNROLL
     for (int r = 0; r < rows; r++) {
         CR_UNROLL
@@ -69,8 +79,8 @@ CR_INLINE void micro_tile(int rows, int columns, const float *a, const float *b,
     }
 }
 
-typedef void micro_function(const float *a, const float *b, int64_t depth, float *c, int64_t c_stride,
-                            bool accumulate);
+typedef void micro_function(const float *a, const float *b, int64_t depth, micro_fetch fetch, float *c,
+                            int64_t c_stride, bool accumulate);
 
 #if CR_MICRO_ROWS == 14
 #define MICRO_HEIGHTS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
@@ -83,13 +93,13 @@ typedef void micro_function(const float *a, const float *b, int64_t depth, float
 #endif
 
 #define MICRO_DEFINE(rows)                                                                                   \
-    static void micro_##rows##x1(const float *a, const float *b, int64_t depth, float *c, int64_t c_stride,  \
-                                 bool accumulate) {                                                          \
-        micro_tile(rows, 1, a, b, depth, c, c_stride, accumulate);                                           \
+    static void micro_##rows##x1(const float *a, const float *b, int64_t depth, micro_fetch fetch, float *c, \
+                                 int64_t c_stride, bool accumulate) {                                        \
+        micro_tile(rows, 1, a, b, depth, fetch, c, c_stride, accumulate);                                    \
     }                                                                                                        \
-    static void micro_##rows##x2(const float *a, const float *b, int64_t depth, float *c, int64_t c_stride,  \
-                                 bool accumulate) {                                                          \
-        micro_tile(rows, 2, a, b, depth, c, c_stride, accumulate);                                           \
+    static void micro_##rows##x2(const float *a, const float *b, int64_t depth, micro_fetch fetch, float *c, \
+                                 int64_t c_stride, bool accumulate) {                                        \
+        micro_tile(rows, 2, a, b, depth, fetch, c, c_stride, accumulate);                                    \
     }
 MICRO_HEIGHTS(MICRO_DEFINE)
 

@@ -87,7 +87,7 @@ static void edge_tile(micro_function *multiply, const float *panel, const float 
         memset(whole + r * STRIP, 0, sizeof(float) * STRIP);
         memcpy(whole + r * STRIP, c + r * ldc, (size_t)n * sizeof *c);
     }
-    multiply(panel, strip, depth, whole, STRIP, accumulate);
+    multiply(panel, strip, depth, micro_follow(strip), whole, STRIP, accumulate);
     for (int64_t r = 0; r < rows; r++)
         memcpy(c + r * ldc, whole + r * STRIP, (size_t)n * sizeof *c);
 }
@@ -110,7 +110,7 @@ static void multiply_strip(const float *panels, const float *strip, int64_t dept
         const float *panel = panels + row * panel_depth(depth);
         micro_function *multiply = micro_tiles[height - 1][vectors - 1];
         if (n == vectors * CR_LANES)
-            multiply(panel, strip, depth, c + row * ldc, ldc, accumulate);
+            multiply(panel, strip, depth, micro_follow(strip), c + row * ldc, ldc, accumulate);
         else
             edge_tile(multiply, panel, strip, depth, height, n, c + row * ldc, ldc, accumulate);
     }

@@ -218,15 +218,25 @@ CR_INLINE void transform_input(int m, const winograd_chunk *chunk, const float *
     }
 }
 
+/* Where a single panel reads weights, they are fetched a little ahead. Several fetch those of the next
+ * element, each its share, so that memory never rests. */
+static micro_fetch fetch_weights(int64_t panel, int64_t panels, const float *weights, int64_t strip) {
+    if (panels == 1)
+        return micro_follow(weights);
+    return (micro_fetch){weights + strip + strip * panel / panels, (MICRO_LINE + panels - 1) / panels};
+}
+
 /* products[e] = transformed input[e] x weights[e], over one output group of `columns` blocks. */
 static void multiply_group(const winograd_chunk *chunk, const float *weights, int columns) {
     const int64_t ic = chunk->conv->geometry.ic, blocks = chunk->plan->in_blocks;
-    for (int e = 0; e < chunk->plan->elements; e++, weights += ic * columns * CR_LANES)
-        for (int64_t panel = 0; panel < panel_count(chunk); panel++) {
+    const int64_t panels = panel_count(chunk), strip = ic * columns * CR_LANES;
+    for (int e = 0; e < chunk->plan->elements; e++, weights += strip)
+        for (int64_t panel = 0; panel < panels; panel++) {
             const int64_t begin = panel_begin(chunk, panel), rows = panel_begin(chunk, panel + 1) - begin;
             const float *a = chunk->input + e * chunk->input_stride + begin * blocks * CR_LANES;
             float *c = chunk->products + e * chunk->product_stride + begin * columns * CR_LANES;
-            micro_tiles[rows - 1][columns - 1](a, weights, ic, c, columns * CR_LANES, false);
+            micro_tiles[rows - 1][columns - 1](a, weights, ic, fetch_weights(panel, panels, weights, strip),
+                                               c, columns * CR_LANES, false);
         }
 }
 
