@@ -8,12 +8,18 @@
 #define DECLARE(suffix)                                                                                      \
     extern const cr_conv_algorithm cr_conv_direct_##suffix, cr_conv_stem_##suffix,                           \
         cr_conv_transposed_##suffix;
+#define ROW(suffix, row)            &cr_conv_##row##_##suffix
+#define WINOGRAD(suffix, row, y, x) ROW(suffix, row),
 #define LIST(suffix)                                                                                         \
     DECLARE(suffix)                                                                                          \
-    static const cr_conv_algorithm *const algorithms_##suffix[] = {                                          \
-        &cr_conv_depthwise_##suffix,  &cr_conv_grouped_##suffix,   &cr_conv_direct_##suffix,                 \
-        &cr_conv_stem_##suffix,       &cr_conv_winograd2_##suffix, &cr_conv_winograd4_##suffix,              \
-        &cr_conv_transposed_##suffix, &cr_conv_reference,          NULL};
+    static const cr_conv_algorithm *const algorithms_##suffix[] = {ROW(suffix, depthwise),                   \
+                                                                   ROW(suffix, grouped),                     \
+                                                                   ROW(suffix, direct),                      \
+                                                                   ROW(suffix, stem),                        \
+                                                                   CR_WINOGRAD_ROWS(WINOGRAD, suffix)        \
+                                                                       ROW(suffix, transposed),              \
+                                                                   &cr_conv_reference,                       \
+                                                                   NULL};
 
 LIST(generic)
 #if defined __x86_64__ || defined __i386__

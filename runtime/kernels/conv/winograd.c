@@ -6,6 +6,51 @@ enum { CHUNK_BYTES = 640 * 1024, CHUNK_TILES = 56 };
 /* Tasks a thread should find, so that unequal threads balance. */
 enum { TASKS_PER_THREAD = 4 };
 
+/* Row of a point p: its powers over the product of its distances to the other finite points, and times |p|,
+ * by which its column of A' is divided. */
+#define OF_TWO_THIRDS         -27.0 / 65, -18.0 / 65, -12.0 / 65
+#define OF_MINUS_TWO_THIRDS   -27.0 / 65, 18.0 / 65, -12.0 / 65
+#define OF_THREE_HALVES       12.0 / 65, 18.0 / 65, 27.0 / 65
+#define OF_MINUS_THREE_HALVES 12.0 / 65, -18.0 / 65, 27.0 / 65
+
+const double cr_winograd_filters[CR_WINOGRAD_SCHEMES][CR_WINOGRAD_MAX_TERMS][CR_WINOGRAD_MAX_TAPS] = {
+    [CR_F1_1] = {{1}},
+    [CR_F2_3] = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}},
+    [CR_F4_3] = {{1, 0, 0},
+                 {OF_TWO_THIRDS},
+                 {OF_MINUS_TWO_THIRDS},
+                 {OF_THREE_HALVES},
+                 {OF_MINUS_THREE_HALVES},
+                 {0, 0, 1}},
+    [CR_F2_5] = {{1, 0, 0, 0, 0},
+                 {OF_TWO_THIRDS, -8.0 / 65, -16.0 / 195},
+                 {OF_MINUS_TWO_THIRDS, 8.0 / 65, -16.0 / 195},
+                 {OF_THREE_HALVES, 40.5 / 65, 60.75 / 65},
+                 {OF_MINUS_THREE_HALVES, -40.5 / 65, 60.75 / 65},
+                 {0, 0, 0, 0, 1}},
+    [CR_F3_7] = {{1},
+                 {0, 0, 0, 0, 1},
+                 {OF_TWO_THIRDS, -8.0 / 65},
+                 {0, 0, 0, 0, OF_TWO_THIRDS},
+                 {OF_MINUS_TWO_THIRDS, 8.0 / 65},
+                 {0, 0, 0, 0, OF_MINUS_TWO_THIRDS},
+                 {OF_THREE_HALVES, 40.5 / 65},
+                 {0, 0, 0, 0, OF_THREE_HALVES},
+                 {OF_MINUS_THREE_HALVES, -40.5 / 65},
+                 {0, 0, 0, 0, OF_MINUS_THREE_HALVES},
+                 {0, 0, 0, 1}},
+    [CR_F2_3_S2] = {{1, 0, 0}, {0, 1, 0}, {1, 0, 1}, {0, 0, 1}, {0, 1, 0}},
+    [CR_F4_3_S2] = {{8.0 / 9, 0, 0},
+                    {0, 16.0 / 9, 0},
+                    {-32.0 / 45, 0, -24.0 / 45},
+                    {0, 8.0 / 9, 0},
+                    {-32.0 / 99, 0, 24.0 / 99},
+                    {0, 8.0 / 9, 0},
+                    {8.0 / 55, 0, 16.0 / 55},
+                    {0, 0, 1},
+                    {0, 1, 0}},
+};
+
 static int64_t ceil_div(int64_t a, int64_t b) {
     return (a + b - 1) / b;
 }
@@ -27,7 +72,7 @@ static int64_t count_parts(const cr_winograd_plan *plan, int64_t threads, int mi
 }
 
 static void cut_chunks(const cr_conv *conv, int micro_rows, cr_winograd_plan *plan) {
-    const int64_t tile_bytes = plan->elements * plan->in_blocks * conv->lanes * (int64_t)sizeof(float);
+    const int64_t tile_bytes = plan->terms * plan->in_blocks * conv->lanes * (int64_t)sizeof(float);
     const int64_t panels = at_least(CHUNK_BYTES / tile_bytes / micro_rows, ceil_div(CHUNK_TILES, micro_rows));
     const int64_t fits = panels * micro_rows, threads = at_least(conv->threads, 1);
     const int64_t parts = count_parts(plan, threads, micro_rows);
@@ -42,21 +87,26 @@ static void cut_chunks(const cr_conv *conv, int micro_rows, cr_winograd_plan *pl
     plan->splits = at_most(ceil_div(wanted, at_least(plan->chunks, 1)), plan->out_groups);
 }
 
-void cr_winograd_make_plan(const cr_conv *conv, int m, int micro_rows, cr_winograd_plan *plan) {
+static int terms_of(const cr_winograd_axis *axis) {
+    return axis->term[axis->points];
+}
+
+void cr_winograd_make_plan(const cr_conv *conv, const cr_winograd *winograd, cr_winograd_plan *plan) {
     const cr_conv_geometry *g = &conv->geometry;
-    plan->m = m;
-    plan->edge = m + CR_WINOGRAD_KERNEL - 1;
-    plan->elements = plan->edge * plan->edge;
-    plan->tiles_y = ceil_div(g->out[CR_H], m);
-    plan->tiles_x = ceil_div(g->out[CR_W], m);
+    plan->y = &cr_winograd_axes[winograd->y];
+    plan->x = &cr_winograd_axes[winograd->x];
+    plan->elements = plan->y->points * plan->x->points;
+    plan->terms = terms_of(plan->y) * terms_of(plan->x);
+    plan->tiles_y = ceil_div(g->out[CR_H], plan->y->outputs);
+    plan->tiles_x = ceil_div(g->out[CR_W], plan->x->outputs);
     plan->tiles = g->n * plan->tiles_y * plan->tiles_x;
     plan->in_blocks = ceil_div(g->ic, conv->lanes);
     plan->out_blocks = ceil_div(g->oc, conv->lanes);
     plan->out_groups = ceil_div(plan->out_blocks, 2);
-    cut_chunks(conv, micro_rows, plan);
+    cut_chunks(conv, winograd->micro_rows, plan);
 }
 
-const char *cr_winograd_refuses(const cr_conv *conv) {
+const char *cr_winograd_refuses(const cr_conv *conv, const cr_winograd *winograd) {
     const cr_conv_geometry *g = &conv->geometry;
     if (conv->lanes == 0 || !conv->input_blocked || !conv->output_blocked)
         return "Winograd works on the blocked layout";
@@ -72,48 +122,61 @@ const char *cr_winograd_refuses(const cr_conv *conv) {
         return "Winograd is for one group";
     if (g->kernel[CR_D] != 1 || g->in[CR_D] != 1 || g->out[CR_D] != 1 || g->pad[CR_D] != 0)
         return "Winograd is for two spatial dimensions";
+    const cr_winograd_axis *axes[] = {&cr_winograd_axes[winograd->y], &cr_winograd_axes[winograd->x]};
     for (int axis = CR_H; axis <= CR_W; axis++) {
-        if (g->kernel[axis] != CR_WINOGRAD_KERNEL)
-            return "Winograd is for 3x3 kernels";
-        if (g->stride[axis] != 1 || g->dilation[axis] != 1)
-            return "Winograd is for stride 1 and dilation 1";
+        if (g->kernel[axis] != axes[axis - CR_H]->taps)
+            return "this Winograd is for another kernel";
+        if (g->stride[axis] != axes[axis - CR_H]->stride || g->dilation[axis] != 1)
+            return "this Winograd is for another stride or dilation";
     }
     return NULL;
 }
 
-size_t cr_winograd_packed_bytes(const cr_conv *conv, int m) {
-    const int64_t elements = (m + 2) * (m + 2);
+size_t cr_winograd_packed_bytes(const cr_conv *conv, const cr_winograd *winograd) {
+    const int64_t terms = terms_of(&cr_winograd_axes[winograd->y]) * terms_of(&cr_winograd_axes[winograd->x]);
     const int64_t out = ceil_div(conv->geometry.oc, conv->lanes) * conv->lanes;
-    return (size_t)(elements * conv->geometry.ic * out) * sizeof(float);
+    return (size_t)(terms * conv->geometry.ic * out) * sizeof(float);
 }
 
-int64_t cr_winograd_input_stride(const cr_conv *conv, const cr_winograd_plan *plan) {
-    return (plan->in_blocks * plan->chunk + 1) * conv->lanes;
+int64_t cr_winograd_input_floats(const cr_conv *conv, const cr_winograd_plan *plan, int terms) {
+    return (terms * plan->in_blocks * plan->chunk + 1) * conv->lanes;
 }
 
-int64_t cr_winograd_product_stride(const cr_conv *conv, const cr_winograd_plan *plan) {
+int64_t cr_winograd_product_floats(const cr_conv *conv, const cr_winograd_plan *plan) {
     return (2 * plan->chunk + 1) * conv->lanes;
 }
 
-size_t cr_winograd_workspace_bytes(const cr_conv *conv, const cr_winograd_plan *plan) {
-    const int64_t floats = cr_winograd_input_stride(conv, plan) + cr_winograd_product_stride(conv, plan);
-    return (size_t)(plan->elements * floats) * sizeof(float);
+size_t cr_winograd_workspace_bytes(const cr_conv *conv, const cr_winograd *winograd) {
+    cr_winograd_plan plan;
+    cr_winograd_make_plan(conv, winograd, &plan);
+    const int64_t input = cr_winograd_input_floats(conv, &plan, plan.terms) + plan.elements * conv->lanes;
+    return (size_t)(input + plan.elements * cr_winograd_product_floats(conv, &plan)) * sizeof(float);
 }
 
-/* Cycles of a core that does two vector multiply-adds a cycle, fitted to measurements on AVX-512 (64 to 512
- * channels, 7x7 to 224x224, weights cold): the products run at 92 % of the peak, both transforms wait for the
- * second-level cache, and weights arrive from memory at 16 bytes a cycle beyond what the arithmetic hides; a
- * later chunk finds them in a nearer cache. */
-double cr_winograd_cost(const cr_conv *conv, int m, int micro_rows) {
-    const double input_cycles = m == 4 ? 210 : 75, output_cycles = m == 4 ? 240 : 75;
+int64_t cr_winograd_tasks(const cr_conv *conv, const cr_winograd *winograd) {
+    cr_winograd_plan plan;
+    cr_winograd_make_plan(conv, winograd, &plan);
+    return plan.chunks * plan.splits;
+}
+
+/* Cycles of a core that does two vector multiply-adds a cycle, fitted to measurements on AVX-512 (16 to 512
+ * channels, 7x7 to 320x320, weights cold): the products run at 95 % of the peak while weights arrive from
+ * memory at 9 bytes a cycle, both transforms wait for the second-level cache, and a later chunk finds the
+ * weights in a nearer cache. The weights of elements of several terms are too many for that cache to hold
+ * those in use beside those that are fetched. A 16th of a cycle for each byte is the price of memory and of
+ * packing: a few per cent of time are not worth several times the weights. */
+double cr_winograd_cost(const cr_conv *conv, const cr_winograd *winograd) {
     cr_winograd_plan plan;
     cr_conv single = *conv;
     single.threads = 1; /* what is chosen by cost must not depend on threads: it would show in the results */
-    cr_winograd_make_plan(&single, m, micro_rows, &plan);
+    cr_winograd_make_plan(&single, winograd, &plan);
     const double tiles = (double)plan.tiles, in_blocks = (double)plan.in_blocks,
                  out_blocks = (double)plan.out_blocks;
-    const double products = plan.elements * tiles * (double)conv->geometry.ic * out_blocks / 2 / 0.92;
-    const double transforms = tiles * (in_blocks * input_cycles + out_blocks * output_cycles);
-    const double bytes = (double)cr_winograd_packed_bytes(conv, m);
-    return products + transforms + bytes / 16 + (double)(plan.chunks - 1) * bytes / 64;
+    const double bytes = (double)cr_winograd_packed_bytes(conv, winograd), memory = bytes / 9;
+    double products = plan.terms * tiles * (double)conv->geometry.ic * out_blocks / 2 / 0.95;
+    if (plan.terms > plan.elements)
+        products += 0.2 * memory;
+    const double transforms = tiles * (5.8 * plan.terms * in_blocks + 6.7 * plan.elements * out_blocks);
+    return (products > memory ? products : memory) + transforms + (double)(plan.chunks - 1) * bytes / 64 +
+           bytes / 16;
 }

@@ -1,129 +1,86 @@
-/* The body of both Winograd algorithms for one instruction set; see conv/winograd.h.
+/* The body of the Winograd algorithms for one instruction set; see conv/winograd.h.
  * Before including: CR_LANES (L below), CR_SUFFIX, CR_MICRO_ROWS.
  *
  * Packed weights: for each group of output blocks (two blocks, the last group perhaps one)
- * [elements][ic][columns L], in the order in which run() streams them. Workspace: transformed input,
- * element-major, each element cut into panels of the register tile [in_blocks][rows][L]; then the products of
- * one output group, element-major, [tile][columns L]. */
-#include "runtime/kernels/conv/winograd.h"
+ * [elements][terms of the element][ic][columns L], in the order in which run() streams them. Workspace:
+ * transformed input, element-major, each element cut into panels of the register tile
+ * [terms][in_blocks][rows][L]; then the products of one output group, element-major, [tile][columns L]. */
+#include <string.h>
+
+#include "runtime/kernels/conv/winograd_axes_tmpl.h"
 #include "runtime/kernels/conv/epilogue_clamp_tmpl.h"
 #include "runtime/kernels/gemm_micro_tmpl.h"
 
-/* ---- the transforms: matrices B', A' and G of the paper, applied to a vector of L channels ---- */
-
-/* r = B' d for F(4, 3); d and r advance by their strides. */
-CR_INLINE void input_transform_4(const cr_vec *d, int d_stride, cr_vec *r, int r_stride) {
-    const cr_vec d0 = d[0], d1 = d[d_stride], d2 = d[2 * d_stride];
-    const cr_vec d3 = d[3 * d_stride], d4 = d[4 * d_stride], d5 = d[5 * d_stride];
-    const cr_vec even = d4 - 4 * d2, odd = d3 - 4 * d1;
-    const cr_vec even2 = d4 - d2, odd2 = 2 * (d3 - d1);
-    r[0] = 4 * d0 + (d4 - 5 * d2);
-    r[r_stride] = even + odd;
-    r[2 * r_stride] = even - odd;
-    r[3 * r_stride] = even2 + odd2;
-    r[4 * r_stride] = even2 - odd2;
-    r[5 * r_stride] = 4 * d1 + (d5 - 5 * d3);
+static int axis_terms(const cr_winograd_axis *axis) {
+    return axis->term[axis->points];
 }
 
-CR_INLINE void input_transform_2(const cr_vec *d, int d_stride, cr_vec *r, int r_stride) {
-    const cr_vec d0 = d[0], d1 = d[d_stride], d2 = d[2 * d_stride], d3 = d[3 * d_stride];
-    r[0] = d0 - d2;
-    r[r_stride] = d1 + d2;
-    r[2 * r_stride] = d2 - d1;
-    r[3 * r_stride] = d3 - d1;
-}
-
-/* r = A' p for F(4, 3). */
-CR_INLINE void output_transform_4(const cr_vec *p, int p_stride, cr_vec *r, int r_stride) {
-    const cr_vec even = p[p_stride] + p[2 * p_stride], odd = p[p_stride] - p[2 * p_stride];
-    const cr_vec even2 = p[3 * p_stride] + p[4 * p_stride], odd2 = p[3 * p_stride] - p[4 * p_stride];
-    r[0] = p[0] + even + even2;
-    r[r_stride] = odd + 2 * odd2;
-    r[2 * r_stride] = even + 4 * even2;
-    r[3 * r_stride] = odd + 8 * odd2 + p[5 * p_stride];
-}
-
-CR_INLINE void output_transform_2(const cr_vec *p, int p_stride, cr_vec *r, int r_stride) {
-    const cr_vec middle = p[p_stride];
-    r[0] = p[0] + middle + p[2 * p_stride];
-    r[r_stride] = middle - p[2 * p_stride] + p[3 * p_stride];
-}
-
-CR_INLINE void input_transform(int m, const cr_vec *d, int d_stride, cr_vec *r, int r_stride) {
-    if (m == 4)
-        input_transform_4(d, d_stride, r, r_stride);
-    else
-        input_transform_2(d, d_stride, r, r_stride);
-}
-
-CR_INLINE void output_transform(int m, const cr_vec *p, int p_stride, cr_vec *r, int r_stride) {
-    if (m == 4)
-        output_transform_4(p, p_stride, r, r_stride);
-    else
-        output_transform_2(p, p_stride, r, r_stride);
-}
-
-/* r = G g for three rows of `width` filters, in double. */
-CR_INLINE void filter_transform(int m, int width, const double *g, double *r, int stride) {
-    const double *g0 = g, *g1 = g + stride, *g2 = g + 2 * stride;
-    for (int l = 0; l < width; l++) {
-        const double ends = g0[l] + g2[l], ends4 = g0[l] + 4 * g2[l];
-        if (m == 4) {
-            r[l] = g0[l] / 4;
-            r[stride + l] = -(ends + g1[l]) / 6;
-            r[2 * stride + l] = -(ends - g1[l]) / 6;
-            r[3 * stride + l] = (ends4 + 2 * g1[l]) / 24;
-            r[4 * stride + l] = (ends4 - 2 * g1[l]) / 24;
-            r[5 * stride + l] = g2[l];
-        } else {
-            r[l] = g0[l];
-            r[stride + l] = (ends + g1[l]) / 2;
-            r[2 * stride + l] = (ends - g1[l]) / 2;
-            r[3 * stride + l] = g2[l];
-        }
-    }
+/* The terms of a tile in the order of their elements, each as y * terms of x + x. */
+static void list_terms(const cr_winograd_axis *y, const cr_winograd_axis *x, int *terms) {
+    for (int py = 0; py < y->points; py++)
+        for (int px = 0; px < x->points; px++)
+            for (int ky = y->term[py]; ky < y->term[py + 1]; ky++)
+                for (int kx = x->term[px]; kx < x->term[px + 1]; kx++)
+                    *terms++ = ky * axis_terms(x) + kx;
 }
 
 /* ---- packing ---- */
 
-/* Filters of one input channel and `width` output channels, each [taps][width], to [elements][width]. */
-CR_INLINE void transform_filters(int m, int width, const double *taps, double *result) {
-    double rows[CR_WINOGRAD_MAX_EDGE * CR_WINOGRAD_KERNEL * 2 * CR_LANES];
-    const int edge = m + 2, across = CR_WINOGRAD_KERNEL * width;
-    for (int x = 0; x < CR_WINOGRAD_KERNEL; x++)
-        filter_transform(m, width, taps + x * width, rows + x * width, across);
-    for (int y = 0; y < edge; y++)
-        filter_transform(m, width, rows + y * across, result + y * edge * width, width);
-}
-
-CR_INLINE void pack_group(const cr_conv *conv, int m, int width, int64_t first, const float *weights,
-                          float *packed) {
-    enum {
-        TAPS = CR_WINOGRAD_KERNEL * CR_WINOGRAD_KERNEL,
-        ELEMENTS = CR_WINOGRAD_MAX_EDGE * CR_WINOGRAD_MAX_EDGE
-    };
-    const int64_t ic = conv->geometry.ic, rest = conv->geometry.oc - first;
-    const int used = rest < width ? (int)rest : width, elements = (m + 2) * (m + 2);
-    double taps[TAPS * 2 * CR_LANES] = {0}, result[ELEMENTS * 2 * CR_LANES];
-    for (int64_t c = 0; c < ic; c++) {
-        for (int o = 0; o < used; o++)
-            for (int t = 0; t < TAPS; t++)
-                taps[t * width + o] = weights[((first + o) * ic + c) * TAPS + t];
-        transform_filters(m, width, taps, result);
-        for (int e = 0; e < elements; e++)
-            for (int o = 0; o < width; o++)
-                packed[(e * ic + c) * width + o] = (float)result[e * width + o];
+/* r = G g for `width` filters, in double; taps and terms are `stride` apart. */
+CR_INLINE void transform_taps(cr_winograd_scheme scheme, int width, const double *g, double *r, int stride) {
+    const cr_winograd_axis *axis = &cr_winograd_axes[scheme];
+    for (int k = 0; k < axis_terms(axis); k++, r += stride) {
+        memset(r, 0, (size_t)width * sizeof *r);
+        for (int t = 0; t < axis->taps; t++) {
+            const double factor = cr_winograd_filters[scheme][k][t];
+            for (int l = 0; l < width && factor != 0; l++)
+                r[l] += factor * g[t * stride + l];
+        }
     }
 }
 
-CR_INLINE void pack_all(const cr_conv *conv, int m, const float *weights, float *packed) {
+/* Filters of one input channel and `width` output channels, each [taps][width], to [terms][width]. */
+CR_INLINE void transform_filters(const cr_winograd *winograd, int width, const double *taps, double *result) {
+    const cr_winograd_axis *y = &cr_winograd_axes[winograd->y], *x = &cr_winograd_axes[winograd->x];
+    double rows[CR_WINOGRAD_MAX_TERMS * CR_WINOGRAD_MAX_TAPS * 2 * CR_LANES];
+    const int across = x->taps * width;
+    for (int t = 0; t < x->taps; t++)
+        transform_taps(winograd->y, width, taps + t * width, rows + t * width, across);
+    for (int k = 0; k < axis_terms(y); k++)
+        transform_taps(winograd->x, width, rows + k * across, result + k * axis_terms(x) * width, width);
+}
+
+CR_INLINE void pack_group(const cr_conv *conv, const cr_winograd *winograd, int width, int64_t first,
+                          const float *weights, float *packed) {
+    const cr_winograd_axis *y = &cr_winograd_axes[winograd->y], *x = &cr_winograd_axes[winograd->x];
+    const int n_taps = y->taps * x->taps, n_terms = axis_terms(y) * axis_terms(x);
+    const int64_t ic = conv->geometry.ic, rest = conv->geometry.oc - first;
+    const int used = rest < width ? (int)rest : width;
+    double taps[CR_WINOGRAD_MAX_ALL_TAPS * 2 * CR_LANES] = {0};
+    double result[CR_WINOGRAD_MAX_ALL_TERMS * 2 * CR_LANES];
+    int terms[CR_WINOGRAD_MAX_ALL_TERMS];
+    list_terms(y, x, terms);
+    for (int64_t c = 0; c < ic; c++) {
+        for (int o = 0; o < used; o++)
+            for (int t = 0; t < n_taps; t++)
+                taps[t * width + o] = weights[((first + o) * ic + c) * n_taps + t];
+        transform_filters(winograd, width, taps, result);
+        for (int k = 0; k < n_terms; k++)
+            for (int o = 0; o < width; o++)
+                packed[(k * ic + c) * width + o] = (float)result[terms[k] * width + o];
+    }
+}
+
+static void pack_all(const cr_conv *conv, const cr_winograd *winograd, const float *weights, float *packed) {
     const int64_t blocks = (conv->geometry.oc + CR_LANES - 1) / CR_LANES;
-    const int64_t block_floats = (m + 2) * (m + 2) * conv->geometry.ic * CR_LANES;
+    const int64_t terms =
+        axis_terms(&cr_winograd_axes[winograd->y]) * axis_terms(&cr_winograd_axes[winograd->x]);
     for (int64_t block = 0; block < blocks; block += 2) {
+        float *to = packed + block * terms * conv->geometry.ic * CR_LANES;
         if (block + 1 < blocks)
-            pack_group(conv, m, 2 * CR_LANES, block * CR_LANES, weights, packed + block * block_floats);
+            pack_group(conv, winograd, 2 * CR_LANES, block * CR_LANES, weights, to);
         else
-            pack_group(conv, m, CR_LANES, block * CR_LANES, weights, packed + block * block_floats);
+            pack_group(conv, winograd, CR_LANES, block * CR_LANES, weights, to);
     }
 }
 
@@ -133,17 +90,39 @@ typedef struct winograd_chunk {
     const cr_conv *conv;
     const cr_winograd_plan *plan;
     int64_t first, tiles;
-    float *input, *products; /* workspace */
-    int64_t input_stride, product_stride;
+    int64_t panels, panel, longer; /* tiles of a panel; of the first `longer` panels one more */
+    float *products;               /* workspace */
+    int64_t product_floats;
+    float *input[CR_WINOGRAD_MAX_ALL_POINTS]; /* likewise, of each element */
+    int terms[CR_WINOGRAD_MAX_ALL_POINTS];
 } winograd_chunk;
 
 /* The chunk's tiles are cut into even panels, none taller than the register tile. */
-static int64_t panel_count(const winograd_chunk *chunk) {
-    return (chunk->tiles + CR_MICRO_ROWS - 1) / CR_MICRO_ROWS;
+static void cut_panels(winograd_chunk *chunk) {
+    chunk->panels = (chunk->tiles + CR_MICRO_ROWS - 1) / CR_MICRO_ROWS;
+    chunk->panel = chunk->tiles / chunk->panels;
+    chunk->longer = chunk->tiles % chunk->panels;
 }
 
-static int64_t panel_begin(const winograd_chunk *chunk, int64_t panel) {
-    return chunk->tiles * panel / panel_count(chunk);
+static int64_t panel_rows(const winograd_chunk *chunk, int64_t panel) {
+    return chunk->panel + (panel < chunk->longer);
+}
+
+/* Where an element's panel begins, whose first tile is `begin`. */
+static float *panel_input(const winograd_chunk *chunk, int element, int64_t begin) {
+    return chunk->input[element] + begin * chunk->terms[element] * chunk->plan->in_blocks * CR_LANES;
+}
+
+/* Where the first vector of each term of a panel goes, by its place in the tile; terms as of list_terms. */
+static void place_terms(const winograd_chunk *chunk, const int *terms, int64_t begin, int64_t rows,
+                        float **places) {
+    for (int e = 0; e < chunk->plan->elements; e++) {
+        float *place = panel_input(chunk, e, begin);
+        for (int k = chunk->terms[e]; k > 0; k--, terms++) {
+            places[*terms] = place;
+            place += chunk->plan->in_blocks * rows * CR_LANES;
+        }
+    }
 }
 
 typedef struct winograd_tile {
@@ -152,92 +131,178 @@ typedef struct winograd_tile {
 
 static winograd_tile tile_at(const cr_winograd_plan *plan, int64_t tile) {
     const int64_t row = tile / plan->tiles_x;
-    return (winograd_tile){row / plan->tiles_y, row % plan->tiles_y * plan->m,
-                           tile % plan->tiles_x * plan->m};
+    return (winograd_tile){row / plan->tiles_y, row % plan->tiles_y * plan->y->outputs,
+                           tile % plan->tiles_x * plan->x->outputs};
 }
 
-/* Where the edge x edge inputs of a tile stand and how many floats lie between their rows: in the tensor
- * itself, or in `patch` if the tile hangs over the border, whose outside is zero. */
-static const float *tile_input(const cr_conv *conv, const float *plane, int edge, int64_t y, int64_t x,
-                               float *patch, int64_t *row_stride) {
-    const int64_t height = conv->geometry.in[CR_H], width = conv->geometry.in[CR_W];
-    if (y >= 0 && x >= 0 && y + edge <= height && x + edge <= width) {
+static void next_tile(const cr_winograd_plan *plan, winograd_tile *tile) {
+    tile->x += plan->x->outputs;
+    if (tile->x < plan->tiles_x * plan->x->outputs)
+        return;
+    tile->x = 0;
+    tile->y += plan->y->outputs;
+    if (tile->y < plan->tiles_y * plan->y->outputs)
+        return;
+    tile->y = 0;
+    tile->n++;
+}
+
+static int clamp_index(int64_t i, int size) {
+    return i < 0 ? 0 : i < size ? (int)i : size;
+}
+
+/* The inputs of a tile that hangs over the border, [rows][columns][L]; outside is zero. */
+static void copy_patch(const winograd_chunk *chunk, const float *plane, int64_t y, int64_t x, float *patch) {
+    const int64_t height = chunk->conv->geometry.in[CR_H], width = chunk->conv->geometry.in[CR_W];
+    const int rows = chunk->plan->y->inputs, columns = chunk->plan->x->inputs;
+    const int left = clamp_index(-x, columns), right = clamp_index(width - x, columns);
+    for (int i = 0; i < rows; i++, patch += columns * CR_LANES) {
+        const bool inside = y + i >= 0 && y + i < height;
+        const int begin = inside ? left : columns, end = inside ? right : columns;
+        for (int j = 0; j < begin; j++)
+            cr_store(patch + j * CR_LANES, (cr_vec){0});
+        for (int j = begin; j < end; j++)
+            cr_store(patch + j * CR_LANES, cr_load(plane + ((y + i) * width + x + j) * CR_LANES));
+        for (int j = end; j < columns; j++)
+            cr_store(patch + j * CR_LANES, (cr_vec){0});
+    }
+}
+
+/* Where the inputs of a tile stand and how many floats lie between their rows: in the tensor itself, or in
+ * `patch` if some are outside. */
+CR_INLINE const float *tile_input(const winograd_chunk *chunk, const float *plane, int64_t y, int64_t x,
+                                  float *patch, int64_t *row_stride) {
+    const int64_t height = chunk->conv->geometry.in[CR_H], width = chunk->conv->geometry.in[CR_W];
+    const int rows = chunk->plan->y->inputs, columns = chunk->plan->x->inputs;
+    if (y >= 0 && x >= 0 && y + rows <= height && x + columns <= width) {
         *row_stride = width * CR_LANES;
         return plane + (y * width + x) * CR_LANES;
     }
-    for (int i = 0; i < edge; i++)
-        for (int j = 0; j < edge; j++) {
-            const bool inside = y + i >= 0 && y + i < height && x + j >= 0 && x + j < width;
-            const cr_vec v = inside ? cr_load(plane + ((y + i) * width + x + j) * CR_LANES) : (cr_vec){0};
-            cr_store(patch + (i * edge + j) * CR_LANES, v);
-        }
-    *row_stride = edge * CR_LANES;
+    copy_patch(chunk, plane, y, x, patch);
+    *row_stride = columns * CR_LANES;
     return patch;
 }
 
-CR_INLINE void transform_tile_input(int m, const float *in, int64_t row_stride, float *out, int64_t stride) {
-    enum { MAX = CR_WINOGRAD_MAX_EDGE };
-    const int edge = m + 2;
-    cr_vec rows[MAX * MAX];
+/* Of a row of the next tile. Tiles of stride 2 read so much that the hardware's prefetcher does not keep up.
+ */
+CR_INLINE void fetch_vectors(int n, const float *from) {
     CR_UNROLL
-    for (int y = 0; y < edge; y++) {
-        cr_vec d[MAX];
+    for (int i = 0; i < n; i++)
+        __builtin_prefetch(from + i * CR_LANES);
+}
+
+CR_INLINE void transform_input_row(cr_winograd_scheme scheme, const float *in, cr_vec *row) {
+    const cr_winograd_axis *x = &cr_winograd_axes[scheme];
+    cr_vec d[CR_WINOGRAD_MAX_INPUTS];
+    CR_UNROLL
+    for (int j = 0; j < x->inputs; j++)
+        d[j] = cr_load(in + j * CR_LANES);
+    if (x->stride > 1)
+        fetch_vectors(x->outputs * x->stride, in + x->inputs * CR_LANES);
+    input_transform(scheme, d, row);
+}
+
+/* A column of rows of `across` vectors becomes terms `across` apart. */
+CR_INLINE void transform_input_column(cr_winograd_scheme scheme, int across, const cr_vec *column,
+                                      float *const *places, int64_t offset) {
+    const cr_winograd_axis *y = &cr_winograd_axes[scheme];
+    cr_vec d[CR_WINOGRAD_MAX_INPUTS], r[CR_WINOGRAD_MAX_TERMS];
+    CR_UNROLL
+    for (int i = 0; i < y->inputs; i++)
+        d[i] = column[i * across];
+    input_transform(scheme, d, r);
+    CR_UNROLL
+    for (int i = 0; i < axis_terms(y); i++)
+        cr_store(places[i * across] + offset, r[i]);
+}
+
+/* One vector of each input becomes one of each term, `offset` after the first of its panel. What nearly fits
+ * the registers is unrolled, so that little of it goes through memory. */
+CR_INLINE void transform_tile_input(cr_winograd_scheme scheme_y, cr_winograd_scheme scheme_x, const float *in,
+                                    int64_t row_stride, float *const *places, int64_t offset) {
+    enum { NEARLY_FITS = 36 };
+    const int height = cr_winograd_axes[scheme_y].inputs, across = axis_terms(&cr_winograd_axes[scheme_x]);
+    if (height * across <= NEARLY_FITS) {
+        cr_vec rows[NEARLY_FITS];
         CR_UNROLL
-        for (int x = 0; x < edge; x++)
-            d[x] = cr_load(in + y * row_stride + x * CR_LANES);
-        input_transform(m, d, 1, rows + y * edge, 1);
+        for (int i = 0; i < height; i++)
+            transform_input_row(scheme_x, in + i * row_stride, rows + i * across);
+        CR_UNROLL
+        for (int k = 0; k < across; k++)
+            transform_input_column(scheme_y, across, rows + k, places + k, offset);
+        return;
     }
-    CR_UNROLL
-    for (int x = 0; x < edge; x++) {
-        cr_vec r[MAX];
-        input_transform(m, rows + x, edge, r, 1);
-        CR_UNROLL
-        for (int y = 0; y < edge; y++)
-            cr_store(out + (y * edge + x) * stride, r[y]);
+    cr_vec rows[CR_WINOGRAD_MAX_INPUTS * CR_WINOGRAD_MAX_TERMS];
+    for (int i = 0; i < height; i++)
+        transform_input_row(scheme_x, in + i * row_stride, rows + i * across);
+    for (int k = 0; k < across; k++)
+        transform_input_column(scheme_y, across, rows + k, places + k, offset);
+}
+
+/* One block of a panel's tiles. */
+CR_INLINE void transform_panel_input(const cr_winograd *winograd, const winograd_chunk *chunk,
+                                     const float *input, winograd_tile tile, int64_t rows,
+                                     float *const *places, int64_t offset) {
+    const cr_conv_geometry *g = &chunk->conv->geometry;
+    const int64_t batch = chunk->plan->in_blocks * g->in[CR_H] * g->in[CR_W] * CR_LANES;
+    const int64_t stride_y = cr_winograd_axes[winograd->y].stride,
+                  stride_x = cr_winograd_axes[winograd->x].stride;
+    float patch[CR_WINOGRAD_MAX_ALL_INPUTS * CR_LANES];
+    for (int64_t r = 0; r < rows; r++, offset += CR_LANES, next_tile(chunk->plan, &tile)) {
+        int64_t row_stride;
+        const float *in = tile_input(chunk, input + tile.n * batch, tile.y * stride_y - g->pad[CR_H],
+                                     tile.x * stride_x - g->pad[CR_W], patch, &row_stride);
+        transform_tile_input(winograd->y, winograd->x, in, row_stride, places, offset);
     }
 }
 
 /* Tiles of one block and panel after each other: neighbours share input lines and the reads run along a row.
  */
-CR_INLINE void transform_input(int m, const winograd_chunk *chunk, const float *input) {
+CR_INLINE void transform_input(const cr_winograd *winograd, const winograd_chunk *chunk, const float *input) {
     const cr_conv_geometry *g = &chunk->conv->geometry;
-    const int64_t plane = g->in[CR_H] * g->in[CR_W] * CR_LANES, blocks = chunk->plan->in_blocks;
-    float patch[CR_WINOGRAD_MAX_EDGE * CR_WINOGRAD_MAX_EDGE * CR_LANES];
-    for (int64_t panel = 0; panel < panel_count(chunk); panel++) {
-        const int64_t begin = panel_begin(chunk, panel), rows = panel_begin(chunk, panel + 1) - begin;
-        float *out = chunk->input + begin * blocks * CR_LANES;
-        for (int64_t block = 0; block < blocks; block++)
-            for (int64_t r = 0; r < rows; r++, out += CR_LANES) {
-                const winograd_tile tile = tile_at(chunk->plan, chunk->first + begin + r);
-                int64_t row_stride;
-                const float *in =
-                    tile_input(chunk->conv, input + (tile.n * blocks + block) * plane, m + 2,
-                               tile.y - g->pad[CR_H], tile.x - g->pad[CR_W], patch, &row_stride);
-                transform_tile_input(m, in, row_stride, out, chunk->input_stride);
-            }
+    const int64_t plane = g->in[CR_H] * g->in[CR_W] * CR_LANES;
+    float *places[CR_WINOGRAD_MAX_ALL_TERMS];
+    int terms[CR_WINOGRAD_MAX_ALL_TERMS];
+    list_terms(chunk->plan->y, chunk->plan->x, terms);
+    for (int64_t panel = 0, begin = 0, rows; panel < chunk->panels; panel++, begin += rows) {
+        rows = panel_rows(chunk, panel);
+        place_terms(chunk, terms, begin, rows, places);
+        const winograd_tile first = tile_at(chunk->plan, chunk->first + begin);
+        for (int64_t block = 0; block < chunk->plan->in_blocks; block++)
+            transform_panel_input(winograd, chunk, input + block * plane, first, rows, places,
+                                  block * rows * CR_LANES);
     }
 }
 
 /* Where a single panel reads weights, they are fetched a little ahead. Several fetch those of the next
  * element, each its share, so that memory never rests. */
-static micro_fetch fetch_weights(int64_t panel, int64_t panels, const float *weights, int64_t strip) {
-    if (panels == 1)
+static micro_fetch fetch_weights(const winograd_chunk *chunk, int64_t panel, const float *weights,
+                                 int64_t strip) {
+    if (chunk->panels == 1)
         return micro_follow(weights);
-    return (micro_fetch){weights + strip + strip * panel / panels, (MICRO_LINE + panels - 1) / panels};
+    return (micro_fetch){weights + strip + strip * panel / chunk->panels,
+                         (MICRO_LINE + chunk->panels - 1) / chunk->panels};
 }
 
-/* products[e] = transformed input[e] x weights[e], over one output group of `columns` blocks. */
+/* products[e] = transformed input[e] x weights[e], over one output group of `columns` blocks. Terms whose
+ * channels fill their blocks follow one another like channels. */
 static void multiply_group(const winograd_chunk *chunk, const float *weights, int columns) {
     const int64_t ic = chunk->conv->geometry.ic, blocks = chunk->plan->in_blocks;
-    const int64_t panels = panel_count(chunk), strip = ic * columns * CR_LANES;
-    for (int e = 0; e < chunk->plan->elements; e++, weights += strip)
-        for (int64_t panel = 0; panel < panels; panel++) {
-            const int64_t begin = panel_begin(chunk, panel), rows = panel_begin(chunk, panel + 1) - begin;
-            const float *a = chunk->input + e * chunk->input_stride + begin * blocks * CR_LANES;
-            float *c = chunk->products + e * chunk->product_stride + begin * columns * CR_LANES;
-            micro_tiles[rows - 1][columns - 1](a, weights, ic, fetch_weights(panel, panels, weights, strip),
-                                               c, columns * CR_LANES, false);
+    for (int e = 0; e < chunk->plan->elements; e++) {
+        const int64_t terms = chunk->terms[e], steps = ic % CR_LANES == 0 ? 1 : terms;
+        const int64_t depth = steps == 1 ? terms * ic : ic, strip = terms * ic * columns * CR_LANES;
+        for (int64_t panel = 0, begin = 0, rows; panel < chunk->panels; panel++, begin += rows) {
+            rows = panel_rows(chunk, panel);
+            const micro_fetch fetch = fetch_weights(chunk, panel, weights, strip);
+            const float *a = panel_input(chunk, e, begin);
+            float *c = chunk->products + e * chunk->product_floats + begin * columns * CR_LANES;
+            for (int64_t s = 0; s < steps; s++)
+                micro_tiles[rows - 1][columns - 1](a + s * blocks * rows * CR_LANES,
+                                                   weights + s * ic * columns * CR_LANES, depth, fetch, c,
+                                                   columns * CR_LANES, s > 0);
         }
+        weights += strip;
+    }
 }
 
 /* Where the outputs of one tile and one output block go, as far as they are inside. */
@@ -249,128 +314,140 @@ typedef struct winograd_outputs {
     float *output;
 } winograd_outputs;
 
-CR_INLINE void store_output_row(int m, const cr_vec *r, const winograd_outputs *to, int64_t offset) {
-    if (to->clamp->applies && to->columns == m) {
-        cr_store_clamped(m, r, to->clamp, to->channel, offset, to->output);
+CR_INLINE void store_output_row(int n, const cr_vec *r, const winograd_outputs *to, int64_t offset) {
+    if (to->clamp->applies && to->columns == n) {
+        cr_store_clamped(n, r, to->clamp, to->channel, offset, to->output);
         return;
     }
-    float sums[CR_WINOGRAD_MAX_EDGE * CR_LANES];
+    float sums[CR_WINOGRAD_MAX_OUTPUTS * CR_LANES];
     CR_UNROLL
-    for (int x = 0; x < m; x++)
+    for (int x = 0; x < n; x++)
         cr_store(sums + x * CR_LANES, r[x]);
     cr_store_epilogue_vectors(sums, to->columns, to->epilogue, to->channel, offset, to->output);
 }
 
-CR_INLINE void transform_tile_output(int m, const float *products, int64_t stride,
-                                     const winograd_outputs *to) {
-    enum { MAX = CR_WINOGRAD_MAX_EDGE };
-    const int edge = m + 2;
-    cr_vec half[MAX * MAX];
+CR_INLINE void transform_tile_output(cr_winograd_scheme scheme_y, cr_winograd_scheme scheme_x,
+                                     const float *products, int64_t stride, const winograd_outputs *to) {
+    const cr_winograd_axis *y = &cr_winograd_axes[scheme_y], *x = &cr_winograd_axes[scheme_x];
+    cr_vec half[CR_WINOGRAD_MAX_OUTPUTS][CR_WINOGRAD_MAX_POINTS];
     CR_UNROLL
-    for (int x = 0; x < edge; x++) {
-        cr_vec p[MAX];
+    for (int k = 0; k < x->points; k++) {
+        cr_vec p[CR_WINOGRAD_MAX_POINTS], r[CR_WINOGRAD_MAX_OUTPUTS];
         CR_UNROLL
-        for (int y = 0; y < edge; y++)
-            p[y] = cr_load(products + (y * edge + x) * stride);
-        output_transform(m, p, 1, half + x, edge);
+        for (int i = 0; i < y->points; i++)
+            p[i] = cr_load(products + (i * x->points + k) * stride);
+        output_transform(scheme_y, p, r);
+        CR_UNROLL
+        for (int i = 0; i < y->outputs; i++)
+            half[i][k] = r[i];
     }
-    for (int y = 0; y < to->rows; y++) {
-        cr_vec r[MAX];
-        output_transform(m, half + y * edge, 1, r, 1);
-        store_output_row(m, r, to, to->offset + y * to->row_stride);
+    for (int i = 0; i < to->rows; i++) {
+        cr_vec r[CR_WINOGRAD_MAX_OUTPUTS];
+        output_transform(scheme_x, half[i], r);
+        store_output_row(x->outputs, r, to, to->offset + i * to->row_stride);
     }
 }
 
-CR_INLINE void transform_output(int m, const winograd_chunk *chunk, const cr_conv_args *args, int64_t block,
-                                int columns) {
+CR_INLINE void transform_output(const cr_winograd *winograd, const winograd_chunk *chunk,
+                                const cr_conv_args *args, int64_t block, int columns) {
     const cr_conv_geometry *g = &chunk->conv->geometry;
     const int64_t height = g->out[CR_H], width = g->out[CR_W];
+    const int64_t rows = chunk->plan->y->outputs, across = chunk->plan->x->outputs;
     const cr_clamp_epilogue clamp = cr_clamp_epilogue_of(args->epilogue);
     winograd_outputs to = {.epilogue = args->epilogue, .clamp = &clamp, .output = args->output};
     to.row_stride = width * CR_LANES;
-    for (int64_t t = 0; t < chunk->tiles; t++) {
-        const winograd_tile tile = tile_at(chunk->plan, chunk->first + t);
-        to.rows = height - tile.y < m ? (int)(height - tile.y) : m;
-        to.columns = width - tile.x < m ? (int)(width - tile.x) : m;
+    winograd_tile tile = tile_at(chunk->plan, chunk->first);
+    for (int64_t t = 0; t < chunk->tiles; t++, next_tile(chunk->plan, &tile)) {
+        to.rows = (int)(height - tile.y < rows ? height - tile.y : rows);
+        to.columns = (int)(width - tile.x < across ? width - tile.x : across);
         for (int c = 0; c < columns; c++) {
             const int64_t plane = tile.n * chunk->plan->out_blocks + block + c;
             to.channel = (block + c) * CR_LANES;
             to.offset = ((plane * height + tile.y) * width + tile.x) * CR_LANES;
-            transform_tile_output(m, chunk->products + (t * columns + c) * CR_LANES, chunk->product_stride,
-                                  &to);
+            transform_tile_output(winograd->y, winograd->x, chunk->products + (t * columns + c) * CR_LANES,
+                                  chunk->product_floats, &to);
         }
     }
 }
 
-/* ---- the row ---- */
+/* ---- the rows ---- */
 
-CR_INLINE void run_groups(int m, const winograd_chunk *chunk, const cr_conv_args *args, int64_t begin,
-                          int64_t end) {
-    const int64_t block_floats = chunk->plan->elements * chunk->conv->geometry.ic * CR_LANES;
-    transform_input(m, chunk, args->input);
+CR_INLINE void run_groups(const cr_winograd *winograd, const winograd_chunk *chunk, const cr_conv_args *args,
+                          int64_t begin, int64_t end) {
+    const int64_t block_floats = chunk->plan->terms * chunk->conv->geometry.ic * CR_LANES;
+    transform_input(winograd, chunk, args->input);
     for (int64_t group = begin; group < end; group++) {
         const int64_t block = 2 * group;
         const int columns = block + 1 < chunk->plan->out_blocks ? 2 : 1;
         multiply_group(chunk, (const float *)args->packed + block * block_floats, columns);
-        transform_output(m, chunk, args, block, columns);
+        transform_output(winograd, chunk, args, block, columns);
     }
+}
+
+static void carve_workspace(winograd_chunk *chunk, float *workspace) {
+    const cr_winograd_axis *y = chunk->plan->y, *x = chunk->plan->x;
+    for (int e = 0; e < chunk->plan->elements; e++) {
+        const int py = e / x->points, px = e % x->points;
+        chunk->terms[e] = (y->term[py + 1] - y->term[py]) * (x->term[px + 1] - x->term[px]);
+        chunk->input[e] = workspace;
+        workspace += cr_winograd_input_floats(chunk->conv, chunk->plan, chunk->terms[e]);
+    }
+    chunk->products = workspace;
+    chunk->product_floats = cr_winograd_product_floats(chunk->conv, chunk->plan);
 }
 
 /* Task: a chunk, and a part of its output groups. Neighbouring parts of a chunk share the transformed input.
  */
-CR_INLINE void run_tasks(int m, const cr_conv *conv, const cr_conv_args *args, int64_t begin, int64_t end,
-                         float *workspace) {
+CR_INLINE void run_tasks(const cr_winograd *winograd, const cr_conv *conv, const cr_conv_args *args,
+                         int64_t begin, int64_t end, float *workspace) {
     cr_winograd_plan plan;
-    cr_winograd_make_plan(conv, m, CR_MICRO_ROWS, &plan);
+    cr_winograd_make_plan(conv, winograd, &plan);
     winograd_chunk chunk = {.conv = conv, .plan = &plan};
-    chunk.input_stride = cr_winograd_input_stride(conv, &plan);
-    chunk.product_stride = cr_winograd_product_stride(conv, &plan);
-    chunk.input = workspace;
-    chunk.products = workspace + plan.elements * chunk.input_stride;
+    carve_workspace(&chunk, workspace);
     while (begin < end) {
         const int64_t index = begin / plan.splits, split = begin % plan.splits;
         const int64_t last = end - begin < plan.splits - split ? split + end - begin : plan.splits;
         chunk.first = index * plan.chunk;
         chunk.tiles = plan.tiles - chunk.first < plan.chunk ? plan.tiles - chunk.first : plan.chunk;
-        run_groups(m, &chunk, args, plan.out_groups * split / plan.splits,
+        cut_panels(&chunk);
+        run_groups(winograd, &chunk, args, plan.out_groups * split / plan.splits,
                    plan.out_groups * last / plan.splits);
         begin += last - split;
     }
 }
 
-#define WINOGRAD_ROW(m)                                                                                      \
-    static double winograd_cost_##m(const cr_conv *conv) {                                                   \
-        return cr_winograd_cost(conv, m, CR_MICRO_ROWS);                                                     \
+#define WINOGRAD_ROW(about, row, scheme_y, scheme_x)                                                         \
+    static const cr_winograd row##_schemes = {scheme_y, scheme_x, CR_MICRO_ROWS};                            \
+    static const char *row##_refuses(const cr_conv *conv) {                                                  \
+        return cr_winograd_refuses(conv, &row##_schemes);                                                    \
     }                                                                                                        \
-    static size_t winograd_packed_bytes_##m(const cr_conv *conv) {                                           \
-        return cr_winograd_packed_bytes(conv, m);                                                            \
+    static double row##_cost(const cr_conv *conv) {                                                          \
+        return cr_winograd_cost(conv, &row##_schemes);                                                       \
     }                                                                                                        \
-    static void winograd_pack_##m(const cr_conv *conv, const float *weights, void *packed) {                 \
-        pack_all(conv, m, weights, packed);                                                                  \
+    static size_t row##_packed_bytes(const cr_conv *conv) {                                                  \
+        return cr_winograd_packed_bytes(conv, &row##_schemes);                                               \
     }                                                                                                        \
-    static size_t winograd_workspace_bytes_##m(const cr_conv *conv) {                                        \
-        cr_winograd_plan plan;                                                                               \
-        cr_winograd_make_plan(conv, m, CR_MICRO_ROWS, &plan);                                                \
-        return cr_winograd_workspace_bytes(conv, &plan);                                                     \
+    static void row##_pack(const cr_conv *conv, const float *weights, void *packed) {                        \
+        pack_all(conv, &row##_schemes, weights, packed);                                                     \
     }                                                                                                        \
-    static int64_t winograd_tasks_##m(const cr_conv *conv) {                                                 \
-        cr_winograd_plan plan;                                                                               \
-        cr_winograd_make_plan(conv, m, CR_MICRO_ROWS, &plan);                                                \
-        return plan.chunks * plan.splits;                                                                    \
+    static size_t row##_workspace_bytes(const cr_conv *conv) {                                               \
+        return cr_winograd_workspace_bytes(conv, &row##_schemes);                                            \
     }                                                                                                        \
-    static void winograd_run_##m(const cr_conv *conv, const cr_conv_args *args, int64_t begin, int64_t end,  \
-                                 void *workspace) {                                                          \
-        run_tasks(m, conv, args, begin, end, workspace);                                                     \
+    static int64_t row##_tasks(const cr_conv *conv) {                                                        \
+        return cr_winograd_tasks(conv, &row##_schemes);                                                      \
     }                                                                                                        \
-    const cr_conv_algorithm CR_NAME(cr_conv_winograd##m) = {                                                 \
-        .name = "winograd" #m,                                                                               \
-        .refuses = cr_winograd_refuses,                                                                      \
-        .cost = winograd_cost_##m,                                                                           \
-        .packed_bytes = winograd_packed_bytes_##m,                                                           \
-        .pack = winograd_pack_##m,                                                                           \
-        .workspace_bytes = winograd_workspace_bytes_##m,                                                     \
-        .tasks = winograd_tasks_##m,                                                                         \
-        .run = winograd_run_##m,                                                                             \
+    static void row##_run(const cr_conv *conv, const cr_conv_args *args, int64_t begin, int64_t end,         \
+                          void *workspace) {                                                                 \
+        run_tasks(&row##_schemes, conv, args, begin, end, workspace);                                        \
+    }                                                                                                        \
+    const cr_conv_algorithm CR_NAME(cr_conv_##row) = {                                                       \
+        .name = #row,                                                                                        \
+        .refuses = row##_refuses,                                                                            \
+        .cost = row##_cost,                                                                                  \
+        .packed_bytes = row##_packed_bytes,                                                                  \
+        .pack = row##_pack,                                                                                  \
+        .workspace_bytes = row##_workspace_bytes,                                                            \
+        .tasks = row##_tasks,                                                                                \
+        .run = row##_run,                                                                                    \
     };
-WINOGRAD_ROW(4)
-WINOGRAD_ROW(2)
+CR_WINOGRAD_ROWS(WINOGRAD_ROW, )
