@@ -12,7 +12,8 @@ enum { N_PROBES = 3, N_LANES = 1 + 2 * N_PROBES };
 typedef enum kind { KERNELS, FOLDING } kind;
 
 static const double SAFETY = 4;
-/* Winograd's transforms for 4x4 outputs of a 3x3 kernel add and subtract multiples of up to 8. */
+/* Winograd's transforms add and subtract multiples of what they are given: those of two dimensions leave up
+ * to 4 times the error of direct summation, twice that to be safe. */
 static const double WINOGRAD = 8;
 /* Functions such as exp and tanh are good to a few units in the last place. */
 static const double FUNCTION_ULPS = 4;
@@ -106,14 +107,25 @@ static bool is_movement(const cr_node *node) {
     return node->n_inputs == 0 || node->op->flags & (CR_OP_VIEW | CR_OP_JOIN | CR_OP_PART);
 }
 
+/* Whether an algorithm of runtime/kernels/conv/winograd.h is for the kernel and strides of a convolution. */
 static bool may_be_winograd(const prober *p, const cr_node *node, const cr_tensor *const *in) {
+    static const int64_t kernels[][3] = {{3, 3, 2}, {5, 5, 1}, {1, 3, 1},
+                                         {3, 1, 1}, {1, 7, 1}, {7, 1, 1}}; /* h, w, largest stride */
     const int64_t *strides;
     int n;
-    if (p->settings->exact || !cr_node_is(node, "Conv") || in[1]->shape.rank != 4 ||
-        in[1]->shape.dims[2] != 3 || in[1]->shape.dims[3] != 3)
+    if (p->settings->exact || !cr_node_is(node, "Conv") || in[1]->shape.rank < 3 || in[1]->shape.rank > 4 ||
+        cr_attr_ints(node, "strides", &strides, &n) != CREASE_OK)
         return false;
-    return cr_attr_ints(node, "strides", &strides, &n) == CREASE_OK &&
-           (n == 0 || (n == 2 && strides[0] == 1 && strides[1] == 1));
+    const int64_t *last = &in[1]->shape.dims[in[1]->shape.rank - 1],
+                  h = in[1]->shape.rank == 4 ? last[-1] : 1;
+    for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
+        bool fits = h == kernels[i][0] && *last == kernels[i][1];
+        for (int s = 0; s < n; s++)
+            fits = fits && strides[s] <= kernels[i][2];
+        if (fits)
+            return true;
+    }
+    return false;
 }
 
 /* alpha and beta of a Gemm are not squared with its inputs. */

@@ -25,7 +25,7 @@
 typedef struct cr_noise {
     cr_heap *heap;
     int threads;
-    bool exact; /* crease_options.exact: without it 3x3 convolutions of stride 1 count as Winograd's */
+    bool exact; /* crease_options.exact: without it what Winograd is for counts as Winograd's */
 } cr_noise;
 
 /* wide: a resolved float64 model; narrow: the model whose rounding is meant, with the same value ids. inputs
