@@ -1,7 +1,7 @@
 /* Times every convolution algorithm on the layers of known networks, against the measured peak of
  * multiply-adds.
  *
- *     conv_bench [--network NAME | --layer IC,OC,KERNEL,STRIDE,PAD,IN,GROUPS,TRANSPOSED]
+ *     conv_bench [--network NAME | --layer IC,OC,KERNEL,STRIDE,PAD,IN,GROUPS,TRANSPOSED,FLAT]
  *                [--algorithm NAME]
  *                [--threads N] [--seconds S] [--cold 1]                    (CREASE_CPU picks the kernels)
  *
@@ -114,23 +114,24 @@ static void make_conv(bench *b, const conv_layer *layer, int lanes) {
     b->conv.transposed = layer->transposed;
     cr_conv_geometry *g = &b->conv.geometry;
     *g = (cr_conv_geometry){.n = 1, .groups = layer->groups, .ic = layer->ic, .oc = layer->oc};
+    const int flat_axis = layer->flat == 1 ? CR_H : layer->flat == 2 ? CR_W : CR_D;
     for (int axis = 0; axis < CR_CONV_RANK; axis++) {
-        const bool used = axis != CR_D;
+        const bool used = axis != CR_D, flat = axis == flat_axis || !used;
         g->in[axis] = used ? layer->in : 1;
         g->out[axis] = used ? out : 1;
-        g->kernel[axis] = used ? layer->kernel : 1;
+        g->kernel[axis] = flat ? 1 : layer->kernel;
         g->stride[axis] = used ? layer->stride : 1;
-        g->pad[axis] = used ? layer->pad : 0;
+        g->pad[axis] = flat ? 0 : layer->pad;
         g->dilation[axis] = 1;
     }
 }
 
-static void make_data(bench *b, const conv_layer *layer) {
+static void make_data(bench *b) {
     const cr_conv_geometry *g = &b->conv.geometry;
     const int lanes = b->conv.lanes;
     const int64_t in_area = g->in[CR_H] * g->in[CR_W], out_area = g->out[CR_H] * g->out[CR_W];
     b->input = random_floats(blocks(g->ic, lanes) * lanes * in_area, 1);
-    b->weights = random_floats(g->oc * (g->ic / g->groups) * layer->kernel * layer->kernel, 1);
+    b->weights = random_floats(g->oc * (g->ic / g->groups) * g->kernel[CR_H] * g->kernel[CR_W], 1);
     b->output = random_floats(blocks(g->oc, lanes) * lanes * out_area, 0);
     b->bias = random_floats(blocks(g->oc, lanes) * lanes, 1);
     b->scale = random_floats(blocks(g->ic, lanes) * lanes, 1);
@@ -192,14 +193,14 @@ static void report(bench *b, const conv_layer *layer, trial *t, const cr_conv_al
     const int64_t *positions = layer->transposed ? g->in : g->out;
     const double flops = 2.0 * (double)(g->oc * (g->ic / g->groups)) *
                          (double)(positions[CR_H] * positions[CR_W]) *
-                         (double)(layer->kernel * layer->kernel);
+                         (double)(g->kernel[CR_H] * g->kernel[CR_W]);
     const double peak = b->peak * b->options->threads,
                  cycle = 4.0 * b->conv.lanes; /* flops of a cycle at peak */
     const double measured = t->best * peak / cycle;
     printf("%-14s %4d->%-4d %dx%d s%d %3dx%-3d %-6s%-10s%c %9.4f ms %7.1f GFLOP/s %6.1f %% of peak  cost "
            "%5.2f  error "
            "%.1e\n",
-           layer->network, layer->ic, layer->oc, layer->kernel, layer->kernel, layer->stride,
+           layer->network, layer->ic, layer->oc, (int)g->kernel[CR_H], (int)g->kernel[CR_W], layer->stride,
            (int)g->out[CR_H], (int)g->out[CR_W],
            layer->transposed   ? "transp"
            : layer->groups > 1 ? "group"
@@ -211,7 +212,7 @@ static void report(bench *b, const conv_layer *layer, trial *t, const cr_conv_al
 /* Seconds of the chosen algorithm. */
 static double bench_layer(bench *b, const conv_layer *layer, const cr_conv_algorithm *const *list) {
     make_conv(b, layer, cr_conv_lanes(cr_cpu_isa()));
-    make_data(b, layer);
+    make_data(b);
     for (; *list != NULL && b->n_trials < MAX_ALGORITHMS; list++) {
         const bool wanted = b->options->algorithm != NULL ? strcmp((*list)->name, b->options->algorithm) == 0
                                                           : *list != &cr_conv_reference;
@@ -253,8 +254,8 @@ static void bench_networks(bench *b) {
 
 static bool bench_one(bench *b) {
     conv_layer layer = {.network = "layer", .count = 1};
-    if (sscanf(b->options->layer, "%d,%d,%d,%d,%d,%d,%d,%d", &layer.ic, &layer.oc, &layer.kernel,
-               &layer.stride, &layer.pad, &layer.in, &layer.groups, &layer.transposed) < 7)
+    if (sscanf(b->options->layer, "%d,%d,%d,%d,%d,%d,%d,%d,%d", &layer.ic, &layer.oc, &layer.kernel,
+               &layer.stride, &layer.pad, &layer.in, &layer.groups, &layer.transposed, &layer.flat) < 7)
         return false;
     bench_layer(b, &layer, cr_conv_algorithms(cr_cpu_isa()));
     return true;
@@ -286,9 +287,10 @@ int main(int argc, char **argv) {
     bench b = {.options = &options};
     cr_heap *heap = NULL;
     if (!parse(argc, argv, &options)) {
-        fprintf(stderr,
-                "usage: conv_bench [--network NAME | --layer IC,OC,KERNEL,STRIDE,PAD,IN,GROUPS,TRANSPOSED]"
-                " [--algorithm NAME] [--threads N] [--seconds S] [--cold 1]\n");
+        fprintf(
+            stderr,
+            "usage: conv_bench [--network NAME | --layer IC,OC,KERNEL,STRIDE,PAD,IN,GROUPS,TRANSPOSED,FLAT]"
+            " [--algorithm NAME] [--threads N] [--seconds S] [--cold 1]\n");
         return 2;
     }
     if (cr_heap_create(NULL, 0, &heap) != CREASE_OK ||
