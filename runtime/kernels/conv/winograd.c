@@ -1,8 +1,9 @@
 #include "runtime/kernels/conv/winograd.h"
 
 /* Tiles of a chunk. Few channels: as many as keep the transformed input inside 640 KB of second-level cache.
- * Many channels: never much fewer than 56, because every chunk streams all the weights. */
-enum { CHUNK_BYTES = 640 * 1024, CHUNK_TILES = 56 };
+ * Many channels: never much fewer than 56, because every chunk streams all the weights; of large tiles half
+ * as many. */
+enum { CHUNK_BYTES = 640 * 1024, CHUNK_TILES = 56, LARGE_TILE_TERMS = 64 };
 /* Tasks a thread should find, so that unequal threads balance. */
 enum { TASKS_PER_THREAD = 4 };
 
@@ -73,7 +74,8 @@ static int64_t count_parts(const cr_winograd_plan *plan, int64_t threads, int mi
 
 static void cut_chunks(const cr_conv *conv, int micro_rows, cr_winograd_plan *plan) {
     const int64_t tile_bytes = plan->terms * plan->in_blocks * conv->lanes * (int64_t)sizeof(float);
-    const int64_t panels = at_least(CHUNK_BYTES / tile_bytes / micro_rows, ceil_div(CHUNK_TILES, micro_rows));
+    const int64_t least = plan->terms < LARGE_TILE_TERMS ? CHUNK_TILES : CHUNK_TILES / 2;
+    const int64_t panels = at_least(CHUNK_BYTES / tile_bytes / micro_rows, ceil_div(least, micro_rows));
     const int64_t fits = panels * micro_rows, threads = at_least(conv->threads, 1);
     const int64_t parts = count_parts(plan, threads, micro_rows);
     plan->chunks = ceil_div(at_least(ceil_div(plan->tiles, fits), 1), parts) * parts;
