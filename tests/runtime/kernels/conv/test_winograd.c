@@ -155,22 +155,21 @@ Test(winograd, nothing_to_do) {
 /* Two threads have the same number of tiles, even where there is one group of output channels. */
 Test(winograd, threads_share_tiles) {
     test_seed();
-    for (size_t v = 0; v < N_VARIANTS; v++) {
-        if (!isa_runs(variants[v].isa))
-            continue;
-        cr_conv conv = random_conv(variants[v].lanes);
-        cr_conv_geometry *g = &conv.geometry;
-        g->n = 1;
-        g->oc = 2 * variants[v].lanes;
-        g->in[CR_H] = random_int(40, 60);
-        g->in[CR_W] = random_int(40, 60);
-        conv_set_outputs(g);
-        conv.threads = 1;
-        const double cost = variants[v].f4->cost(&conv);
-        conv.threads = 2;
-        cr_assert_eq(variants[v].f4->cost(&conv), cost, "threads must not decide what is chosen");
-        cr_assert_eq(variants[v].f4->tasks(&conv) % 2, 0);
-        conv_check(&conv, variants[v].f4, tolerance(&conv, 4));
-        conv_check(&conv, variants[v].f2, tolerance(&conv, 2));
-    }
+    for (size_t v = 0; v < N_VARIANTS; v++)
+        for (int row = 0; row < N_ROWS && isa_runs(variants[v].isa); row++) {
+            const cr_conv_algorithm *algorithm = variants[v].rows[row];
+            cr_conv conv = random_conv(row, variants[v].lanes);
+            cr_conv_geometry *g = &conv.geometry;
+            g->n = 1;
+            g->oc = 2 * variants[v].lanes;
+            g->in[CR_H] = random_int(40, 60) * g->stride[CR_H];
+            g->in[CR_W] = random_int(40, 60) * g->stride[CR_W];
+            conv_set_outputs(g);
+            conv.threads = 1;
+            const double cost = algorithm->cost(&conv);
+            conv.threads = 2;
+            cr_assert_eq(algorithm->cost(&conv), cost, "threads must not decide what is chosen");
+            cr_assert_eq(algorithm->tasks(&conv) % 2, 0);
+            conv_check(&conv, algorithm, tolerance(&conv, row));
+        }
 }
