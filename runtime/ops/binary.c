@@ -315,10 +315,11 @@ static cr_shape slope_shape(const cr_run *r, const cr_shape *b) {
     return shape;
 }
 
-/* Pow's exponent may have another type than its base. */
-static crease_status convert_exponent(cr_run *r, cr_tensor *converted) {
+/* Pow's exponent may have another type than its base: scratch holds it converted. */
+static cr_tensor convert_exponent(const cr_run *r) {
     const cr_tensor *b = r->in[1];
-    CR_TRY(cr_tensor_create(r->heap, r->in[0]->dtype, &b->shape, converted));
+    const cr_tensor room = {.dtype = r->in[0]->dtype, .shape = b->shape, .data = r->scratch};
+    const cr_tensor *converted = &room;
     for (int64_t i = 0, n = cr_shape_n(&b->shape); i < n; i++) {
         double v = cr_dtype_is_float(b->dtype) ? cr_load_float(b->dtype, b->data, i)
                    : b->dtype == CREASE_INT64  ? (double)((const int64_t *)b->data)[i]
@@ -333,7 +334,7 @@ static crease_status convert_exponent(cr_run *r, cr_tensor *converted) {
         else
             ((int32_t *)converted->data)[i] = (int32_t)v;
     }
-    return CREASE_OK;
+    return room;
 }
 
 static crease_status binary_run(cr_run *r) {
@@ -347,11 +348,16 @@ static crease_status binary_run(cr_run *r) {
         apply(r, &j, &r->in[0]->shape, &b);
         return CREASE_OK;
     }
-    cr_tensor converted;
-    CR_TRY(convert_exponent(r, &converted));
+    const cr_tensor converted = convert_exponent(r);
     j.b = &converted;
     apply(r, &j, &r->in[0]->shape, &b);
-    cr_tensor_release(&converted);
+    return CREASE_OK;
+}
+
+static crease_status pow_prepare(cr_prepare *p) {
+    const cr_info *x = p->in[0], *exponent = p->in[1];
+    if (x->dtype != exponent->dtype && !cr_tensor_bytes(x->dtype, 0, &exponent->shape, &p->scratch_bytes))
+        return cr_node_fail(p->node, CREASE_ERROR_MEMORY, "the exponent is too large");
     return CREASE_OK;
 }
 
@@ -460,7 +466,8 @@ const cr_op cr_ops_binary[] = {
     TWO("Sub", SUB),
     TWO("Mul", MUL),
     TWO("Div", DIV),
-    TWO("Pow", POW),
+    {"Pow", 1, 6, CR_T_NUMBERS, binary_infer, pow_prepare, binary_run, POW, CR_OP_INPLACE, 0, NULL},
+    {"Pow", 7, 0, CR_T_NUMBERS, binary_infer, pow_prepare, binary_run, POW, CR_OP_INPLACE, 0, NULL},
     TWO("PRelu", PRELU),
     {"Max", 1, 0, CR_T_NUMBERS, binary_infer, NULL, variadic_run, MAX, 0, 0, NULL},
     {"Min", 1, 0, CR_T_NUMBERS, binary_infer, NULL, variadic_run, MIN, 0, 0, NULL},

@@ -203,13 +203,11 @@ static void reduce_run_of(cr_pool *pool, run_job *job) {
 
 /* ---- everything else ---- */
 
-static crease_status reduce_any(cr_run *r, const bool *reduced, bool any) {
+static void reduce_any(cr_run *r, const bool *reduced, bool any) {
     const cr_tensor *x = r->in[0];
     const int op = r->op->variant;
     const int64_t n_out = cr_shape_n(&r->out[0]->shape), n = cr_shape_n(&x->shape);
-    void *block;
-    CR_TRY(cr_alloc(r->heap, 2 * (size_t)(n_out + 1) * sizeof(double), &block));
-    double *sums = block;
+    double *sums = r->scratch;
     if (!any) /* noop_with_empty_axes: nothing is reduced, a copy */
         reduce_into(SUM, x, reduced, sums, n_out);
     else if (op == LOG_SUM_EXP)
@@ -218,7 +216,20 @@ static crease_status reduce_any(cr_run *r, const bool *reduced, bool any) {
         reduce_into(op, x, reduced, sums, n_out);
     for (int64_t i = 0; i < n_out; i++)
         store(r->out[0], i, any ? finish(op, sums[i], (double)n / (double)n_out) : sums[i]);
-    cr_free(r->heap, block);
+}
+
+static bool is_fast(int op, const cr_tensor *x, const bool *reduced, bool any, run_job *job) {
+    return any && op != LOG_SUM_EXP && is_one_run(x, reduced, job);
+}
+
+static crease_status reduce_prepare(cr_prepare *p) {
+    const cr_info *axes = p->n_in > 1 ? p->in[1] : NULL;
+    const cr_tensor x = {.dtype = p->in[0]->dtype, .shape = p->in[0]->shape};
+    bool reduced[CR_MAX_RANK], any;
+    run_job job;
+    CR_TRY(axes_of(p->node, axes ? axes->known : NULL, x.shape.rank, reduced, &any));
+    if (!is_fast(p->op->variant, &x, reduced, any, &job))
+        p->scratch_bytes = 2 * ((size_t)cr_shape_n(&p->out[0].shape) + 1) * sizeof(double);
     return CREASE_OK;
 }
 
@@ -227,9 +238,10 @@ static crease_status reduce_run(cr_run *r) {
     run_job job = {.x = x, .y = r->out[0], .op = r->op->variant};
     bool reduced[CR_MAX_RANK], any;
     CR_TRY(axes_of(r->node, r->n_in > 1 ? r->in[1] : NULL, x->shape.rank, reduced, &any));
-    if (!any || job.op == LOG_SUM_EXP || !is_one_run(x, reduced, &job))
-        return reduce_any(r, reduced, any);
-    reduce_run_of(r->pool, &job);
+    if (is_fast(job.op, x, reduced, any, &job))
+        reduce_run_of(r->pool, &job);
+    else
+        reduce_any(r, reduced, any);
     return CREASE_OK;
 }
 
@@ -284,7 +296,7 @@ static crease_status arg_run(cr_run *r) {
 
 enum { TYPES = CR_T_BOOL | CR_T_FLOATS | CR_T(CREASE_INT32) | CR_T(CREASE_INT64) };
 #define REDUCE(name, variant)                                                                                \
-    { name, 1, 0, TYPES, reduce_infer, NULL, reduce_run, variant, CR_OP_HALF, 0, NULL }
+    { name, 1, 0, TYPES, reduce_infer, reduce_prepare, reduce_run, variant, CR_OP_HALF, 0, NULL }
 
 const cr_op cr_ops_reduce[] = {
     REDUCE("ReduceMean", MEAN),
