@@ -143,17 +143,13 @@ static const float *border_bias_at(const depthwise_row *row, int64_t x) {
     return row->border + cr_conv_border_class(row->g, CR_W, x) * step + row->channel;
 }
 
+/* The bias of the inner columns stands nowhere where there are none: then every run is checked. */
 CR_INLINE void start_run(depthwise_run run, const depthwise_row *row, int64_t x, int used, cr_vec *acc) {
-    const cr_vec bias = row->bias != NULL ? cr_load(row->bias) : (cr_vec){0};
+    const bool each = run.left == CHECKED && row->border != NULL;
+    const cr_vec bias = !each && row->bias != NULL ? cr_load(row->bias) : (cr_vec){0};
     CR_UNROLL
     for (int p = 0; p < run.length; p++)
-        acc[p] = bias;
-    if (run.left != CHECKED || row->border == NULL)
-        return;
-    CR_UNROLL
-    for (int p = 0; p < run.length; p++)
-        if (p < used)
-            acc[p] = cr_load(border_bias_at(row, x + p));
+        acc[p] = each && p < used ? cr_load(border_bias_at(row, x + p)) : bias;
 }
 
 /* One copy for all runs. */
