@@ -1,3 +1,4 @@
+#include "runtime/kernels/resize.h"
 #include "runtime/ops/infer.h"
 
 #include <math.h>
@@ -318,23 +319,20 @@ static cr_shape slope_shape(const cr_run *r, const cr_shape *b) {
 /* Pow's exponent may have another type than its base: scratch holds it converted. */
 static cr_tensor convert_exponent(const cr_run *r) {
     const cr_tensor *b = r->in[1];
-    const cr_tensor room = {.dtype = r->in[0]->dtype, .shape = b->shape, .data = r->scratch};
-    const cr_tensor *converted = &room;
+    const cr_tensor converted = {.dtype = r->in[0]->dtype, .shape = b->shape, .data = r->scratch};
+    const size_t from_bytes = crease_dtype_bits(b->dtype) / 8, bytes = crease_dtype_bits(converted.dtype) / 8;
     for (int64_t i = 0, n = cr_shape_n(&b->shape); i < n; i++) {
-        double v = cr_dtype_is_float(b->dtype) ? cr_load_float(b->dtype, b->data, i)
-                   : b->dtype == CREASE_INT64  ? (double)((const int64_t *)b->data)[i]
-                   : b->dtype == CREASE_INT32  ? (double)((const int32_t *)b->data)[i]
-                   : b->dtype == CREASE_UINT64 ? (double)((const uint64_t *)b->data)[i]
-                   : b->dtype == CREASE_UINT32 ? (double)((const uint32_t *)b->data)[i]
-                                               : (double)((const int8_t *)b->data)[i];
-        if (cr_dtype_is_float(converted->dtype))
-            cr_store_float(converted->dtype, converted->data, i, v);
-        else if (converted->dtype == CREASE_INT64)
-            ((int64_t *)converted->data)[i] = (int64_t)v;
+        double v;
+        if (cr_dtype_is_float(b->dtype))
+            v = cr_load_float(b->dtype, b->data, i);
         else
-            ((int32_t *)converted->data)[i] = (int32_t)v;
+            cr_integers_to_doubles(b->dtype, (const char *)b->data + (size_t)i * from_bytes, &v, 1);
+        if (cr_dtype_is_float(converted.dtype))
+            cr_store_float(converted.dtype, converted.data, i, v);
+        else
+            cr_doubles_to_integers(converted.dtype, &v, (char *)converted.data + (size_t)i * bytes, 1);
     }
-    return room;
+    return converted;
 }
 
 static crease_status binary_run(cr_run *r) {

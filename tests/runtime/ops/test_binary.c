@@ -67,6 +67,23 @@ Test(binary, powers_of_two_types) {
     ONE_GIVES(&o, (DIMS(2)), 8, 1);
 }
 
+/* The exponent takes the base's size, which may be the smaller one. */
+Test(binary, powers_of_narrow_integers) {
+    one o = one_begin("Pow", 13, 1);
+    uint8_t *base = one_input(&o, CREASE_UINT8, DIMS(5));
+    memcpy(base, (uint8_t[]){2, 3, 1, 0, 15}, 5);
+    one_ints(&o, 5, (int64_t[]){7, 5, 9, 2, 2});
+    ONE_GIVES(&o, (DIMS(5)), 128, 243, 1, 0, 225);
+}
+
+Test(binary, powers_by_narrow_integers) {
+    one o = one_begin("Pow", 13, 1);
+    one_floats(&o, 2, DIMS(2));
+    uint8_t *exponent = one_input(&o, CREASE_UINT8, DIMS(2));
+    memcpy(exponent, (uint8_t[]){3, 2}, 2);
+    ONE_GIVES(&o, (DIMS(2)), 8, 9);
+}
+
 Test(binary, the_largest_of_one_and_of_many) {
     one single = one_begin("Max", 13, 1);
     one_floats(&single, 3, DIMS(2));
