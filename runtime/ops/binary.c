@@ -354,6 +354,9 @@ static crease_status binary_run(cr_run *r) {
 
 static crease_status pow_prepare(cr_prepare *p) {
     const cr_info *x = p->in[0], *exponent = p->in[1];
+    if (!cr_dtype_is_float(exponent->dtype) && !(CR_T_INTS & CR_T(exponent->dtype)))
+        return cr_node_fail(p->node, CREASE_ERROR_MODEL, "the exponent is %s, expected a number",
+                            crease_dtype_name(exponent->dtype));
     if (x->dtype != exponent->dtype && !cr_tensor_bytes(x->dtype, 0, &exponent->shape, &p->scratch_bytes))
         return cr_node_fail(p->node, CREASE_ERROR_MEMORY, "the exponent is too large");
     return CREASE_OK;

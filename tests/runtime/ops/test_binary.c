@@ -84,6 +84,14 @@ Test(binary, powers_by_narrow_integers) {
     ONE_GIVES(&o, (DIMS(2)), 8, 9);
 }
 
+Test(binary, powers_by_what_is_no_number_are_refused) {
+    one o = one_begin("Pow", 13, 1);
+    one_floats(&o, 2, DIMS(1));
+    *(uint8_t *)one_input(&o, CREASE_BOOL, DIMS(1)) = 1;
+    cr_assert_eq(one_run(&o), CREASE_ERROR_MODEL);
+    one_end(&o);
+}
+
 Test(binary, the_largest_of_one_and_of_many) {
     one single = one_begin("Max", 13, 1);
     one_floats(&single, 3, DIMS(2));
