@@ -331,20 +331,13 @@ void cr_put_scaled(cr_tensor *to, const cr_tensor *from, int64_t begin, int64_t 
         cr_put(to, i, cr_load_float(from->dtype, from->data, i) * s, fit);
 }
 
-double cr_unit_of(crease_dtype dtype) {
-    return dtype == CREASE_DOUBLE     ? 0x1p-53
-           : dtype == CREASE_FLOAT16  ? 0x1p-11
-           : dtype == CREASE_BFLOAT16 ? 0x1p-8
-                                      : 0x1p-24;
-}
-
 void cr_refuse_unfit(cr_refusal *refusal, const cr_fit *fit, const char *what, crease_dtype dtype) {
     if (fit->non_finite)
         cr_refuse(refusal, "non-finite", "the weights '%s' hold or would hold NaN or infinity", what);
     else if (fit->overflow)
         cr_refuse(refusal, "overflow", "the folded '%s' does not fit %s; store the weights in a wider type",
                   what, crease_dtype_name(dtype));
-    else if (fit->lost > cr_unit_of(dtype) * fit->total)
+    else if (fit->lost > cr_dtype_unit(dtype) * fit->total)
         cr_refuse(
             refusal, "underflow",
             "most of the folded '%s' is below the normal numbers of %s, which keep fewer digits; store the "

@@ -64,8 +64,6 @@ typedef struct cr_fit {
 void cr_put(cr_tensor *tensor, int64_t i, double value, cr_fit *fit);
 /* to[i] = from[i] s for i in [begin, begin + n); both of the same type. */
 void cr_put_scaled(cr_tensor *to, const cr_tensor *from, int64_t begin, int64_t n, double s, cr_fit *fit);
-/* Largest relative error of one rounding to nearest in the type, as long as the result is a normal number. */
-double cr_unit_of(crease_dtype dtype);
 /* Refuse with "non-finite" or "overflow" where fit says so, and with "underflow" where more is lost than the
  * unit of the type explains, since most of it is below the normal numbers; `what` names the tensor. */
 void cr_refuse_unfit(cr_refusal *refusal, const cr_fit *fit, const char *what, crease_dtype dtype);

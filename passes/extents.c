@@ -26,6 +26,11 @@ crease_status cr_extents_formula(cr_extents *e, int t, int64_t m, int64_t o, int
     return t == CR_NO_TERM ? CREASE_OK : cr_term_floor(&e->terms, t, m, o, s, to);
 }
 
+int64_t cr_extents_clip(int64_t at, int64_t n) {
+    at += at < 0 ? n : 0;
+    return at < 0 ? 0 : at > n ? n : at;
+}
+
 bool cr_extents_is(const cr_extents *e, int t, int64_t number) {
     int64_t found;
     return t != CR_NO_TERM && cr_term_is_number(&e->terms, t, &found) && found == number;

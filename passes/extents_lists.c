@@ -10,14 +10,9 @@ static crease_status list_same(cr_extents *e, const cr_node *node, cr_term_list 
     return CREASE_OK;
 }
 
-static int64_t clip(int64_t at, int64_t n) {
-    at += at < 0 ? n : 0;
-    return at < 0 ? 0 : at > n ? n : at;
-}
-
 static crease_status list_part(const cr_term_list *x, int64_t start, int64_t end, cr_term_list *y) {
     y->n = 0;
-    for (int64_t i = clip(start, x->n); i < clip(end, x->n); i++)
+    for (int64_t i = cr_extents_clip(start, x->n); i < cr_extents_clip(end, x->n); i++)
         y->terms[y->n++] = x->terms[i];
     return CREASE_OK;
 }

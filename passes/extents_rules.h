@@ -35,6 +35,8 @@ bool cr_extents_number(const cr_extents *extents, const cr_node *node, int i, in
 /* floor((m t + o) / s) of a term that may be CR_NO_TERM, as the result is then. */
 crease_status cr_extents_formula(cr_extents *extents, int t, int64_t m, int64_t o, int64_t s,
                                  int *to) CREASE_MUST_TEST;
+/* Where a Slice's bound lies in an extent n, counted from its end if negative. */
+int64_t cr_extents_clip(int64_t at, int64_t n);
 bool cr_extents_is(const cr_extents *extents, int t, int64_t number);
 
 /* Output 0 (for Split: each output) in terms of the inputs; *y is preset to nothing. */

@@ -248,11 +248,6 @@ static crease_status shape_turn(cr_extents *e, const cr_node *node, cr_term_list
     return CREASE_OK;
 }
 
-static int64_t clip(int64_t at, int64_t n) {
-    at += at < 0 ? n : 0;
-    return at < 0 ? 0 : at > n ? n : at;
-}
-
 /* Of a known extent; of others from `start`, counted from the beginning, to an end that lies beyond any
  * extent or is counted from it. */
 static crease_status slice_term(cr_extents *e, int x, int64_t start, int64_t end, int64_t step, int *y) {
@@ -260,7 +255,7 @@ static crease_status slice_term(cr_extents *e, int x, int64_t start, int64_t end
     *y = CR_NO_TERM;
     if (x != CR_NO_TERM && cr_term_is_number(&e->terms, x, &n) && n >= 0 && n <= INT32_MAX && step >= 1 &&
         step < INT32_MAX) {
-        const int64_t first = clip(start, n), last = clip(end, n);
+        const int64_t first = cr_extents_clip(start, n), last = cr_extents_clip(end, n);
         return cr_term_number(&e->terms, last > first ? (last - first + step - 1) / step : 0, y);
     }
     if (start == 0 && end >= INT32_MAX && step == 1)

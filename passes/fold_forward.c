@@ -13,16 +13,6 @@
  * why:    without padding every output sums over all taps, so that the shift adds the same constant
  *         everywhere. */
 
-static crease_status all_equal(const cr_node *node, const char *name, int64_t expected, bool *equal) {
-    const int64_t *values;
-    int n;
-    CR_TRY(cr_attr_ints(node, name, &values, &n));
-    *equal = true;
-    for (int i = 0; i < n; i++)
-        *equal &= values[i] == expected;
-    return CREASE_OK;
-}
-
 static bool kernel_is_one(const cr_tensor *w) {
     for (int d = 2; d < w->shape.rank; d++)
         if (w->shape.dims[d] != 1)
@@ -35,9 +25,9 @@ static crease_status has_border(const cr_node *node, bool *border) {
     const char *auto_pad;
     bool no_pads, unit_stride, no_extra;
     CR_TRY(cr_attr_string(node, "auto_pad", "NOTSET", &auto_pad));
-    CR_TRY(all_equal(node, "pads", 0, &no_pads));
-    CR_TRY(all_equal(node, "strides", 1, &unit_stride));
-    CR_TRY(all_equal(node, "output_padding", 0, &no_extra));
+    CR_TRY(cr_attr_all(node, "pads", 0, &no_pads));
+    CR_TRY(cr_attr_all(node, "strides", 1, &unit_stride));
+    CR_TRY(cr_attr_all(node, "output_padding", 0, &no_extra));
     bool one = kernel_is_one(cr_node_constant(node, 1)), same = strncmp(auto_pad, "SAME", 4) == 0;
     if (cr_node_is(node, "Conv"))
         *border = same ? !one : !no_pads; /* SAME adds nothing around a kernel of 1 */

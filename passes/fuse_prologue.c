@@ -21,20 +21,13 @@ enum { X, W, SCALE = 4, SHIFT = 5, TAP_SUMS = 8, MAX_USERS = 2 };
 
 /* ---- which convolutions ---- */
 
-static crease_status reads_every(const cr_node *conv, int64_t expected, const char *name, bool *equal) {
-    const int64_t *values;
-    int n;
-    CR_TRY(cr_attr_ints(conv, name, &values, &n));
-    for (int i = 0; i < n; i++)
-        *equal = *equal && values[i] == expected;
-    return CREASE_OK;
-}
-
 static crease_status is_winograd(const cr_node *conv, int64_t groups, bool *is) {
     const cr_shape *w = &conv->inputs[W]->shape;
-    *is = groups == 1 && w->rank == 4 && w->dims[2] == 3 && w->dims[3] == 3;
-    CR_TRY(reads_every(conv, 1, "strides", is));
-    return reads_every(conv, 1, "dilations", is);
+    bool every_pixel, dense;
+    CR_TRY(cr_attr_all(conv, "strides", 1, &every_pixel));
+    CR_TRY(cr_attr_all(conv, "dilations", 1, &dense));
+    *is = groups == 1 && w->rank == 4 && w->dims[2] == 3 && w->dims[3] == 3 && every_pixel && dense;
+    return CREASE_OK;
 }
 
 static crease_status takes_prologue(const cr_value *value, bool *takes) {

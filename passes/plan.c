@@ -187,7 +187,7 @@ crease_status cr_plan_note(cr_plan *plan, const char *note) {
 /* What takes the affine in computes in the type of its result. */
 static double layer_bound(const cr_edit *leaf) {
     const cr_value *y = leaf->node->n_outputs ? leaf->node->outputs[0] : NULL;
-    double u = cr_unit_of(y ? y->dtype : CREASE_FLOAT);
+    double u = cr_dtype_unit(y ? y->dtype : CREASE_FLOAT);
     return 3 * u * sqrt((double)leaf->integer) + 2 * u;
 }
 
@@ -195,7 +195,7 @@ cr_fold_bound cr_plan_bound(const cr_plan *plan) {
     cr_fold_bound bound = {0, 0};
     for (const cr_edit *edit = plan->last; edit; edit = edit->previous)
         if (edit->kind == EDIT_CONSTANT && cr_dtype_is_float(edit->tensor.dtype))
-            bound.fold = fmax(bound.fold, cr_unit_of(edit->tensor.dtype));
+            bound.fold = fmax(bound.fold, cr_dtype_unit(edit->tensor.dtype));
         else if (edit->kind == EDIT_LEAF)
             bound.layer = fmax(bound.layer, layer_bound(edit));
     return bound;

@@ -84,13 +84,6 @@ static crease_status eval_at_zero(prober *p, const cr_node *node, const cr_tenso
 
 /* ---- the rounding error of one node ---- */
 
-static double unit_of(crease_dtype dtype) {
-    return dtype == CREASE_DOUBLE     ? 0x1p-53
-           : dtype == CREASE_FLOAT16  ? 0x1p-11
-           : dtype == CREASE_BFLOAT16 ? 0x1p-8
-                                      : 0x1p-24;
-}
-
 static bool is_linear(const cr_node *node) {
     return cr_node_is(node, "Conv") || cr_node_is(node, "ConvTranspose") || cr_node_is(node, "Gemm") ||
            cr_node_is(node, "MatMul");
@@ -271,7 +264,7 @@ static kind kind_of(int lane) {
 static crease_status move_lanes(prober *p, const cr_node *node, const cr_tensor *const *in, int i) {
     const cr_value *v = node->outputs[i];
     const cr_tensor *exact = &p->lanes[0].values[v->id];
-    double unit = v->id < p->narrow->n_values ? unit_of(p->narrow->values[v->id]->dtype) : 0x1p-24;
+    double unit = v->id < p->narrow->n_values ? cr_dtype_unit(p->narrow->values[v->id]->dtype) : 0x1p-24;
     node_error error = {.units = {0, is_affine(node) ? unit : 0}};
     CR_TRY(error_of(p, node, in, exact, unit, &error));
     crease_status status = CREASE_OK;

@@ -51,6 +51,13 @@ bool cr_dtype_is_half(crease_dtype dtype) {
     return dtype == CREASE_FLOAT16 || dtype == CREASE_BFLOAT16;
 }
 
+double cr_dtype_unit(crease_dtype dtype) {
+    return dtype == CREASE_DOUBLE     ? 0x1p-53
+           : dtype == CREASE_FLOAT16  ? 0x1p-11
+           : dtype == CREASE_BFLOAT16 ? 0x1p-8
+                                      : 0x1p-24;
+}
+
 bool cr_dtype_is_float(crease_dtype dtype) {
     return dtype == CREASE_FLOAT || dtype == CREASE_DOUBLE || cr_dtype_is_half(dtype);
 }

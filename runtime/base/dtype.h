@@ -22,6 +22,9 @@ enum {
 bool cr_dtype_valid(int64_t dtype);         /* a number ONNX defines, UNDEFINED excluded */
 bool cr_dtype_is_half(crease_dtype dtype);  /* float16 or bfloat16 */
 bool cr_dtype_is_float(crease_dtype dtype); /* float16, bfloat16, float32, float64 */
+/* Largest relative error of one rounding to nearest in such a type, as long as the result is a normal number;
+ * of all others, as of float32. */
+double cr_dtype_unit(crease_dtype dtype);
 
 /* Bytes of n elements, rounded up for packed types; false on overflow or a type without a size. n >= 0. */
 bool cr_dtype_bytes(crease_dtype dtype, int64_t n, size_t *bytes);

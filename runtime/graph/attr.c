@@ -61,6 +61,16 @@ crease_status cr_attr_ints(const cr_node *node, const char *name, const int64_t 
     return CREASE_OK;
 }
 
+crease_status cr_attr_all(const cr_node *node, const char *name, int64_t expected, bool *all) {
+    const int64_t *values;
+    int n;
+    CR_TRY(cr_attr_ints(node, name, &values, &n));
+    *all = true;
+    for (int i = 0; i < n; i++)
+        *all &= values[i] == expected;
+    return CREASE_OK;
+}
+
 crease_status cr_attr_floats(const cr_node *node, const char *name, const float **values, int *n) {
     const cr_attr *attr;
     CR_TRY(find_list(node, name, CR_ATTR_FLOATS, &attr, n));

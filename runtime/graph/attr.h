@@ -15,6 +15,9 @@ crease_status cr_attr_string(const cr_node *node, const char *name, const char *
 /* *n is 0 and *values NULL when missing. */
 crease_status cr_attr_ints(const cr_node *node, const char *name, const int64_t **values,
                            int *n) CREASE_MUST_TEST;
+/* Whether every integer of the list is `expected`; of none, too. */
+crease_status cr_attr_all(const cr_node *node, const char *name, int64_t expected,
+                          bool *all) CREASE_MUST_TEST;
 crease_status cr_attr_floats(const cr_node *node, const char *name, const float **values,
                              int *n) CREASE_MUST_TEST;
 /* NULL when missing. */
