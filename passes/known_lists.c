@@ -1,6 +1,7 @@
 #include "passes/extents.h"
 #include "passes/lower.h"
 #include "runtime/graph/edit.h"
+#include "runtime/ops/infer.h"
 
 /* before: integers computed from extents (Shape, Gather, Div ...: where a Slice of half the channels
  *         begins)
@@ -21,21 +22,27 @@ static crease_status make_constant(cr_value *value, const int64_t *numbers) {
     return cr_value_replace(value, constant);
 }
 
-static crease_status replace(cr_model *model, const cr_extents *extents) {
+static crease_status replace(cr_model *model, const cr_extents *extents, bool *changed) {
     CR_FOR_NODES(node, model->graph) {
         cr_value *y = cr_node_output(node, 0);
         int64_t numbers[CR_MAX_RANK];
         if (y && y->n_uses && !y->n_outputs && cr_shape_is_static(&y->shape) &&
-            cr_extents_numbers(extents, y, numbers) == cr_shape_n(&y->shape))
+            cr_extents_numbers(extents, y, numbers) == cr_shape_n(&y->shape)) {
             CR_TRY(make_constant(y, numbers));
+            *changed = true;
+        }
     }
     return CREASE_OK;
 }
 
 crease_status cr_pass_known_lists(cr_model *model) {
     cr_extents *extents;
+    bool changed = false;
     CR_TRY(cr_extents_create(model, &extents));
-    crease_status status = replace(model, extents);
+    crease_status status = replace(model, extents, &changed);
     cr_extents_free(extents);
-    return status == CREASE_OK ? cr_model_drop_dead(model) : status;
+    if (status != CREASE_OK || !changed)
+        return status;
+    CR_TRY(cr_model_drop_dead(model));
+    return cr_graph_infer(model->graph);
 }
