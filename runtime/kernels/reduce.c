@@ -80,22 +80,22 @@ static inline __attribute__((always_inline)) void columns_of(cr_reduction op, co
             sums[j] = take_in(op, sums[j], (double)x[j]);
 }
 
-#define EACH_REDUCTION(X)                                                                                    \
+#define EACH_SUM(X)                                                                                          \
     X(CR_REDUCE_SUM)                                                                                         \
-    X(CR_REDUCE_MAX)                                                                                         \
-    X(CR_REDUCE_MIN)                                                                                         \
     X(CR_REDUCE_PRODUCT)                                                                                     \
     X(CR_REDUCE_SIZES)                                                                                       \
     X(CR_REDUCE_SQUARES)
 
 double cr_reduce_row(cr_reduction op, const float *x, int64_t n) {
-    if (op == CR_REDUCE_MAX || op == CR_REDUCE_MIN)
-        return largest(op == CR_REDUCE_MAX ? 1 : -1, x, n);
     switch (op) {
+    case CR_REDUCE_MAX:
+        return largest(1, x, n);
+    case CR_REDUCE_MIN:
+        return largest(-1, x, n);
 #define ROW(kind)                                                                                            \
     case kind:                                                                                               \
         return row_of(kind, x, n);
-        EACH_REDUCTION(ROW)
+        EACH_SUM(ROW)
     }
     return 0;
 }
@@ -107,6 +107,8 @@ void cr_reduce_columns(cr_reduction op, const float *x, int64_t n, int64_t step,
     case kind:                                                                                               \
         columns_of(kind, x, n, step, count, sums);                                                           \
         break;
-        EACH_REDUCTION(COLUMNS)
+        EACH_SUM(COLUMNS)
+        COLUMNS(CR_REDUCE_MAX)
+        COLUMNS(CR_REDUCE_MIN)
     }
 }

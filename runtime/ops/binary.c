@@ -371,9 +371,7 @@ static void scale(cr_tensor *y, double factor) {
 static crease_status variadic_run(cr_run *r) {
     cr_tensor *y = r->out[0];
     size_t bytes;
-    cr_shape zero = {.rank = 0};
     pair_job j = {.op = MAX, .a = r->in[0], .b = r->in[0], .y = y}; /* max(x, x) copies with broadcasting */
-    (void)zero;
     if (!cr_tensor_bytes(y->dtype, 0, &y->shape, &bytes))
         return CREASE_OK;
     apply(r, &j, &r->in[0]->shape, &r->in[0]->shape);

@@ -46,9 +46,7 @@ static void multiply_ints(crease_dtype dtype, const int_product *p) {
         product_64(p);
 }
 
-/* ---- constant weights, packed once ---- */
-
-/* In a model that was made for this machine. */
+/* ---- constant weights, packed once, in a model that was made for this machine ---- */
 
 typedef struct packed_b {
     const cr_tensor *b;
@@ -401,13 +399,19 @@ static void join_batch(matmul_job *job) {
     job->batch.rank = job->batch_a.rank = job->batch_b.rank = 0;
 }
 
+/* The rows of all matrices on the left, as join_batch has them. */
+static int64_t all_rows(const cr_shape *a) {
+    int64_t rows = 1;
+    for (int d = 0; d + 1 < a->rank; d++)
+        rows *= a->dims[d];
+    return rows;
+}
+
 static crease_status matmul_prepare(cr_prepare *p) {
     packed_b *w;
-    const cr_shape *a = &p->in[0]->shape;
     CR_TRY(CR_PREPARE_STATE(p, &w));
     p->algorithm = "gemm";
-    return pack_b(p, false,
-                  a->rank < 2 ? 1 : cr_shape_n(a) / (a->dims[a->rank - 1] ? a->dims[a->rank - 1] : 1), w);
+    return pack_b(p, false, all_rows(&p->in[0]->shape), w);
 }
 
 static crease_status matmul_run(cr_run *r) {

@@ -222,13 +222,14 @@ static bool is_fast(int op, const cr_tensor *x, const bool *reduced, bool any, r
     return any && op != LOG_SUM_EXP && is_one_run(x, reduced, job);
 }
 
+/* Axes that are not known yet may ask for the general way. */
 static crease_status reduce_prepare(cr_prepare *p) {
     const cr_info *axes = p->n_in > 1 ? p->in[1] : NULL;
     const cr_tensor x = {.dtype = p->in[0]->dtype, .shape = p->in[0]->shape};
     bool reduced[CR_MAX_RANK], any;
     run_job job;
     CR_TRY(axes_of(p->node, axes ? axes->known : NULL, x.shape.rank, reduced, &any));
-    if (!is_fast(p->op->variant, &x, reduced, any, &job))
+    if ((axes && !axes->known) || !is_fast(p->op->variant, &x, reduced, any, &job))
         p->scratch_bytes = 2 * ((size_t)cr_shape_n(&p->out[0].shape) + 1) * sizeof(double);
     return CREASE_OK;
 }
