@@ -47,22 +47,22 @@ cr_node *cr_node_only_user(const cr_node *node) {
 }
 
 crease_status cr_optimize_lower(cr_model *model, const cr_lower_settings *settings) {
-    CR_TRY(cr_pass_fold_constants(model, NULL));
-    CR_TRY(cr_pass_drop_noops(model));
-    CR_TRY(cr_pass_widen_halves(model));
-    CR_TRY(cr_pass_tidy_shapes(model));
-    CR_TRY(cr_pass_fuse_pad(model));
-    CR_TRY(cr_pass_share_concat(model));
+    CR_TRY(cr_model_verify_after(model, cr_pass_fold_constants(model, NULL)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_drop_noops(model)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_widen_halves(model)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_tidy_shapes(model)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_fuse_pad(model)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_share_concat(model)));
     CR_TRY(cr_model_resolve(model));
     CR_TRY(cr_graph_infer(model->graph));
-    CR_TRY(cr_pass_known_lists(model));
-    CR_TRY(cr_pass_lower_activations(model));
-    CR_TRY(cr_pass_choose_layout(model, settings->lanes));
-    CR_TRY(cr_pass_merge_channels(model));
-    CR_TRY(cr_pass_fuse_elementwise(model));
-    CR_TRY(cr_pass_fuse_prologue(model, settings->fold));
+    CR_TRY(cr_model_verify_after(model, cr_pass_known_lists(model)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_lower_activations(model)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_choose_layout(model, settings->lanes)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_merge_channels(model)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_fuse_elementwise(model)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_fuse_prologue(model, settings->fold)));
     CR_TRY(cr_model_drop_dead(model)); /* what was absorbed is no user any more */
-    CR_TRY(cr_pass_fuse_epilogue(model));
+    CR_TRY(cr_model_verify_after(model, cr_pass_fuse_epilogue(model)));
     CR_TRY(cr_model_drop_dead(model));
     model->lowered = true;
     return cr_model_resolve(model);

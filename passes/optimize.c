@@ -1,5 +1,6 @@
 #include "passes/pass.h"
 #include "runtime/graph/edit.h"
+#include "runtime/graph/verify.h"
 #include "runtime/ops/infer.h"
 
 #include <stdio.h>
@@ -55,8 +56,8 @@ static crease_status leave_provenance(cr_model *model, const cr_report *report) 
 }
 
 static crease_status tidy(cr_model *model, cr_report *report) {
-    CR_TRY(cr_pass_fold_constants(model, report));
-    CR_TRY(cr_pass_drop_noops(model));
+    CR_TRY(cr_model_verify_after(model, cr_pass_fold_constants(model, report)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_drop_noops(model)));
     return cr_model_drop_dead(model);
 }
 
@@ -71,7 +72,7 @@ static crease_status optimize(cr_model *model, const cr_fold_settings *settings,
     CR_TRY(tidy(model, report));
     CR_TRY(cr_pass_lint(model, report));
     CR_TRY(cr_graph_infer(model->graph)); /* shapes that constants have decided */
-    CR_TRY(cr_pass_fold(model, settings, report));
+    CR_TRY(cr_model_verify_after(model, cr_pass_fold(model, settings, report)));
     CR_TRY(cr_model_drop_dead(model));
     CR_TRY(complete_report(report, c));
     CR_TRY(leave_provenance(model, report));

@@ -82,3 +82,7 @@ crease_status cr_model_verify(const cr_model *model) {
     cr_free(model->heap, block);
     return status;
 }
+
+crease_status cr_model_verify_after(const cr_model *model, crease_status pass) {
+    return pass == CREASE_OK ? cr_model_verify(model) : pass;
+}
