@@ -2,4 +2,6 @@
 #define CR_LANES       4
 #define CR_SUFFIX      neon
 #define CR_TILE_PIXELS 8
+#define CR_WIDE_PIXELS 8
+#define CR_WIDE_WORK   1.01
 #include "runtime/kernels/conv/direct_tmpl.h"

@@ -20,6 +20,16 @@ static int64_t min(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
+static cr_direct_cut cut(int64_t n, int64_t part) {
+    const int64_t parts = divide_up(n, part);
+    return (cr_direct_cut){parts, parts > 0 ? n / parts : 0, parts > 0 ? n % parts : 0};
+}
+
+void cr_direct_part(const cr_direct_cut *cut, int64_t i, int64_t *begin, int64_t *end) {
+    *begin = i * cut->size + min(i, cut->longer);
+    *end = *begin + cut->size + (i < cut->longer);
+}
+
 static int64_t volume(const int64_t extents[CR_CONV_RANK]) {
     return extents[CR_D] * extents[CR_H] * extents[CR_W];
 }
@@ -28,32 +38,43 @@ static int64_t volume(const int64_t extents[CR_CONV_RANK]) {
 
 cr_direct_span cr_direct_span_of(const cr_conv_geometry *g, const cr_direct_plan *plan, int64_t output_tile) {
     const int64_t group_ic = g->ic / g->groups, group_oc = g->oc / g->groups;
-    const int64_t width = plan->tile_blocks * plan->kernels->lanes;
-    const int64_t first = output_tile * width, last = min(first + width, g->oc) - 1;
+    const int64_t lanes = plan->kernels->lanes;
+    int64_t begin, end;
+    cr_direct_part(&plan->output_tiles, output_tile, &begin, &end);
+    const int64_t first = begin * lanes, last = min(end * lanes, g->oc) - 1;
     cr_direct_span span = {.begin = first / group_oc * group_ic, .end = (last / group_oc + 1) * group_ic};
     span.first_block = span.begin / plan->in_lanes;
     span.blocks = divide_up(span.end, plan->in_lanes) - span.first_block;
     return span;
 }
 
-/* Vectors of weights that a pixel is multiplied by, counting the single block's want of loads: 15 of them
- * feed 14 multiplications, where two blocks make of 16 loads 28; 78 % of the peak was measured. */
+/* What an input channel and tap of an output tile cost, in vectors of weights, if the plan's largest tiles
+ * have `most` blocks. Measured on AVX-512: 98 % of the peak with two blocks, 90 % with two and no more pixels
+ * than three have, and 74 % with a single one, which wants for loads: 15 of them feed 14 multiplications. */
+static double tile_work(const cr_direct_plan *plan, int64_t blocks, int64_t most) {
+    if (blocks == 1)
+        return 1.32;
+    return (double)blocks * (blocks == 3 ? plan->kernels->wide_work[plan->taps > 1] : most == 3 ? 1.09 : 1);
+}
+
+/* The work of a tap and an output pixel, if tiles have up to so many blocks, as the plan then says. */
 static double span_work(const cr_conv_geometry *g, cr_direct_plan *plan, int64_t tile_blocks) {
     double work = 0;
-    plan->tile_blocks = tile_blocks;
-    plan->output_tiles = divide_up(plan->out_blocks, tile_blocks);
+    plan->output_tiles = cut(plan->out_blocks, tile_blocks);
+    plan->tile_blocks = plan->output_tiles.size + (plan->output_tiles.longer > 0);
     plan->span_blocks = 0;
-    for (int64_t o = 0; o < plan->output_tiles; o++) {
+    for (int64_t o = 0; o < plan->output_tiles.parts; o++) {
         const cr_direct_span span = cr_direct_span_of(g, plan, o);
-        const int64_t blocks = min(tile_blocks, plan->out_blocks - o * tile_blocks);
-        work += (double)(span.end - span.begin) * (blocks == 1 ? 1.2 : (double)blocks);
+        int64_t begin, end;
+        cr_direct_part(&plan->output_tiles, o, &begin, &end);
+        work += (double)(span.end - span.begin) * tile_work(plan, end - begin, plan->tile_blocks);
         plan->span_blocks = span.blocks > plan->span_blocks ? span.blocks : plan->span_blocks;
     }
     return work;
 }
 
-/* Two blocks at a time, unless that doubles the zeros between groups. Returns the work of a tap and an output
- * pixel. */
+/* Mostly two blocks at a time; three where those would leave a single one, one where more would add zeros
+ * between groups. Returns the work of a tap and an output pixel. */
 static double plan_channels(const cr_conv *conv, const cr_direct_kernels *kernels, cr_direct_plan *plan) {
     const cr_conv_geometry *g = &conv->geometry;
     plan->kernels = kernels;
@@ -61,12 +82,16 @@ static double plan_channels(const cr_conv *conv, const cr_direct_kernels *kernel
     plan->in_blocks = divide_up(g->ic, plan->in_lanes);
     plan->out_blocks = divide_up(g->oc, kernels->lanes);
     plan->taps = volume(g->kernel);
-    const double single = g->groups > 1 ? span_work(g, plan, 1) : 0;
-    double work = span_work(g, plan, CR_DIRECT_TILE_BLOCKS);
-    if (g->groups > 1 && single < work)
-        work = span_work(g, plan, 1);
-    plan->tile_weights = plan->span_blocks * plan->taps * plan->in_lanes * plan->tile_blocks * kernels->lanes;
-    return work;
+    double least = span_work(g, plan, 2);
+    int64_t best = 2;
+    for (int64_t blocks = 1; blocks <= CR_DIRECT_TILE_BLOCKS; blocks += 2) {
+        const double work = span_work(g, plan, blocks);
+        best = work < least ? blocks : best;
+        least = work < least ? work : least;
+    }
+    span_work(g, plan, best);
+    plan->block_weights = plan->span_blocks * plan->taps * plan->in_lanes * kernels->lanes;
+    return least;
 }
 
 /* ---- output pixels ---- */
@@ -86,13 +111,8 @@ static void flatten(const cr_conv *conv, cr_conv_geometry *g) {
     g->in[CR_D] = g->in[CR_H] = g->out[CR_D] = g->out[CR_H] = 1;
 }
 
-static cr_direct_cut cut(int64_t n, int64_t part) {
-    const int64_t parts = divide_up(n, part);
-    return (cr_direct_cut){parts, parts > 0 ? n / parts : 0, parts > 0 ? n % parts : 0};
-}
-
 static void plan_tiles(cr_direct_plan *plan) {
-    const int64_t *out = plan->geometry.out, pixels = plan->kernels->tile_pixels;
+    const int64_t *out = plan->geometry.out, pixels = plan->kernels->tile_pixels[plan->tile_blocks - 1];
     plan->columns = cut(out[CR_W], pixels);
     plan->rows = cut(out[CR_H], plan->columns.parts == 1 ? pixels / out[CR_W] : 1);
     plan->pixel_tiles = out[CR_D] * plan->rows.parts * plan->columns.parts;
@@ -100,7 +120,7 @@ static void plan_tiles(cr_direct_plan *plan) {
 
 /* The share of the threads that have work, if the tasks of all images are dealt out evenly. */
 static double balance(const cr_conv *conv, const cr_direct_plan *plan, int64_t chunks) {
-    const int64_t tasks = conv->geometry.n * chunks * plan->output_tiles, threads = conv->threads;
+    const int64_t tasks = conv->geometry.n * chunks * plan->output_tiles.parts, threads = conv->threads;
     const int64_t rounds = divide_up(tasks, threads) * threads,
                   tiles = divide_up(plan->pixel_tiles, chunks) * chunks;
     return (double)tasks / (double)rounds * (double)plan->pixel_tiles / (double)tiles;
@@ -122,14 +142,14 @@ static bool is_padded(const cr_conv *conv, const cr_direct_plan *plan) {
 static int64_t chunk_bytes(const cr_direct_plan *plan) {
     if (plan->padded)
         return PADDED_CHUNK_BYTES;
-    const int64_t rest = CACHE_BYTES - plan->tile_weights * (int64_t)sizeof(float);
+    const int64_t rest = CACHE_BYTES - plan->tile_blocks * plan->block_weights * (int64_t)sizeof(float);
     return rest < LEAST_CHUNK_BYTES ? LEAST_CHUNK_BYTES : min(rest, MOST_CHUNK_BYTES);
 }
 
 /* Whether threads share the pixels, and all read the weights, or the output channels, and all read the input:
  * by what is less to read. */
 static bool shares_pixels(const cr_conv *conv, const cr_direct_plan *plan, int64_t input_bytes) {
-    const int64_t weights_bytes = plan->output_tiles * plan->tile_weights * (int64_t)sizeof(float);
+    const int64_t weights_bytes = plan->out_blocks * plan->block_weights * (int64_t)sizeof(float);
     return input_bytes >= weights_bytes && plan->pixel_tiles >= LEAST_TILES * (int64_t)conv->threads;
 }
 
@@ -176,18 +196,13 @@ void cr_direct_make_plan(const cr_conv *conv, const cr_direct_kernels *kernels, 
     plan_chunks(conv, plan);
 }
 
-static void part_at(const cr_direct_cut *parts, int64_t i, int64_t *begin, int64_t *end) {
-    *begin = i * parts->size + min(i, parts->longer);
-    *end = *begin + parts->size + (i < parts->longer);
-}
-
 static cr_direct_box one_tile_box(const cr_direct_plan *plan, int64_t tile) {
     const int64_t row = tile / plan->columns.parts;
     cr_direct_box box;
     box.begin[CR_D] = row / plan->rows.parts;
     box.end[CR_D] = box.begin[CR_D] + 1;
-    part_at(&plan->rows, row % plan->rows.parts, &box.begin[CR_H], &box.end[CR_H]);
-    part_at(&plan->columns, tile % plan->columns.parts, &box.begin[CR_W], &box.end[CR_W]);
+    cr_direct_part(&plan->rows, row % plan->rows.parts, &box.begin[CR_H], &box.end[CR_H]);
+    cr_direct_part(&plan->columns, tile % plan->columns.parts, &box.begin[CR_W], &box.end[CR_W]);
     return box;
 }
 
@@ -278,7 +293,7 @@ static int64_t parts_inside(const cr_conv_geometry *g, int axis, const cr_direct
     cr_conv_reach(g, axis, g->kernel[axis] - 1, &unused, &last);
     for (int64_t i = 0; i < parts->parts; i++) {
         int64_t begin, end;
-        part_at(parts, i, &begin, &end);
+        cr_direct_part(parts, i, &begin, &end);
         inside += begin >= first && end <= last;
     }
     return inside;
@@ -287,7 +302,7 @@ static int64_t parts_inside(const cr_conv_geometry *g, int axis, const cr_direct
 /* Weights come from memory, fetched beneath the arithmetic of earlier output tiles if there are several tiles
  * of pixels to compute meanwhile. Those of several taps are more than the cache takes ahead. */
 static double weights_cycles(const cr_direct_plan *plan) {
-    const double bytes = (double)(plan->output_tiles * plan->tile_weights) * (double)sizeof(float);
+    const double bytes = (double)(plan->out_blocks * plan->block_weights) * (double)sizeof(float);
     return bytes / (plan->pixel_tiles <= 1 ? 8 : plan->taps > 1 ? 24 : 64);
 }
 
@@ -304,14 +319,14 @@ double cr_direct_cost(const cr_conv *conv, const cr_direct_kernels *kernels) {
     const int64_t whole =
         g->out[CR_D] * parts_inside(g, CR_H, &plan.rows) * parts_inside(g, CR_W, &plan.columns);
     const double tiles = 50 * (double)plan.pixel_tiles + 500 * (double)(plan.pixel_tiles - whole);
-    return 1000 + (double)g->n * (work * inside / 2 / 0.93 + tiles * (double)plan.output_tiles) +
+    return 1000 + (double)g->n * (work * inside / 2 / 0.93 + tiles * (double)plan.output_tiles.parts) +
            weights_cycles(&plan);
 }
 
 size_t cr_direct_packed_bytes(const cr_conv *conv, const cr_direct_kernels *kernels) {
     cr_direct_plan plan;
     plan_channels(conv, kernels, &plan);
-    return (size_t)(plan.output_tiles * plan.tile_weights) * sizeof(float);
+    return (size_t)(plan.out_blocks * plan.block_weights) * sizeof(float);
 }
 
 /* The taps of one output and one input channel, to_step apart in the packed tile. */
@@ -360,15 +375,16 @@ void cr_direct_pack_weights(const cr_conv *conv, const cr_direct_kernels *kernel
     cr_direct_plan plan;
     plan_channels(conv, kernels, &plan);
     memset(packed, 0, cr_direct_packed_bytes(conv, kernels));
-    for (int64_t tile = 0; tile < plan.output_tiles; tile++, packed += plan.tile_weights) {
+    for (int64_t tile = 0; tile < plan.output_tiles.parts; tile++) {
         const cr_direct_span span = cr_direct_span_of(g, &plan, tile);
-        const int64_t block = tile * plan.tile_blocks,
-                      blocks = min(plan.tile_blocks, plan.out_blocks - block);
-        const int64_t width = blocks * kernels->lanes, first = block * kernels->lanes;
+        int64_t begin, end;
+        cr_direct_part(&plan.output_tiles, tile, &begin, &end);
+        const int64_t width = (end - begin) * kernels->lanes, first = begin * kernels->lanes;
         if (pointwise)
             pack_pointwise(g, weights, first, width, packed);
         for (int64_t i = 0; !pointwise && i < width && first + i < g->oc; i++)
             pack_channel(g, &plan, &span, width, weights, first + i, packed + i);
+        packed += (end - begin) * plan.block_weights;
     }
 }
 
@@ -385,5 +401,5 @@ void cr_direct_pack(const cr_conv *conv, const cr_direct_kernels *kernels, const
 int64_t cr_direct_tasks(const cr_conv *conv, const cr_direct_kernels *kernels) {
     cr_direct_plan plan;
     cr_direct_make_plan(conv, kernels, &plan);
-    return conv->geometry.n * plan.chunks * plan.output_tiles;
+    return conv->geometry.n * plan.chunks * plan.output_tiles.parts;
 }

@@ -5,9 +5,9 @@
 
 /* Direct convolution into the blocked layout, from blocked ("direct") or plain input ("stem").
  *
- * The work is cut into tiles: up to tile_pixels neighbouring output pixels times one or two blocks of output
- * channels, whose sums stay in registers while a tile function runs over input channels and taps,
- * broadcasting inputs against vectors of weights. Taps that fall on padding are never computed: where the
+ * The work is cut into tiles: neighbouring output pixels times one to three blocks of output channels, whose
+ * sums stay in registers while a tile function runs over input channels and taps, broadcasting inputs against
+ * vectors of weights. Taps that fall on padding are never computed: where the
  * pixels of a tile see different taps, the taps are cut into passes, each a box of taps that reach the same
  * pixels, and the sums wait in memory between passes. Plain input, whose passes would be short, is copied
  * with its padding instead.
@@ -19,7 +19,7 @@
  * Planning is plain C, shared by all instruction sets (direct.c, direct_run.c); what differs is a
  * cr_direct_kernels. */
 
-enum { CR_DIRECT_MAX_PIXELS = 14, CR_DIRECT_MAX_LANES = 16, CR_DIRECT_TILE_BLOCKS = 2 };
+enum { CR_DIRECT_MAX_PIXELS = 14, CR_DIRECT_MAX_LANES = 16, CR_DIRECT_TILE_BLOCKS = 3 };
 
 /* Where a tap reads and where its weights stand, in floats from those of the pass's first tap. */
 typedef struct cr_direct_tap {
@@ -45,7 +45,7 @@ typedef struct cr_direct_pass {
         *start; /* sums before the pass: slot s and output block b at start + s start_slot + b start_block */
     ptrdiff_t start_slot; /* 0: all pixels start from the same, the bias */
     ptrdiff_t start_block;
-    float *sums; /* sums after the pass, slot s and output block b at sums + (b tile_pixels + s) L; or NULL:
+    float *sums; /* sums after the pass, slot s and output block b at sums + (b slots + s) L; or NULL:
                     finish */
 
     /* To finish: y = min(max(sum + residual, low), high). Pixels and slots are the same then. */
@@ -71,7 +71,10 @@ enum { CR_DIRECT_APART, CR_DIRECT_TOGETHER, CR_DIRECT_SKIPPING, CR_DIRECT_KINDS 
 
 /* What an instruction set contributes. */
 typedef struct cr_direct_kernels {
-    int lanes, tile_pixels;
+    int lanes;
+    int slots;                              /* the most pixels of a tile */
+    int tile_pixels[CR_DIRECT_TILE_BLOCKS]; /* the most where the largest tiles have so many blocks */
+    double wide_work[2]; /* the work of a block among three over that among two: of one tap, of several */
     cr_direct_tile *const (*tiles[CR_DIRECT_KINDS])[CR_DIRECT_TILE_BLOCKS]; /* [pixels - 1][blocks - 1] */
     /* Applies an epilogue (its bias apart) to n vectors of sums of one block, whose lane 0 is `channel`, and
      * stores them at output + offset. Overwrites the sums. */
@@ -107,10 +110,10 @@ typedef struct cr_direct_plan {
     int64_t in_lanes; /* of an input block: L, or 1 for plain input */
     int64_t in_blocks, out_blocks;
     int64_t taps;
-    int64_t tile_blocks;  /* output blocks of a tile; the last tile may have fewer */
-    int64_t output_tiles; /* tiles over output channels */
-    int64_t span_blocks;  /* the widest span */
-    int64_t tile_weights; /* floats of packed weights from one output tile to the next */
+    cr_direct_cut output_tiles; /* of output blocks */
+    int64_t tile_blocks;        /* of the largest */
+    int64_t span_blocks;        /* the widest span */
+    int64_t block_weights;      /* floats of packed weights for each output block */
 
     cr_conv_geometry geometry; /* with a pointwise convolution flattened to one row of pixels */
     cr_direct_outputs outputs;
@@ -119,6 +122,9 @@ typedef struct cr_direct_plan {
     int64_t chunks;              /* the pixel tiles of an image are cut evenly into as many */
     bool padded;                 /* plain input is read from a copy of the chunk's part with its padding */
 } cr_direct_plan;
+
+/* Part i of an extent. */
+void cr_direct_part(const cr_direct_cut *cut, int64_t i, int64_t *begin, int64_t *end);
 
 void cr_direct_make_plan(const cr_conv *conv, const cr_direct_kernels *kernels, cr_direct_plan *plan);
 

@@ -47,7 +47,7 @@ typedef struct tile_walk {
     bool apart;                   /* outputs with gaps */
     bool large_output;            /* not in a second-level cache, and no gaps */
     cr_direct_box interior;       /* the outputs that all taps reach */
-    float *sums;                  /* [blocks][tile_pixels][L] */
+    float *sums;                  /* [blocks][slots][L] */
     float *transformed;           /* input: by the prologue, or padded; or scaled weights */
     bool scales_weights;          /* that is the prologue */
     tap_run *reach[CR_CONV_RANK]; /* of each tap of an axis; begin and end unused */
@@ -196,9 +196,9 @@ static void finish_sums(const tile_walk *walk, int64_t pixels, int64_t offset) {
     const int64_t n = walk->apart ? 1 : pixels; /* neighbours in the output */
     for (int64_t b = 0; b < walk->blocks; b++, offset += walk->pass.output_block)
         for (int64_t i = 0; i < pixels; i += n)
-            kernels->finish(
-                walk->args->epilogue, walk->sums + (b * kernels->tile_pixels + i) * kernels->lanes, n,
-                (walk->block + b) * kernels->lanes, offset + walk->all_pixels.places[i], walk->args->output);
+            kernels->finish(walk->args->epilogue, walk->sums + (b * kernels->slots + i) * kernels->lanes, n,
+                            (walk->block + b) * kernels->lanes, offset + walk->all_pixels.places[i],
+                            walk->args->output);
 }
 
 /* What all interior tiles have in common, whose pixels all taps reach. */
@@ -277,7 +277,7 @@ static const float *bias_at(const tile_walk *walk, int64_t d, int64_t y, int64_t
 }
 
 static void start_sums(tile_walk *walk, const cr_direct_box *tile) {
-    const int64_t lanes = walk->plan->kernels->lanes, pixels = walk->plan->kernels->tile_pixels;
+    const int64_t lanes = walk->plan->kernels->lanes, pixels = walk->plan->kernels->slots;
     float *sums = walk->sums;
     for (int64_t y = tile->begin[CR_H]; y < tile->end[CR_H]; y++)
         for (int64_t x = tile->begin[CR_W]; x < tile->end[CR_W]; x++, sums += lanes) {
@@ -311,7 +311,7 @@ static void run_pass(tile_walk *walk, const cr_direct_box *tile, const tap_run *
     walk->pass.weights = walk->weights + tap * plan->in_lanes * walk->blocks * lanes;
     walk->pass.start = walk->pass.sums = walk->sums + slot * lanes;
     walk->pass.start_slot = lanes;
-    walk->pass.start_block = plan->kernels->tile_pixels * lanes;
+    walk->pass.start_block = plan->kernels->slots * lanes;
     walk->pass.output_ahead = 0;
     call_tile(walk, rows * columns, 1);
 }
@@ -444,9 +444,10 @@ static void set_output_tile(tile_walk *walk, int64_t output_tile) {
     const cr_direct_box all = {{0}, {g->kernel[CR_D], g->kernel[CR_H], g->kernel[CR_W]}};
     const int64_t *inside = walk->interior.begin;
     const float *bias = walk->args->epilogue->bias;
-    walk->block = output_tile * plan->tile_blocks;
-    walk->blocks = min(plan->tile_blocks, plan->out_blocks - walk->block);
-    walk->weights = (const float *)walk->args->packed + output_tile * plan->tile_weights;
+    int64_t block_end;
+    cr_direct_part(&plan->output_tiles, output_tile, &walk->block, &block_end);
+    walk->blocks = block_end - walk->block;
+    walk->weights = (const float *)walk->args->packed + walk->block * plan->block_weights;
     if (walk->scales_weights)
         scale_weights(walk, &span);
     walk->bias = bias != NULL ? bias + walk->block * lanes : no_bias;
@@ -470,8 +471,11 @@ static void set_output_tile(tile_walk *walk, int64_t output_tile) {
 static void fetch_weights_of(tile_walk *walk, int64_t output_tile, int64_t end, int64_t tiles) {
     const cr_direct_plan *plan = walk->plan;
     const int64_t lines = plan->in_lanes * plan->tile_blocks * plan->kernels->lanes / LINE_FLOATS;
-    walk->pass.fetch = (const float *)walk->args->packed + output_tile * plan->tile_weights;
-    walk->pass.fetch_end = walk->pass.fetch + (output_tile < end ? plan->tile_weights : 0);
+    int64_t block, block_end;
+    cr_direct_part(&plan->output_tiles, output_tile, &block, &block_end);
+    walk->pass.fetch = (const float *)walk->args->packed + block * plan->block_weights;
+    walk->pass.fetch_end =
+        walk->pass.fetch + (output_tile < end ? (block_end - block) * plan->block_weights : 0);
     walk->pass.fetch_lines = (lines + tiles - 1) / tiles;
 }
 
@@ -539,7 +543,8 @@ size_t cr_direct_workspace_bytes(const cr_conv *conv, const cr_direct_kernels *k
     const bool transforms = conv->has_prologue || plan.padded;
     if (!transforms || plan.pixel_tiles == 0)
         return fixed;
-    const size_t weights = (size_t)plan.tile_weights * sizeof(float), input = transformed_bytes(&plan);
+    const size_t weights = (size_t)(plan.tile_blocks * plan.block_weights) * sizeof(float),
+                 input = transformed_bytes(&plan);
     return fixed + (weights > input ? weights : input);
 }
 
@@ -601,7 +606,7 @@ static bool scales_weights(const cr_direct_plan *plan, const cr_prologue *prolog
     const int64_t inputs = plan->in_blocks * plan->in_lanes * in[CR_D] * in[CR_H] * in[CR_W];
     return prologue != NULL && prologue->scale != NULL && prologue->shift == NULL &&
            prologue->act.kind == CR_ACT_NONE &&
-           plan->output_tiles * plan->tile_weights <= inputs / FEW_WEIGHTS;
+           plan->out_blocks * plan->block_weights <= inputs / FEW_WEIGHTS;
 }
 
 /* Tasks are (image, chunk, output tile), the last fastest: neighbours share a chunk, and its transformed
@@ -621,10 +626,10 @@ void cr_direct_run_plan(const cr_direct_plan *plan, const cr_conv_args *args, in
     choose_finish(&walk);
     walk.scales_weights = scales_weights(plan, args->prologue);
     for (int64_t task = task_begin; task < task_end;) {
-        const int64_t first = task % plan->output_tiles,
-                      last = min(plan->output_tiles, first + task_end - task);
-        walk.n = task / plan->output_tiles / plan->chunks;
-        run_chunk(&walk, task / plan->output_tiles % plan->chunks, first, last);
+        const int64_t tiles = plan->output_tiles.parts, first = task % tiles,
+                      last = min(tiles, first + task_end - task);
+        walk.n = task / tiles / plan->chunks;
+        run_chunk(&walk, task / tiles % plan->chunks, first, last);
         task += last - first;
     }
 }

@@ -1,10 +1,12 @@
 /* The tile functions of direct convolution and the algorithm rows for one instruction set; see direct.h.
- * Before including: CR_LANES, CR_SUFFIX and CR_TILE_PIXELS, the tallest tile whose accumulators (two vectors
- * a pixel), two vectors of weights and a broadcast fit the registers. */
+ * Before including: CR_LANES, CR_SUFFIX, CR_TILE_PIXELS and CR_WIDE_PIXELS, the tallest tiles of up to two
+ * and of three blocks whose accumulators (a vector for each pixel and block), vectors of weights (one for
+ * each block) and a broadcast fit the registers; CR_WIDE_WORK, see wide_work. */
 #include "runtime/kernels/conv/epilogue_tmpl.h"
 #include "runtime/kernels/conv/transposed.h"
 
-_Static_assert(CR_TILE_PIXELS <= CR_DIRECT_MAX_PIXELS && CR_LANES <= CR_DIRECT_MAX_LANES,
+_Static_assert(CR_WIDE_PIXELS <= CR_TILE_PIXELS && CR_TILE_PIXELS <= CR_DIRECT_MAX_PIXELS &&
+                   CR_LANES <= CR_DIRECT_MAX_LANES,
                "tiles are bounded");
 
 enum { TILE_LINE = 16 }; /* floats of a cache line */
@@ -184,36 +186,49 @@ CR_INLINE void tile_run(int pixels, int blocks, int distance, cr_direct_pass *pa
     }
 }
 
-#if CR_TILE_PIXELS == 14
-#define TILE_SIZES(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
-#elif CR_TILE_PIXELS == 8
-#define TILE_SIZES(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
-#elif CR_TILE_PIXELS == 6
-#define TILE_SIZES(X) X(1) X(2) X(3) X(4) X(5) X(6)
+/* Pixels that a tile of three blocks may have, and that others may have beyond those. */
+#if CR_TILE_PIXELS == 14 && CR_WIDE_PIXELS == 9
+#define WIDE_SIZES(X)   X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9)
+#define NARROW_SIZES(X) X(10) X(11) X(12) X(13) X(14)
+#elif CR_TILE_PIXELS == 8 && CR_WIDE_PIXELS == 8
+#define WIDE_SIZES(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
+#define NARROW_SIZES(X)
+#elif CR_TILE_PIXELS == 6 && CR_WIDE_PIXELS == 4
+#define WIDE_SIZES(X)   X(1) X(2) X(3) X(4)
+#define NARROW_SIZES(X) X(5) X(6)
 #else
-#error "CR_TILE_PIXELS: list the sizes of this tile"
+#error "list the sizes of these tiles"
 #endif
 
 #define TILE_FUNCTION(pixels, blocks, kind, distance)                                                        \
     static void tile_##pixels##x##blocks##_##kind(cr_direct_pass *pass) {                                    \
         tile_run(pixels, blocks, distance, pass);                                                            \
     }
-#define TILE_KIND(pixels, kind, distance)                                                                    \
-    TILE_FUNCTION(pixels, 1, kind, distance)                                                                 \
-    TILE_FUNCTION(pixels, 2, kind, distance)
-#define TILE_DEFINE(pixels)                                                                                  \
-    TILE_KIND(pixels, apart, 0)                                                                              \
-    TILE_KIND(pixels, together, CR_LANES)                                                                    \
-    TILE_KIND(pixels, skipping, 2 * CR_LANES)
-TILE_SIZES(TILE_DEFINE)
+#define TILE_KINDS(pixels, blocks)                                                                           \
+    TILE_FUNCTION(pixels, blocks, apart, 0)                                                                  \
+    TILE_FUNCTION(pixels, blocks, together, CR_LANES)                                                        \
+    TILE_FUNCTION(pixels, blocks, skipping, 2 * CR_LANES)
+#define TILE_NARROW(pixels)                                                                                  \
+    TILE_KINDS(pixels, 1)                                                                                    \
+    TILE_KINDS(pixels, 2)
+#define TILE_WIDE(pixels)                                                                                    \
+    TILE_NARROW(pixels)                                                                                      \
+    TILE_KINDS(pixels, 3)
+WIDE_SIZES(TILE_WIDE)
+NARROW_SIZES(TILE_NARROW)
 
-#define TILES_APART(pixels)    {tile_##pixels##x1_apart, tile_##pixels##x2_apart},
-#define TILES_TOGETHER(pixels) {tile_##pixels##x1_together, tile_##pixels##x2_together},
-#define TILES_SKIPPING(pixels) {tile_##pixels##x1_skipping, tile_##pixels##x2_skipping},
+#define WIDE_APART(pixels)   {tile_##pixels##x1_apart, tile_##pixels##x2_apart, tile_##pixels##x3_apart},
+#define NARROW_APART(pixels) {tile_##pixels##x1_apart, tile_##pixels##x2_apart},
+#define WIDE_TOGETHER(pixels)                                                                                \
+    {tile_##pixels##x1_together, tile_##pixels##x2_together, tile_##pixels##x3_together},
+#define NARROW_TOGETHER(pixels) {tile_##pixels##x1_together, tile_##pixels##x2_together},
+#define WIDE_SKIPPING(pixels)                                                                                \
+    {tile_##pixels##x1_skipping, tile_##pixels##x2_skipping, tile_##pixels##x3_skipping},
+#define NARROW_SKIPPING(pixels) {tile_##pixels##x1_skipping, tile_##pixels##x2_skipping},
 static cr_direct_tile *const tiles[CR_DIRECT_KINDS][CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS] = {
-    [CR_DIRECT_APART] = {TILE_SIZES(TILES_APART)},
-    [CR_DIRECT_TOGETHER] = {TILE_SIZES(TILES_TOGETHER)},
-    [CR_DIRECT_SKIPPING] = {TILE_SIZES(TILES_SKIPPING)},
+    [CR_DIRECT_APART] = {WIDE_SIZES(WIDE_APART) NARROW_SIZES(NARROW_APART)},
+    [CR_DIRECT_TOGETHER] = {WIDE_SIZES(WIDE_TOGETHER) NARROW_SIZES(NARROW_TOGETHER)},
+    [CR_DIRECT_SKIPPING] = {WIDE_SIZES(WIDE_SKIPPING) NARROW_SIZES(NARROW_SKIPPING)},
 };
 
 static void transform(const cr_activation *act, const float *scale, const float *shift, const float *from,
@@ -232,7 +247,9 @@ static void transform(const cr_activation *act, const float *scale, const float 
 
 static const cr_direct_kernels kernels = {
     .lanes = CR_LANES,
-    .tile_pixels = CR_TILE_PIXELS,
+    .slots = CR_TILE_PIXELS,
+    .tile_pixels = {CR_TILE_PIXELS, CR_TILE_PIXELS, CR_WIDE_PIXELS},
+    .wide_work = {1.01, CR_WIDE_WORK},
     .tiles = {tiles[CR_DIRECT_APART], tiles[CR_DIRECT_TOGETHER], tiles[CR_DIRECT_SKIPPING]},
     .finish = cr_finish_vectors,
     .transform = transform,
