@@ -52,6 +52,7 @@ typedef struct cr_direct_pass {
     float *output;           /* of pixel 0 */
     const float *residual;   /* likewise, or NULL */
     const ptrdiff_t *places; /* floats from the output of pixel 0 to that of pixel i */
+    ptrdiff_t place_step;    /* from one to the next, of pixels at a constant distance */
     ptrdiff_t output_block;
     ptrdiff_t
         output_ahead; /* floats from here to the output of the next tile, which is fetched; 0: it is not */
@@ -66,8 +67,8 @@ typedef struct cr_direct_pass {
 typedef void cr_direct_tile(cr_direct_pass *pass);
 
 /* Tile functions: for pixels anywhere, and for those at a constant distance, pixels[i] = i L or, of stride 2,
- * 2 i L. */
-enum { CR_DIRECT_APART, CR_DIRECT_TOGETHER, CR_DIRECT_SKIPPING, CR_DIRECT_KINDS };
+ * 2 i L. Pointwise is together, with a single tap, first_lane 0 and start_slot 0. */
+enum { CR_DIRECT_APART, CR_DIRECT_TOGETHER, CR_DIRECT_SKIPPING, CR_DIRECT_POINTWISE, CR_DIRECT_KINDS };
 
 /* What an instruction set contributes. */
 typedef struct cr_direct_kernels {

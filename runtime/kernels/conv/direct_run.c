@@ -158,6 +158,7 @@ static void use_pixels(tile_walk *walk, const pixel_list *list) {
     walk->pass.pixels = list->offsets;
     walk->pass.slots = list->slots;
     walk->pass.places = list->places;
+    walk->pass.place_step = walk->plan->outputs.step[CR_W] * walk->plan->kernels->lanes;
     walk->tiles = walk->plan->kernels->tiles[list->kind];
 }
 
@@ -206,6 +207,8 @@ static void use_interior(tile_walk *walk) {
     cr_direct_pass *pass = &walk->pass;
     use_taps(walk, &walk->all_taps);
     use_pixels(walk, &walk->all_pixels);
+    if (walk->all_pixels.kind == CR_DIRECT_TOGETHER && pass->n_taps == 1 && pass->first_lane == 0)
+        walk->tiles = walk->plan->kernels->tiles[CR_DIRECT_POINTWISE];
     pass->weights = walk->weights;
     pass->start = walk->interior_bias;
     pass->start_slot = 0;

@@ -2,6 +2,8 @@
  * Before including: CR_LANES, CR_SUFFIX, CR_TILE_PIXELS and CR_WIDE_PIXELS, the tallest tiles of up to two
  * and of three blocks whose accumulators (a vector for each pixel and block), vectors of weights (one for
  * each block) and a broadcast fit the registers; CR_WIDE_WORK, see wide_work. */
+#include <math.h>
+
 #include "runtime/kernels/conv/epilogue_tmpl.h"
 #include "runtime/kernels/conv/transposed.h"
 
@@ -48,7 +50,7 @@ CR_INLINE void tile_lanes(int pixels, int blocks, int distance, const float *con
         for (int l = 0; l < 4; l++)
             tile_step(pixels, blocks, distance, input, x + l, weights + l * step, acc);
     }
-    if (lanes == 3) { /* colours of a plain input */
+    if (distance == 0 && lanes == 3) { /* colours of a plain input */
         CR_UNROLL
         for (int l = 0; l < 3; l++)
             tile_step(pixels, blocks, distance, input, x + l, weights + l * step, acc);
@@ -58,35 +60,76 @@ CR_INLINE void tile_lanes(int pixels, int blocks, int distance, const float *con
         tile_step(pixels, blocks, distance, input, x, weights, acc);
 }
 
-CR_INLINE void tile_finish(int pixels, int blocks, const cr_direct_pass *pass,
-                           cr_vec acc[][CR_DIRECT_TILE_BLOCKS]) {
-    const cr_vec low = cr_broadcast(pass->low), high = cr_broadcast(pass->high);
-    if (pass->residual != NULL) {
+/* Floats from the output of pixel 0 to that of pixel i; `place` is that of the pixel before. */
+CR_INLINE ptrdiff_t next_place(int distance, const cr_direct_pass *pass, int i, ptrdiff_t place) {
+    if (distance == 0)
+        return pass->places[i];
+    return i == 0 ? 0 : place + pass->place_step;
+}
+
+CR_INLINE void add_residual(int pixels, int blocks, int distance, const cr_direct_pass *pass,
+                            cr_vec acc[][CR_DIRECT_TILE_BLOCKS]) {
+    ptrdiff_t place = 0;
+    CR_UNROLL
+    for (int i = 0; i < pixels; i++) {
+        place = next_place(distance, pass, i, place);
         CR_UNROLL
-        for (int i = 0; i < pixels; i++) {
-            CR_UNROLL
-            for (int b = 0; b < blocks; b++)
-                acc[i][b] += cr_load(pass->residual + b * pass->output_block + pass->places[i]);
-        }
+        for (int b = 0; b < blocks; b++)
+            acc[i][b] += cr_load(pass->residual + b * pass->output_block + place);
     }
+}
+
+CR_INLINE void raise(int pixels, int blocks, cr_vec low, cr_vec acc[][CR_DIRECT_TILE_BLOCKS]) {
     CR_UNROLL
     for (int i = 0; i < pixels; i++) {
         CR_UNROLL
         for (int b = 0; b < blocks; b++)
-            cr_store(pass->output + b * pass->output_block + pass->places[i], cr_clamp(acc[i][b], low, high));
+            acc[i][b] = cr_max(low, acc[i][b]);
+    }
+}
+
+CR_INLINE void lower(int pixels, int blocks, cr_vec high, cr_vec acc[][CR_DIRECT_TILE_BLOCKS]) {
+    CR_UNROLL
+    for (int i = 0; i < pixels; i++) {
+        CR_UNROLL
+        for (int b = 0; b < blocks; b++)
+            acc[i][b] = cr_min(high, acc[i][b]);
+    }
+}
+
+CR_INLINE void tile_finish(int pixels, int blocks, int distance, const cr_direct_pass *pass,
+                           cr_vec acc[][CR_DIRECT_TILE_BLOCKS]) {
+    ptrdiff_t place = 0;
+    if (pass->residual != NULL)
+        add_residual(pixels, blocks, distance, pass, acc);
+    if (pass->low > -INFINITY)
+        raise(pixels, blocks, cr_broadcast(pass->low), acc);
+    if (pass->high < INFINITY)
+        lower(pixels, blocks, cr_broadcast(pass->high), acc);
+    CR_UNROLL
+    for (int i = 0; i < pixels; i++) {
+        place = next_place(distance, pass, i, place);
+        CR_UNROLL
+        for (int b = 0; b < blocks; b++)
+            cr_store(pass->output + b * pass->output_block + place, acc[i][b]);
+    }
+}
+
+CR_INLINE void tile_bias(int pixels, int blocks, const cr_direct_pass *pass,
+                         cr_vec acc[][CR_DIRECT_TILE_BLOCKS]) {
+    CR_UNROLL
+    for (int b = 0; b < blocks; b++) {
+        const cr_vec start = cr_load(pass->start + b * pass->start_block);
+        CR_UNROLL
+        for (int i = 0; i < pixels; i++)
+            acc[i][b] = start;
     }
 }
 
 CR_INLINE void tile_start(int pixels, int blocks, const cr_direct_pass *pass,
                           cr_vec acc[][CR_DIRECT_TILE_BLOCKS]) {
     if (pass->start_slot == 0) {
-        CR_UNROLL
-        for (int b = 0; b < blocks; b++) {
-            const cr_vec start = cr_load(pass->start + b * pass->start_block);
-            CR_UNROLL
-            for (int i = 0; i < pixels; i++)
-                acc[i][b] = start;
-        }
+        tile_bias(pixels, blocks, pass, acc);
         return;
     }
     CR_UNROLL
@@ -153,6 +196,16 @@ CR_INLINE void tile_blocks(int pixels, int blocks, int distance, const cr_direct
     }
 }
 
+CR_INLINE void tile_end(int pixels, int blocks, int distance, cr_direct_pass *pass,
+                        cr_vec acc[][CR_DIRECT_TILE_BLOCKS]) {
+    if (pass->sums == NULL)
+        tile_finish(pixels, blocks, distance, pass, acc);
+    else
+        tile_stop(pixels, blocks, pass, acc);
+    if (pass->fetch < pass->fetch_end)
+        pass->fetch += pass->fetch_lines * pass->n_taps * pass->input_blocks * TILE_LINE;
+}
+
 CR_INLINE void tile_one(int pixels, int blocks, int distance, cr_direct_pass *pass) {
     cr_vec acc[CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS];
     if (__builtin_expect(pass->output_ahead != 0, 0))
@@ -163,27 +216,58 @@ CR_INLINE void tile_one(int pixels, int blocks, int distance, cr_direct_pass *pa
         input[i] = pass->input + pass->pixels[i];
     tile_start(pixels, blocks, pass, acc);
     tile_blocks(pixels, blocks, distance, pass, input, acc);
-    if (pass->sums == NULL)
-        tile_finish(pixels, blocks, pass, acc);
-    else
-        tile_stop(pixels, blocks, pass, acc);
-    if (pass->fetch < pass->fetch_end)
-        pass->fetch += pass->fetch_lines * pass->n_taps * pass->input_blocks * TILE_LINE;
+    tile_end(pixels, blocks, distance, pass, acc);
 }
 
-/* pixels and blocks are constants wherever this is inlined, so that the accumulators are registers. The
+/* tile_one for one tap, which is all there is. The rest of it would take the registers that keep a pointwise
+ * convolution of few channels from waiting for addresses. */
+CR_INLINE void tile_point(int pixels, int blocks, int distance, cr_direct_pass *pass) {
+    cr_vec acc[CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS];
+    if (__builtin_expect(pass->output_ahead != 0, 0))
+        fetch_output(pixels, blocks, pass);
+    tile_bias(pixels, blocks, pass, acc);
+    const float *input = pass->input, *weights = pass->weights, *fetch = pass->fetch;
+    const ptrdiff_t input_step = pass->input_step, weights_step = pass->weights_step,
+                    ahead = pass->taps->ahead;
+    const int64_t lines = fetch < pass->fetch_end ? pass->fetch_lines : 0;
+    for (int64_t left = pass->input_blocks; left > 0; left--) {
+        if (__builtin_expect(ahead != 0, 0))
+            fetch_input(pixels, distance, &input, ahead);
+        fetch_weights(fetch, lines);
+        tile_lanes(pixels, blocks, distance, &input, 0, left == 1 ? pass->last_lanes : pass->lanes, weights,
+                   weights_step, acc);
+        input += input_step;
+        weights += weights_step;
+        fetch += lines * TILE_LINE;
+    }
+    tile_end(pixels, blocks, distance, pass, acc);
+}
+
+CR_INLINE void next_tile(cr_direct_pass *pass) {
+    pass->input += pass->next_input;
+    pass->output += pass->next_output;
+    pass->residual += pass->residual != NULL ? pass->next_output : 0;
+}
+
+/* pixels and blocks are constants wherever these are inlined, so that the accumulators are registers. The
  * addresses of pixels apart leave no register for a loop around them. */
-CR_INLINE void tile_run(int pixels, int blocks, int distance, cr_direct_pass *pass) {
-    if (distance == 0) {
-        tile_one(pixels, blocks, distance, pass);
-        return;
-    }
-    for (int64_t i = 0; i < pass->tiles; i++) {
-        tile_one(pixels, blocks, distance, pass);
-        pass->input += pass->next_input;
-        pass->output += pass->next_output;
-        pass->residual += pass->residual != NULL ? pass->next_output : 0;
-    }
+CR_INLINE void tiles_apart(int pixels, int blocks, cr_direct_pass *pass) {
+    tile_one(pixels, blocks, 0, pass);
+}
+
+CR_INLINE void tiles_together(int pixels, int blocks, cr_direct_pass *pass) {
+    for (int64_t i = 0; i < pass->tiles; i++, next_tile(pass))
+        tile_one(pixels, blocks, CR_LANES, pass);
+}
+
+CR_INLINE void tiles_skipping(int pixels, int blocks, cr_direct_pass *pass) {
+    for (int64_t i = 0; i < pass->tiles; i++, next_tile(pass))
+        tile_one(pixels, blocks, 2 * CR_LANES, pass);
+}
+
+CR_INLINE void tiles_pointwise(int pixels, int blocks, cr_direct_pass *pass) {
+    for (int64_t i = 0; i < pass->tiles; i++, next_tile(pass))
+        tile_point(pixels, blocks, CR_LANES, pass);
 }
 
 /* Pixels that a tile of three blocks may have, and that others may have beyond those. */
@@ -200,14 +284,15 @@ CR_INLINE void tile_run(int pixels, int blocks, int distance, cr_direct_pass *pa
 #error "list the sizes of these tiles"
 #endif
 
-#define TILE_FUNCTION(pixels, blocks, kind, distance)                                                        \
+#define TILE_FUNCTION(pixels, blocks, kind)                                                                  \
     static void tile_##pixels##x##blocks##_##kind(cr_direct_pass *pass) {                                    \
-        tile_run(pixels, blocks, distance, pass);                                                            \
+        tiles_##kind(pixels, blocks, pass);                                                                  \
     }
 #define TILE_KINDS(pixels, blocks)                                                                           \
-    TILE_FUNCTION(pixels, blocks, apart, 0)                                                                  \
-    TILE_FUNCTION(pixels, blocks, together, CR_LANES)                                                        \
-    TILE_FUNCTION(pixels, blocks, skipping, 2 * CR_LANES)
+    TILE_FUNCTION(pixels, blocks, apart)                                                                     \
+    TILE_FUNCTION(pixels, blocks, together)                                                                  \
+    TILE_FUNCTION(pixels, blocks, skipping)                                                                  \
+    TILE_FUNCTION(pixels, blocks, pointwise)
 #define TILE_NARROW(pixels)                                                                                  \
     TILE_KINDS(pixels, 1)                                                                                    \
     TILE_KINDS(pixels, 2)
@@ -217,18 +302,21 @@ CR_INLINE void tile_run(int pixels, int blocks, int distance, cr_direct_pass *pa
 WIDE_SIZES(TILE_WIDE)
 NARROW_SIZES(TILE_NARROW)
 
-#define WIDE_APART(pixels)   {tile_##pixels##x1_apart, tile_##pixels##x2_apart, tile_##pixels##x3_apart},
-#define NARROW_APART(pixels) {tile_##pixels##x1_apart, tile_##pixels##x2_apart},
-#define WIDE_TOGETHER(pixels)                                                                                \
-    {tile_##pixels##x1_together, tile_##pixels##x2_together, tile_##pixels##x3_together},
-#define NARROW_TOGETHER(pixels) {tile_##pixels##x1_together, tile_##pixels##x2_together},
-#define WIDE_SKIPPING(pixels)                                                                                \
-    {tile_##pixels##x1_skipping, tile_##pixels##x2_skipping, tile_##pixels##x3_skipping},
-#define NARROW_SKIPPING(pixels) {tile_##pixels##x1_skipping, tile_##pixels##x2_skipping},
+#define NARROW_TILES(pixels, kind) tile_##pixels##x1_##kind, tile_##pixels##x2_##kind
+#define WIDE_TILES(pixels, kind)   NARROW_TILES(pixels, kind), tile_##pixels##x3_##kind
+#define NARROW_APART(pixels)       {NARROW_TILES(pixels, apart)},
+#define NARROW_TOGETHER(pixels)    {NARROW_TILES(pixels, together)},
+#define NARROW_SKIPPING(pixels)    {NARROW_TILES(pixels, skipping)},
+#define NARROW_POINTWISE(pixels)   {NARROW_TILES(pixels, pointwise)},
+#define WIDE_APART(pixels)         {WIDE_TILES(pixels, apart)},
+#define WIDE_TOGETHER(pixels)      {WIDE_TILES(pixels, together)},
+#define WIDE_SKIPPING(pixels)      {WIDE_TILES(pixels, skipping)},
+#define WIDE_POINTWISE(pixels)     {WIDE_TILES(pixels, pointwise)},
 static cr_direct_tile *const tiles[CR_DIRECT_KINDS][CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS] = {
     [CR_DIRECT_APART] = {WIDE_SIZES(WIDE_APART) NARROW_SIZES(NARROW_APART)},
     [CR_DIRECT_TOGETHER] = {WIDE_SIZES(WIDE_TOGETHER) NARROW_SIZES(NARROW_TOGETHER)},
     [CR_DIRECT_SKIPPING] = {WIDE_SIZES(WIDE_SKIPPING) NARROW_SIZES(NARROW_SKIPPING)},
+    [CR_DIRECT_POINTWISE] = {WIDE_SIZES(WIDE_POINTWISE) NARROW_SIZES(NARROW_POINTWISE)},
 };
 
 static void transform(const cr_activation *act, const float *scale, const float *shift, const float *from,
@@ -250,7 +338,8 @@ static const cr_direct_kernels kernels = {
     .slots = CR_TILE_PIXELS,
     .tile_pixels = {CR_TILE_PIXELS, CR_TILE_PIXELS, CR_WIDE_PIXELS},
     .wide_work = {1.01, CR_WIDE_WORK},
-    .tiles = {tiles[CR_DIRECT_APART], tiles[CR_DIRECT_TOGETHER], tiles[CR_DIRECT_SKIPPING]},
+    .tiles = {tiles[CR_DIRECT_APART], tiles[CR_DIRECT_TOGETHER], tiles[CR_DIRECT_SKIPPING],
+              tiles[CR_DIRECT_POINTWISE]},
     .finish = cr_finish_vectors,
     .transform = transform,
 };
