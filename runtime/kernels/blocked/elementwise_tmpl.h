@@ -1,6 +1,6 @@
 /* Elementwise kernels for one instruction set; see blocked.h. */
-#include "runtime/kernels/activation_tmpl.h"
 #include "runtime/kernels/blocked/blocked.h"
+#include "runtime/kernels/conv/prologue_tmpl.h"
 
 /* Vectors computed before an activation that is no clamp passes over them again, in the nearest cache. */
 enum { PASS_VECTORS = 128 };
@@ -36,21 +36,9 @@ static void activate(const cr_blocked_shape *shape, const cr_activation *act, co
 
 static void affine(const cr_blocked_shape *shape, const cr_prologue *affine, const float *in, float *out,
                    int64_t begin, int64_t end) {
-    float low, high;
-    const bool clamp = cr_activation_is_clamp(&affine->act, &low, &high);
-    const cr_vec least = cr_broadcast(low), most = cr_broadcast(high);
     while (begin < end) {
         const stretch s = stretch_at(shape, begin, end);
-        const int64_t at = s.image * affine->batch_stride + s.channel;
-        const cr_vec scale = cr_load(affine->scale + at), shift = cr_load(affine->shift + at);
-        const float *from = in + begin * CR_LANES;
-        float *to = out + begin * CR_LANES;
-        for (int64_t i = 0; i < s.n * CR_LANES; i += CR_LANES) {
-            const cr_vec y = cr_fma(scale, cr_load(from + i), shift);
-            cr_store(to + i, clamp ? cr_clamp(y, least, most) : y);
-        }
-        if (!clamp)
-            cr_activate_vectors(&affine->act, to, to, s.n, s.channel);
+        cr_prologue_vectors(affine, s.image, s.channel, in + begin * CR_LANES, out + begin * CR_LANES, s.n);
         begin += s.n;
     }
 }

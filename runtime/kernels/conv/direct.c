@@ -307,7 +307,8 @@ static double weights_cycles(const cr_direct_plan *plan) {
 }
 
 /* Cycles of a core that does two vector multiply-adds a cycle, fitted to measurements on AVX-512: steps run
- * at 93 % of the peak; a tile is begun and stored, on the border in several passes. */
+ * at 93 % of the peak; a tile is begun and stored, on the border in several passes; a prologue
+ * copies the input. */
 double cr_direct_cost(const cr_conv *conv, const cr_direct_kernels *kernels) {
     cr_direct_plan plan;
     const double work = plan_channels(conv, kernels, &plan);
@@ -319,7 +320,9 @@ double cr_direct_cost(const cr_conv *conv, const cr_direct_kernels *kernels) {
     const int64_t whole =
         g->out[CR_D] * parts_inside(g, CR_H, &plan.rows) * parts_inside(g, CR_W, &plan.columns);
     const double tiles = 50 * (double)plan.pixel_tiles + 500 * (double)(plan.pixel_tiles - whole);
-    return 1000 + (double)g->n * (work * inside / 2 / 0.93 + tiles * (double)plan.output_tiles.parts) +
+    const double prologue = conv->has_prologue ? 3.0 * (double)(plan.in_blocks * volume(g->in)) : 0;
+    return 1000 +
+           (double)g->n * (work * inside / 2 / 0.93 + tiles * (double)plan.output_tiles.parts + prologue) +
            weights_cycles(&plan);
 }
 

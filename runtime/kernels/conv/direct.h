@@ -81,9 +81,9 @@ typedef struct cr_direct_kernels {
      * stores them at output + offset. Overwrites the sums. */
     void (*finish)(const cr_epilogue *epilogue, float *sums, int64_t n, int64_t channel, int64_t offset,
                    float *output);
-    /* to = act(scale x + shift) for n vectors of one block; shift may be NULL. */
-    void (*transform)(const cr_activation *act, const float *scale, const float *shift, const float *from,
-                      float *to, int64_t n, int64_t channel);
+    /* to = act(scale x + shift) for n vectors of one image and block, whose lane 0 is `channel`. */
+    void (*transform)(const cr_prologue *prologue, int64_t image, int64_t channel, const float *from,
+                      float *to, int64_t n);
 } cr_direct_kernels;
 
 /* An extent cut into parts that differ by one at most, the longer ones first. */

@@ -368,7 +368,6 @@ static void view_input(tile_walk *walk) {
  * makes that the view. */
 static void transform_input(tile_walk *walk, const cr_direct_box *output, int64_t first, int64_t end) {
     const cr_direct_kernels *kernels = walk->plan->kernels;
-    const cr_prologue *prologue = walk->args->prologue;
     const cr_direct_box box = cr_direct_input_box(walk->plan, output);
     const input_view from = walk->input;
     const int64_t rows = box.end[CR_H] - box.begin[CR_H], columns = box.end[CR_W] - box.begin[CR_W];
@@ -381,13 +380,11 @@ static void transform_input(tile_walk *walk, const cr_direct_box *output, int64_
     view->block_step = (box.end[CR_D] - box.begin[CR_D]) * view->step[CR_D];
     float *to = walk->transformed;
     for (int64_t block = first; block < end; block++) {
-        const int64_t channel = block * kernels->lanes, affine = walk->n * prologue->batch_stride + channel;
         const float *data = from.data + block * from.block_step + box.begin[CR_W] * from.step[CR_W];
         for (int64_t d = box.begin[CR_D]; d < box.end[CR_D]; d++)
             for (int64_t y = box.begin[CR_H]; y < box.end[CR_H]; y++, to += view->step[CR_H])
-                kernels->transform(&prologue->act, prologue->scale + affine,
-                                   prologue->shift != NULL ? prologue->shift + affine : NULL,
-                                   data + d * from.step[CR_D] + y * from.step[CR_H], to, columns, channel);
+                kernels->transform(walk->args->prologue, walk->n, block * kernels->lanes,
+                                   data + d * from.step[CR_D] + y * from.step[CR_H], to, columns);
     }
 }
 

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "runtime/kernels/conv/epilogue_tmpl.h"
+#include "runtime/kernels/conv/prologue_tmpl.h"
 #include "runtime/kernels/conv/transposed.h"
 
 _Static_assert(CR_WIDE_PIXELS <= CR_TILE_PIXELS && CR_TILE_PIXELS <= CR_DIRECT_MAX_PIXELS &&
@@ -319,20 +320,6 @@ static cr_direct_tile *const tiles[CR_DIRECT_KINDS][CR_TILE_PIXELS][CR_DIRECT_TI
     [CR_DIRECT_POINTWISE] = {WIDE_SIZES(WIDE_POINTWISE) NARROW_SIZES(NARROW_POINTWISE)},
 };
 
-static void transform(const cr_activation *act, const float *scale, const float *shift, const float *from,
-                      float *to, int64_t n, int64_t channel) {
-    const cr_vec a = cr_load(scale), b = shift != NULL ? cr_load(shift) : (cr_vec){0};
-    if (act->kind == CR_ACT_RELU) { /* pre-activation networks: one pass instead of two */
-        for (int64_t i = 0; i < n * CR_LANES; i += CR_LANES)
-            cr_store(to + i, cr_max((cr_vec){0}, cr_fma(a, cr_load(from + i), b)));
-        return;
-    }
-    for (int64_t i = 0; i < n * CR_LANES; i += CR_LANES)
-        cr_store(to + i, cr_fma(a, cr_load(from + i), b));
-    if (act->kind != CR_ACT_NONE)
-        cr_activate_vectors(act, to, to, n, channel);
-}
-
 static const cr_direct_kernels kernels = {
     .lanes = CR_LANES,
     .slots = CR_TILE_PIXELS,
@@ -341,7 +328,7 @@ static const cr_direct_kernels kernels = {
     .tiles = {tiles[CR_DIRECT_APART], tiles[CR_DIRECT_TOGETHER], tiles[CR_DIRECT_SKIPPING],
               tiles[CR_DIRECT_POINTWISE]},
     .finish = cr_finish_vectors,
-    .transform = transform,
+    .transform = cr_prologue_vectors,
 };
 
 /* ---- the rows ---- */

@@ -116,8 +116,6 @@ const char *cr_winograd_refuses(const cr_conv *conv, const cr_winograd *winograd
         return "Winograd is not for transposed convolution";
     if (conv->exact)
         return "exact results are asked for and Winograd rounds differently";
-    if (conv->has_prologue)
-        return "Winograd has no prologue";
     if (conv->has_border_bias)
         return "Winograd has one bias for all pixels";
     if (g->groups != 1)
@@ -163,10 +161,11 @@ int64_t cr_winograd_tasks(const cr_conv *conv, const cr_winograd *winograd) {
 
 /* Cycles of a core that does two vector multiply-adds a cycle, fitted to measurements on AVX-512 (16 to 512
  * channels, 7x7 to 320x320, weights cold): the products run at 95 % of the peak while weights arrive from
- * memory at 9 bytes a cycle, both transforms wait for the second-level cache, and a later chunk finds the
- * weights in a nearer cache. The weights of elements of several terms are too many for that cache to hold
- * those in use beside those that are fetched. A 16th of a cycle for each byte is the price of memory and of
- * packing: a few per cent of time are not worth several times the weights. */
+ * memory at 9 bytes a cycle, both transforms wait for the second-level cache, beneath which a prologue
+ * nearly vanishes, and a later chunk finds the weights in a nearer cache. The weights of elements of several
+ * terms are too many for that cache to hold those in use beside those that are fetched. A 16th of a cycle for
+ * each byte is the price of memory and of packing: a few per cent of time are not worth several times the
+ * weights. */
 double cr_winograd_cost(const cr_conv *conv, const cr_winograd *winograd) {
     cr_winograd_plan plan;
     cr_conv single = *conv;
@@ -178,7 +177,9 @@ double cr_winograd_cost(const cr_conv *conv, const cr_winograd *winograd) {
     double products = plan.terms * tiles * (double)conv->geometry.ic * out_blocks / 2 / 0.95;
     if (plan.terms > plan.elements)
         products += 0.2 * memory;
-    const double transforms = tiles * (5.8 * plan.terms * in_blocks + 6.7 * plan.elements * out_blocks);
+    const double prologue = conv->has_prologue ? 0.7 * plan.y->inputs * plan.x->inputs : 0;
+    const double transforms =
+        tiles * ((5.8 * plan.terms + prologue) * in_blocks + 6.7 * plan.elements * out_blocks);
     return (products > memory ? products : memory) + transforms + (double)(plan.chunks - 1) * bytes / 64 +
            bytes / 16;
 }

@@ -9,6 +9,7 @@
 
 #include "runtime/kernels/conv/winograd_axes_tmpl.h"
 #include "runtime/kernels/conv/epilogue_clamp_tmpl.h"
+#include "runtime/kernels/conv/prologue_tmpl.h"
 #include "runtime/kernels/gemm_micro_tmpl.h"
 
 static int axis_terms(const cr_winograd_axis *axis) {
@@ -151,8 +152,27 @@ static int clamp_index(int64_t i, int size) {
     return i < 0 ? 0 : i < size ? (int)i : size;
 }
 
-/* The inputs of a tile that hangs over the border, [rows][columns][L]; outside is zero. */
-static void copy_patch(const winograd_chunk *chunk, const float *plane, int64_t y, int64_t x, float *patch) {
+/* A channel block of an image, and what stands before it. */
+typedef struct winograd_source {
+    const float *plane;
+    const cr_prologue *prologue; /* NULL: nothing */
+    int64_t image, channel;
+    bool clamps; /* what the activation is, to: */
+    float low, high;
+} winograd_source;
+
+static void copy_row(const winograd_source *source, const float *from, int n, float *to) {
+    if (source->prologue != NULL) {
+        cr_prologue_vectors(source->prologue, source->image, source->channel, from, to, n);
+        return;
+    }
+    for (int j = 0; j < n; j++)
+        cr_store(to + j * CR_LANES, cr_load(from + j * CR_LANES));
+}
+
+/* The inputs of a tile behind the prologue, [rows][columns][L]; outside is zero. */
+static void copy_patch(const winograd_chunk *chunk, const winograd_source *source, int64_t y, int64_t x,
+                       float *patch) {
     const int64_t height = chunk->conv->geometry.in[CR_H], width = chunk->conv->geometry.in[CR_W];
     const int rows = chunk->plan->y->inputs, columns = chunk->plan->x->inputs;
     const int left = clamp_index(-x, columns), right = clamp_index(width - x, columns);
@@ -161,26 +181,50 @@ static void copy_patch(const winograd_chunk *chunk, const float *plane, int64_t 
         const int begin = inside ? left : columns, end = inside ? right : columns;
         for (int j = 0; j < begin; j++)
             cr_store(patch + j * CR_LANES, (cr_vec){0});
-        for (int j = begin; j < end; j++)
-            cr_store(patch + j * CR_LANES, cr_load(plane + ((y + i) * width + x + j) * CR_LANES));
+        copy_row(source, source->plane + ((y + i) * width + x + begin) * CR_LANES, end - begin,
+                 patch + begin * CR_LANES);
         for (int j = end; j < columns; j++)
             cr_store(patch + j * CR_LANES, (cr_vec){0});
     }
 }
 
-/* Where the inputs of a tile stand and how many floats lie between their rows: in the tensor itself, or in
- * `patch` if some are outside. */
-CR_INLINE const float *tile_input(const winograd_chunk *chunk, const float *plane, int64_t y, int64_t x,
-                                  float *patch, int64_t *row_stride) {
+/* Where the inputs of a tile stand: in the tensor itself, where a prologue that clamps can be applied to each
+ * vector as it is loaded, or in a patch. */
+typedef struct winograd_input {
+    const float *data;
+    int64_t row_stride; /* floats */
+    bool before;        /* the prologue */
+} winograd_input;
+
+CR_INLINE winograd_input tile_input(const winograd_chunk *chunk, const winograd_source *source, int64_t y,
+                                    int64_t x, float *patch) {
     const int64_t height = chunk->conv->geometry.in[CR_H], width = chunk->conv->geometry.in[CR_W];
     const int rows = chunk->plan->y->inputs, columns = chunk->plan->x->inputs;
-    if (y >= 0 && x >= 0 && y + rows <= height && x + columns <= width) {
-        *row_stride = width * CR_LANES;
-        return plane + (y * width + x) * CR_LANES;
-    }
-    copy_patch(chunk, plane, y, x, patch);
-    *row_stride = columns * CR_LANES;
-    return patch;
+    const bool inside = y >= 0 && x >= 0 && y + rows <= height && x + columns <= width;
+    if (inside && source->clamps)
+        return (winograd_input){source->plane + (y * width + x) * CR_LANES, width * CR_LANES,
+                                source->prologue != NULL};
+    copy_patch(chunk, source, y, x, patch);
+    return (winograd_input){patch, columns * CR_LANES, false};
+}
+
+/* A prologue whose activation is a clamp, on one channel block of an image. */
+typedef struct winograd_affine {
+    cr_vec scale, shift, low, high;
+} winograd_affine;
+
+CR_INLINE winograd_affine affine_of(const winograd_source *source) {
+    const cr_prologue *prologue = source->prologue;
+    const int64_t at = source->image * prologue->batch_stride + source->channel;
+    return (winograd_affine){cr_load(prologue->scale + at),
+                             prologue->shift != NULL ? cr_load(prologue->shift + at) : (cr_vec){0},
+                             cr_broadcast(source->low), cr_broadcast(source->high)};
+}
+
+/* affine NULL: none. */
+CR_INLINE cr_vec load_input(const winograd_affine *affine, const float *in) {
+    const cr_vec x = cr_load(in);
+    return affine == NULL ? x : cr_clamp(cr_fma(affine->scale, x, affine->shift), affine->low, affine->high);
 }
 
 /* Of a row of the next tile. Tiles of stride 2 read so much that the hardware's prefetcher does not keep up.
@@ -191,12 +235,13 @@ CR_INLINE void fetch_vectors(int n, const float *from) {
         __builtin_prefetch(from + i * CR_LANES);
 }
 
-CR_INLINE void transform_input_row(cr_winograd_scheme scheme, const float *in, cr_vec *row) {
+CR_INLINE void transform_input_row(cr_winograd_scheme scheme, const winograd_affine *affine, const float *in,
+                                   cr_vec *row) {
     const cr_winograd_axis *x = &cr_winograd_axes[scheme];
     cr_vec d[CR_WINOGRAD_MAX_INPUTS];
     CR_UNROLL
     for (int j = 0; j < x->inputs; j++)
-        d[j] = cr_load(in + j * CR_LANES);
+        d[j] = load_input(affine, in + j * CR_LANES);
     if (x->stride > 1)
         fetch_vectors(x->outputs * x->stride, in + x->inputs * CR_LANES);
     input_transform(scheme, d, row);
@@ -218,15 +263,16 @@ CR_INLINE void transform_input_column(cr_winograd_scheme scheme, int across, con
 
 /* One vector of each input becomes one of each term, `offset` after the first of its panel. What nearly fits
  * the registers is unrolled, so that little of it goes through memory. */
-CR_INLINE void transform_tile_input(cr_winograd_scheme scheme_y, cr_winograd_scheme scheme_x, const float *in,
-                                    int64_t row_stride, float *const *places, int64_t offset) {
+CR_INLINE void transform_tile_input(const cr_winograd *winograd, const winograd_affine *affine,
+                                    const winograd_input *in, float *const *places, int64_t offset) {
     enum { NEARLY_FITS = 36 };
+    const cr_winograd_scheme scheme_y = winograd->y, scheme_x = winograd->x;
     const int height = cr_winograd_axes[scheme_y].inputs, across = axis_terms(&cr_winograd_axes[scheme_x]);
     if (height * across <= NEARLY_FITS) {
         cr_vec rows[NEARLY_FITS];
         CR_UNROLL
         for (int i = 0; i < height; i++)
-            transform_input_row(scheme_x, in + i * row_stride, rows + i * across);
+            transform_input_row(scheme_x, affine, in->data + i * in->row_stride, rows + i * across);
         CR_UNROLL
         for (int k = 0; k < across; k++)
             transform_input_column(scheme_y, across, rows + k, places + k, offset);
@@ -234,33 +280,48 @@ CR_INLINE void transform_tile_input(cr_winograd_scheme scheme_y, cr_winograd_sch
     }
     cr_vec rows[CR_WINOGRAD_MAX_INPUTS * CR_WINOGRAD_MAX_TERMS];
     for (int i = 0; i < height; i++)
-        transform_input_row(scheme_x, in + i * row_stride, rows + i * across);
+        transform_input_row(scheme_x, affine, in->data + i * in->row_stride, rows + i * across);
     for (int k = 0; k < across; k++)
         transform_input_column(scheme_y, across, rows + k, places + k, offset);
 }
 
+static winograd_source source_of(const cr_prologue *prologue, int64_t block) {
+    winograd_source source = {.channel = block * CR_LANES, .clamps = true};
+    if (prologue == NULL || prologue->scale == NULL)
+        return source;
+    source.prologue = prologue;
+    source.clamps = cr_activation_is_clamp(&prologue->act, &source.low, &source.high);
+    return source;
+}
+
 /* One block of a panel's tiles. */
 CR_INLINE void transform_panel_input(const cr_winograd *winograd, const winograd_chunk *chunk,
-                                     const float *input, winograd_tile tile, int64_t rows,
-                                     float *const *places, int64_t offset) {
+                                     const cr_conv_args *args, int64_t block, winograd_tile tile,
+                                     int64_t rows, float *const *places) {
     const cr_conv_geometry *g = &chunk->conv->geometry;
-    const int64_t batch = chunk->plan->in_blocks * g->in[CR_H] * g->in[CR_W] * CR_LANES;
+    const int64_t plane = g->in[CR_H] * g->in[CR_W] * CR_LANES;
     const int64_t stride_y = cr_winograd_axes[winograd->y].stride,
                   stride_x = cr_winograd_axes[winograd->x].stride;
+    winograd_source source = source_of(args->prologue, block);
     float patch[CR_WINOGRAD_MAX_ALL_INPUTS * CR_LANES];
-    for (int64_t r = 0; r < rows; r++, offset += CR_LANES, next_tile(chunk->plan, &tile)) {
-        int64_t row_stride;
-        const float *in = tile_input(chunk, input + tile.n * batch, tile.y * stride_y - g->pad[CR_H],
-                                     tile.x * stride_x - g->pad[CR_W], patch, &row_stride);
-        transform_tile_input(winograd->y, winograd->x, in, row_stride, places, offset);
+    for (int64_t r = block * rows; r < (block + 1) * rows; r++, next_tile(chunk->plan, &tile)) {
+        source.image = tile.n;
+        source.plane = args->input + (tile.n * chunk->plan->in_blocks + block) * plane;
+        const winograd_input in = tile_input(chunk, &source, tile.y * stride_y - g->pad[CR_H],
+                                             tile.x * stride_x - g->pad[CR_W], patch);
+        if (in.before) {
+            const winograd_affine affine = affine_of(&source);
+            transform_tile_input(winograd, &affine, &in, places, r * CR_LANES);
+        } else {
+            transform_tile_input(winograd, NULL, &in, places, r * CR_LANES);
+        }
     }
 }
 
 /* Tiles of one block and panel after each other: neighbours share input lines and the reads run along a row.
  */
-CR_INLINE void transform_input(const cr_winograd *winograd, const winograd_chunk *chunk, const float *input) {
-    const cr_conv_geometry *g = &chunk->conv->geometry;
-    const int64_t plane = g->in[CR_H] * g->in[CR_W] * CR_LANES;
+CR_INLINE void transform_input(const cr_winograd *winograd, const winograd_chunk *chunk,
+                               const cr_conv_args *args) {
     float *places[CR_WINOGRAD_MAX_ALL_TERMS];
     int terms[CR_WINOGRAD_MAX_ALL_TERMS];
     list_terms(chunk->plan->y, chunk->plan->x, terms);
@@ -269,8 +330,7 @@ CR_INLINE void transform_input(const cr_winograd *winograd, const winograd_chunk
         place_terms(chunk, terms, begin, rows, places);
         const winograd_tile first = tile_at(chunk->plan, chunk->first + begin);
         for (int64_t block = 0; block < chunk->plan->in_blocks; block++)
-            transform_panel_input(winograd, chunk, input + block * plane, first, rows, places,
-                                  block * rows * CR_LANES);
+            transform_panel_input(winograd, chunk, args, block, first, rows, places);
     }
 }
 
@@ -375,7 +435,7 @@ CR_INLINE void transform_output(const cr_winograd *winograd, const winograd_chun
 CR_INLINE void run_groups(const cr_winograd *winograd, const winograd_chunk *chunk, const cr_conv_args *args,
                           int64_t begin, int64_t end) {
     const int64_t block_floats = chunk->plan->terms * chunk->conv->geometry.ic * CR_LANES;
-    transform_input(winograd, chunk, args->input);
+    transform_input(winograd, chunk, args);
     for (int64_t group = begin; group < end; group++) {
         const int64_t block = 2 * group;
         const int columns = block + 1 < chunk->plan->out_blocks ? 2 : 1;

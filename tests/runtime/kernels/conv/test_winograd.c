@@ -46,6 +46,7 @@ static cr_conv random_conv(int row, int lanes) {
     }
     conv_set_outputs(g);
     conv.has_residual = random_chance(50);
+    conv.has_prologue = random_chance(50);
     conv.threads = (int)random_int(1, 4);
     return conv;
 }
@@ -121,21 +122,20 @@ Test(winograd, refuses_what_it_cannot_do) {
         const cr_conv good = random_conv(row, variants[v].lanes);
         cr_assert_str_eq(algorithm->name, schemes[row].name);
         cr_assert_null(algorithm->refuses(&good));
-        cr_conv bad[12];
+        cr_conv bad[11];
         for (size_t b = 0; b < sizeof bad / sizeof *bad; b++)
             bad[b] = good;
         bad[0].exact = true;
-        bad[1].has_prologue = true;
-        bad[2].has_border_bias = true;
-        bad[3].geometry.groups = 2;
-        bad[4].geometry.kernel[CR_W] = 2;
-        bad[5].geometry.stride[CR_H]++;
-        bad[6].geometry.dilation[CR_W] = 2;
-        bad[7].geometry.in[CR_D] = 2;
-        bad[8].input_blocked = false;
-        bad[9].output_blocked = false;
-        bad[10].lanes = 0;
-        bad[11].transposed = true;
+        bad[1].geometry.groups = 2;
+        bad[2].geometry.kernel[CR_W] = 2;
+        bad[3].geometry.stride[CR_H]++;
+        bad[4].geometry.dilation[CR_W] = 2;
+        bad[5].geometry.in[CR_D] = 2;
+        bad[6].input_blocked = false;
+        bad[7].output_blocked = false;
+        bad[8].lanes = 0;
+        bad[9].transposed = true;
+        bad[10].has_border_bias = true;
         for (size_t b = 0; b < sizeof bad / sizeof *bad; b++)
             cr_assert_not_null(algorithm->refuses(&bad[b]), "%s, case %zu", algorithm->name, b);
     }
@@ -172,4 +172,41 @@ Test(winograd, threads_share_tiles) {
             cr_assert_eq(algorithm->tasks(&conv) % 2, 0);
             conv_check(&conv, algorithm, tolerance(&conv, row));
         }
+}
+
+static bool sees(const cr_conv_geometry *g, int axis, int64_t out, int64_t in) {
+    const int64_t tap = in + g->pad[axis] - out * g->stride[axis];
+    return tap >= 0 && tap < g->kernel[axis];
+}
+
+/* A NaN at pixel (y, x) reaches every output that sees the pixel, through any activation. */
+static void expect_nan(const conv_case *c, const guarded *output, int64_t y, int64_t x) {
+    const cr_conv_geometry *g = &c->conv.geometry;
+    for (int64_t i = 0; i < (int64_t)output->n; i++) {
+        const int64_t pixel = i / c->conv.lanes, row = pixel / g->out[CR_W];
+        const int64_t channel = row / g->out[CR_H] * c->conv.lanes + i % c->conv.lanes;
+        if (channel < g->oc && sees(g, CR_H, row % g->out[CR_H], y) && sees(g, CR_W, pixel % g->out[CR_W], x))
+            cr_assert(isnan(output->data[i]), "output %d: %s", (int)i, conv_case_text(&c->conv));
+    }
+}
+
+Test(winograd, nan_stays_nan_behind_the_prologue) {
+    test_seed();
+    for (int i = 0; i < 12 * N_ROWS; i++) {
+        const size_t v = (size_t)i % N_VARIANTS;
+        const int row = i / (int)N_VARIANTS % N_ROWS;
+        if (!isa_runs(variants[v].isa))
+            continue;
+        cr_conv conv = random_conv(row, variants[v].lanes);
+        const cr_conv_geometry *g = &conv.geometry;
+        conv.geometry.n = 1;
+        conv.has_prologue = true;
+        conv_case c = conv_case_new(&conv);
+        const int64_t y = random_int(0, g->in[CR_H] - 1), x = random_int(0, g->in[CR_W] - 1);
+        c.input.data[(y * g->in[CR_W] + x) * conv.lanes] = NAN;
+        guarded output = conv_case_run(&c, variants[v].rows[row], 1);
+        expect_nan(&c, &output, y, x);
+        guarded_free(&output);
+        conv_case_free(&c);
+    }
 }
