@@ -4,9 +4,9 @@ static int64_t clamp(int64_t x, int64_t low, int64_t high) {
     return x < low ? low : x > high ? high : x;
 }
 
-/* a / b rounded up; b > 0, a of either sign. */
+/* a / b rounded up; b > 0, a of either sign. Most dilations and strides are 1, and divisions slow. */
 static int64_t divide_up(int64_t a, int64_t b) {
-    return a > 0 ? (a - 1) / b + 1 : -(-a / b);
+    return b == 1 ? a : a > 0 ? (a - 1) / b + 1 : -(-a / b);
 }
 
 void cr_conv_taps(const cr_conv_geometry *geometry, int axis, int64_t out, int64_t *begin, int64_t *end) {

@@ -116,8 +116,6 @@ const char *cr_winograd_refuses(const cr_conv *conv, const cr_winograd *winograd
         return "Winograd is not for transposed convolution";
     if (conv->exact)
         return "exact results are asked for and Winograd rounds differently";
-    if (conv->has_border_bias)
-        return "Winograd has one bias for all pixels";
     if (g->groups != 1)
         return "Winograd is for one group";
     if (g->kernel[CR_D] != 1 || g->in[CR_D] != 1 || g->out[CR_D] != 1 || g->pad[CR_D] != 0)
