@@ -9,8 +9,8 @@
  *
  * Bare and folded run in turns, each with the algorithm that the cost model chooses for it. A cell is the
  * median of the ratios of neighbouring runs, and the interval that holds the median in 95 of 100 cases (order
- * statistics). The last line of a network adds up the least times of its layers, as often as it has them and
- * as sessions run them: with a pass before what Winograd computes. '-' where nothing applies. */
+ * statistics). The last line of a network adds up the least times of its layers, as often as it has them. '-'
+ * where nothing applies. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,17 +107,9 @@ static void make_data(bench *b, const cr_conv *c) {
     b->prologue = (cr_prologue){.scale = b->channels, .shift = b->channels, .act = {.kind = CR_ACT_RELU}};
 }
 
-/* Depthwise convolutions take neither a border nor a prologue, and without padding there is no border. */
+/* A stem, whose input is plain, has no prologue, and without padding there is no border. */
 static bool applies(int kind, const conv_layer *layer) {
-    return kind <= BIAS || (layer->groups == 1 && layer->ic > 4 && (kind != BORDER || layer->pad > 0));
-}
-
-/* What sessions do: Winograd, which has neither, is worth the pass. */
-static int used(int kind, const conv_layer *layer) {
-    const bool winograd = layer->kernel == 3 && layer->stride == 1;
-    if (!applies(kind, layer))
-        return BARE;
-    return winograd && (kind == BORDER || kind == PROLOGUE) ? PASS : kind;
+    return kind <= BIAS || (layer->ic > 4 && (kind != BORDER || layer->pad > 0));
 }
 
 static void make_way(bench *b, int kind, const cr_conv *bare) {
@@ -221,7 +213,7 @@ static void bench_layer(bench *b, const conv_layer *layer) {
     printf("\n");
     fflush(stdout);
     for (int kind = 0; kind < N_KINDS; kind++)
-        b->ways[kind].total += layer->count * b->ways[used(kind, layer)].least;
+        b->ways[kind].total += layer->count * b->ways[applies(kind, layer) ? kind : BARE].least;
     free_layer(b);
 }
 

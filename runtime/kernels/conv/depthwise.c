@@ -36,8 +36,8 @@ const char *cr_depthwise_refuses(const cr_conv *conv) {
         return "depthwise is for one input channel in each of several groups";
     if (conv->transposed)
         return "depthwise is not for transposed convolution";
-    if (conv->has_prologue)
-        return "depthwise has no prologue";
+    if (conv->has_prologue && g->oc != g->ic)
+        return "depthwise has no prologue for several outputs a channel";
     return NULL;
 }
 
@@ -49,7 +49,8 @@ double cr_depthwise_cost(const cr_conv *conv) {
     cr_depthwise_make_plan(conv, &plan);
     const double outputs = (double)(g->n * plan.out_blocks) * (double)volume(g->out);
     const double inputs = (double)(g->n * plan.out_blocks) * (double)volume(g->in);
-    return outputs * (double)plan.taps / 2 / 0.95 + inputs * (plan.multiplier > 1 ? 6 : 1.5);
+    return outputs * (double)plan.taps / 2 / 0.95 +
+           inputs * ((plan.multiplier > 1 ? 6 : 1.5) + (conv->has_prologue ? 3 : 0));
 }
 
 size_t cr_depthwise_packed_bytes(const cr_conv *conv) {
@@ -73,7 +74,8 @@ void cr_depthwise_pack(const cr_conv *conv, const float *weights, void *packed) 
 size_t cr_depthwise_workspace_bytes(const cr_conv *conv) {
     cr_depthwise_plan plan;
     cr_depthwise_make_plan(conv, &plan);
-    return plan.multiplier > 1 ? (size_t)(volume(conv->geometry.in) * conv->lanes) * sizeof(float) : 0;
+    const bool copies = plan.multiplier > 1 || conv->has_prologue;
+    return copies ? (size_t)(volume(conv->geometry.in) * conv->lanes) * sizeof(float) : 0;
 }
 
 int64_t cr_depthwise_tasks(const cr_conv *conv) {

@@ -6,7 +6,8 @@
 /* Depthwise convolution (groups = ic, oc a multiple of it), blocked -> blocked, any rank, kernel, stride,
  * dilation and padding. Channels stand in the lanes and a run of output pixels in registers; taps in the
  * padding are skipped by row and read as a line of zeros by column, so nothing is copied. More than one
- * output a channel first writes the input plane with repeated channels to the workspace. */
+ * output a channel first writes the input plane with repeated channels to the workspace, and a prologue the
+ * part that a task reads. */
 
 typedef struct cr_depthwise_plan {
     int64_t multiplier; /* outputs of one input channel */

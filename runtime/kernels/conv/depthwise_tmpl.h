@@ -9,6 +9,7 @@
 #include "runtime/kernels/conv/depthwise.h"
 #include "runtime/kernels/conv/epilogue_clamp_tmpl.h"
 #include "runtime/kernels/conv/grouped.h"
+#include "runtime/kernels/conv/prologue_tmpl.h"
 
 /* Runs of output pixels, in accumulators: twice the latency of a multiply-add in pixels keeps two units busy.
  * They divide the usual widths (7, 14, 28, 56, 112) where the registers allow it. */
@@ -351,6 +352,40 @@ static void convolve_rows(depthwise_row *row, const float *border_bias, const fl
     }
 }
 
+/* The positions [*begin, *end) of the input that outputs [*begin, *end) of an axis read, if any. */
+static void input_range(const cr_conv_geometry *g, int axis, int64_t *begin, int64_t *end) {
+    const int64_t reach = (g->kernel[axis] - 1) * g->dilation[axis] + 1;
+    const int64_t first = *begin * g->stride[axis] - g->pad[axis];
+    const int64_t last = (*end - 1) * g->stride[axis] - g->pad[axis] + reach;
+    *begin = first > 0 ? first : 0;
+    *end = last < g->in[axis] ? last : g->in[axis];
+}
+
+/* Input planes of blocks from first_block on behind the prologue, as far as output rows [begin, end) read
+ * them. */
+static const float *transform_planes(const cr_conv *conv, const cr_conv_args *args, int64_t n,
+                                     int64_t first_block, int64_t blocks, int64_t begin, int64_t end,
+                                     float *transformed) {
+    const cr_conv_geometry *g = &conv->geometry;
+    const int64_t row = g->in[CR_W] * CR_LANES, plane = g->in[CR_D] * g->in[CR_H] * row;
+    const int64_t all_blocks = (g->ic + CR_LANES - 1) / CR_LANES;
+    if (begin == end)
+        return transformed;
+    int64_t z = begin / g->out[CR_H], z_end = (end - 1) / g->out[CR_H] + 1;
+    const bool together = z_end == z + 1;
+    int64_t y = together ? begin % g->out[CR_H] : 0, y_end = together ? end - z * g->out[CR_H] : g->out[CR_H];
+    input_range(g, CR_D, &z, &z_end);
+    input_range(g, CR_H, &y, &y_end);
+    for (int64_t b = 0; b < blocks; b++)
+        for (int64_t i = z; i < z_end && y < y_end; i++) {
+            const int64_t block = first_block + b, at = (i * g->in[CR_H] + y) * row;
+            cr_prologue_vectors(args->prologue, n, block * CR_LANES,
+                                args->input + (n * all_blocks + block) * plane + at,
+                                transformed + b * plane + at, (y_end - y) * g->in[CR_W]);
+        }
+    return transformed;
+}
+
 /* The input plane of an output block with each channel repeated for its outputs. */
 static const float *repeat_channels(const cr_conv *conv, const cr_depthwise_plan *plan, const float *input,
                                     int64_t n, int64_t block, float *repeated) {
@@ -380,10 +415,12 @@ static void CR_NAME(depthwise_run)(const cr_conv *conv, const cr_conv_args *args
         row.offset = plane * plan.rows * g->out[CR_W] * CR_LANES;
         const float *weights = (const float *)args->packed + block * plan.taps * CR_LANES;
         const float *input = args->input + plane * in_plane;
+        const int64_t first = plan.rows * strip / plan.strips, last = plan.rows * (strip + 1) / plan.strips;
         if (plan.multiplier > 1)
             input = repeat_channels(conv, &plan, args->input, n, block, workspace);
-        convolve_rows(&row, args->border_bias, input, weights, plan.rows * strip / plan.strips,
-                      plan.rows * (strip + 1) / plan.strips);
+        if (cr_prologue_of(args) != NULL)
+            input = transform_planes(conv, args, n, block, 1, first, last, workspace);
+        convolve_rows(&row, args->border_bias, input, weights, first, last);
     }
 }
 
@@ -418,7 +455,6 @@ static void CR_NAME(grouped_run)(const cr_conv *conv, const cr_conv_args *args, 
                                  void *workspace) {
     const cr_conv_geometry *g = &conv->geometry;
     cr_grouped_plan plan;
-    (void)workspace;
     cr_grouped_make_plan(conv, &plan);
     for (int64_t task = begin; task < end; task++) {
         const int64_t block = task % plan.out_blocks, strip = task / plan.out_blocks % plan.strips;
@@ -428,8 +464,10 @@ static void CR_NAME(grouped_run)(const cr_conv *conv, const cr_conv_args *args, 
         depthwise_row row = {.g = g, .epilogue = args->epilogue, .output = args->output, .span = &span};
         row.channel = block * CR_LANES;
         row.offset = plane * plan.rows * g->out[CR_W] * CR_LANES;
-        convolve_rows(&row, args->border_bias, input, span.weights, plan.rows * strip / plan.strips,
-                      plan.rows * (strip + 1) / plan.strips);
+        const int64_t first = plan.rows * strip / plan.strips, last = plan.rows * (strip + 1) / plan.strips;
+        if (cr_prologue_of(args) != NULL)
+            input = transform_planes(conv, args, n, span.first_block, span.blocks, first, last, workspace);
+        convolve_rows(&row, args->border_bias, input, span.weights, first, last);
     }
 }
 

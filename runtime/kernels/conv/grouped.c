@@ -146,8 +146,6 @@ const char *cr_grouped_refuses(const cr_conv *conv) {
         return "grouped is for several channels a group";
     if (conv->transposed)
         return "grouped is not for transposed convolution";
-    if (conv->has_prologue)
-        return "grouped has no prologue";
     return NULL;
 }
 
@@ -159,6 +157,7 @@ double cr_grouped_cost(const cr_conv *conv) {
     cr_grouped_plan plan;
     const double terms = (double)plan_channels(conv, &plan) / (double)plan.out_blocks;
     const double outputs = (double)(g->n * plan.out_blocks) * (double)volume(g->out);
+    const double inputs = (double)(g->n * plan.in_blocks) * (double)volume(g->in);
     const double across = (double)g->kernel[CR_W];
     const bool shared = g->dilation[CR_W] == 1 && across == 3 && g->stride[CR_W] < across;
     const double permuted = shared ? (double)g->stride[CR_W] + 0.15 : 0.8 * across;
@@ -166,7 +165,7 @@ double cr_grouped_cost(const cr_conv *conv) {
     return outputs * (terms * (double)(g->kernel[CR_D] * g->kernel[CR_H]) *
                           (multiplied > permuted ? multiplied : permuted) +
                       6) +
-           (double)cr_grouped_packed_bytes(conv) / 12;
+           (conv->has_prologue ? 3 * inputs : 0) + (double)cr_grouped_packed_bytes(conv) / 12;
 }
 
 size_t cr_grouped_packed_bytes(const cr_conv *conv) {
@@ -176,8 +175,12 @@ size_t cr_grouped_packed_bytes(const cr_conv *conv) {
 }
 
 size_t cr_grouped_workspace_bytes(const cr_conv *conv) {
-    (void)conv;
-    return 0;
+    int64_t first, blocks, most = 0;
+    for (int64_t o = 0; conv->has_prologue && o < conv->geometry.oc; o += conv->lanes) {
+        cr_grouped_place(conv, o / conv->lanes, &first, &blocks);
+        most = max(most, blocks);
+    }
+    return (size_t)(most * volume(conv->geometry.in) * conv->lanes) * sizeof(float);
 }
 
 int64_t cr_grouped_tasks(const cr_conv *conv) {

@@ -12,7 +12,7 @@
  * The loops are those of depthwise convolution (depthwise_tmpl.h). Packed weights of an output block:
  * [most_blocks] terms of each input block, [most_terms][L] lanes, then for each input block
  * [kd][kh][terms][kw][L]; the two former are int32_t. A lane whose group has no channel left gets weight 0.
- */
+ * A prologue first writes the part of the input that a task reads to the workspace. */
 
 typedef struct cr_grouped_plan {
     int64_t in_blocks, out_blocks;

@@ -4,6 +4,11 @@
 #include "runtime/kernels/activation_tmpl.h"
 #include "runtime/kernels/conv/conv.h"
 
+/* NULL: none. */
+CR_INLINE const cr_prologue *cr_prologue_of(const cr_conv_args *args) {
+    return args->prologue != NULL && args->prologue->scale != NULL ? args->prologue : NULL;
+}
+
 CR_INLINE void cr_prologue_loop(cr_act kind, const cr_activation *act, cr_vec scale, cr_vec shift,
                                 const float *from, float *to, int64_t n) {
     for (int64_t i = 0; i < n * CR_LANES; i += CR_LANES)

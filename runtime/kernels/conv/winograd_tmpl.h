@@ -285,12 +285,10 @@ CR_INLINE void transform_tile_input(const cr_winograd *winograd, const winograd_
         transform_input_column(scheme_y, across, rows + k, places + k, offset);
 }
 
-static winograd_source source_of(const cr_prologue *prologue, int64_t block) {
-    winograd_source source = {.channel = block * CR_LANES, .clamps = true};
-    if (prologue == NULL || prologue->scale == NULL)
-        return source;
-    source.prologue = prologue;
-    source.clamps = cr_activation_is_clamp(&prologue->act, &source.low, &source.high);
+static winograd_source source_of(const cr_conv_args *args, int64_t block) {
+    winograd_source source = {.prologue = cr_prologue_of(args), .channel = block * CR_LANES, .clamps = true};
+    if (source.prologue != NULL)
+        source.clamps = cr_activation_is_clamp(&source.prologue->act, &source.low, &source.high);
     return source;
 }
 
@@ -302,7 +300,7 @@ CR_INLINE void transform_panel_input(const cr_winograd *winograd, const winograd
     const int64_t plane = g->in[CR_H] * g->in[CR_W] * CR_LANES;
     const int64_t stride_y = cr_winograd_axes[winograd->y].stride,
                   stride_x = cr_winograd_axes[winograd->x].stride;
-    winograd_source source = source_of(args->prologue, block);
+    winograd_source source = source_of(args, block);
     float patch[CR_WINOGRAD_MAX_ALL_INPUTS * CR_LANES];
     for (int64_t r = block * rows; r < (block + 1) * rows; r++, next_tile(chunk->plan, &tile)) {
         source.image = tile.n;

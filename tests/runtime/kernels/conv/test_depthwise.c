@@ -39,6 +39,7 @@ static cr_conv random_conv(int lanes, int rank) {
     conv_set_outputs(g);
     conv.has_residual = random_chance(30);
     conv.has_border_bias = random_chance(30);
+    conv.has_prologue = random_chance(50);
     conv.threads = (int)random_int(1, 4);
     return conv;
 }
@@ -74,6 +75,7 @@ Test(depthwise, several_outputs_for_each_channel) {
             continue;
         cr_conv conv = random_conv(variants[v].lanes, 2);
         conv.geometry.oc *= random_int(2, 5);
+        conv.has_prologue = false;
         conv_check(&conv, variants[v].algorithm, tolerance);
     }
 }
@@ -135,6 +137,7 @@ Test(depthwise, refuses_what_it_cannot_do) {
     const cr_conv good = random_conv(8, 2);
     cr_assert_null(cr_depthwise_refuses(&good));
     cr_conv bad[4] = {good, good, good, good};
+    bad[0].geometry.oc *= 2;
     bad[0].has_prologue = true;
     bad[1].geometry.groups = 1;
     bad[2].input_blocked = false;

@@ -131,7 +131,6 @@ static void any_groups(const cr_conv_algorithm *algorithm, int lanes) {
     g->ic = g->groups * (random_chance(60) ? (int64_t)1 << random_int(1, 4) : random_int(2, 20));
     g->oc = random_chance(50) ? g->ic : g->groups * random_int(1, 20);
     random_options(&conv);
-    conv.has_prologue = false;
     check(algorithm, &conv);
 }
 
@@ -155,7 +154,6 @@ static void usual_groups(const cr_conv_algorithm *algorithm, int lanes) {
     }
     conv_set_outputs(g);
     random_options(&conv);
-    conv.has_prologue = false;
     check(algorithm, &conv);
 }
 
@@ -230,13 +228,12 @@ static void group_refusals(const cr_conv_algorithm *algorithm, int lanes) {
     cr_conv good = random_conv(lanes, &most);
     good.geometry.groups = 3;
     good.geometry.ic = good.geometry.oc = 12;
-    cr_conv bad[4] = {good, good, good, good};
+    cr_conv bad[3] = {good, good, good};
     cr_assert_null(algorithm->refuses(&good));
-    bad[0].has_prologue = true;
-    bad[1].geometry.groups = 1;
-    bad[2].geometry.groups = 12;
-    bad[3].input_blocked = false;
-    for (int i = 0; i < 4; i++)
+    bad[0].geometry.groups = 1;
+    bad[1].geometry.groups = 12;
+    bad[2].input_blocked = false;
+    for (int i = 0; i < 3; i++)
         cr_assert_not_null(algorithm->refuses(&bad[i]), "case %d", i);
 }
 
