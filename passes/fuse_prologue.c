@@ -7,59 +7,40 @@
 #include <float.h>
 #include <math.h>
 
-/* before: crease.Affine, with or without an activation, then convolutions or GlobalAveragePool;
- *         crease.Mul by one computed value for each channel (squeeze and excite), then a convolution
- * after:  the operators with what stood before them at inputs 4 and 5 (of a pool 1 and 2) and as
- *         "pre"; an affine without an activation goes into the weights of a convolution, its shift
- *         into input 8, which each output pixel sees as far as its taps read inside the input
- * not:    a result that is used otherwise, or by more than MAX_USERS; depthwise convolutions; 3x3
- *         convolutions that Winograd computes in less time than the pass over memory takes; weights
- *         that would leave the range of float
+/* before: crease.Affine, with or without an activation, then convolutions, transposed or not, or
+ *         GlobalAveragePool; crease.Mul by one computed value for each channel (squeeze and excite), then
+ *         convolutions
+ * after:  the operators with what stood before them at inputs 4, 5 and 9 (of a pool 1 and 2) and as "pre"; an
+ *         affine without an activation goes into the weights of a convolution of one group, its shift into
+ *         input 8, which each output pixel sees as far as its taps read inside the input
+ * not:    a result that is used otherwise, or by more than MAX_USERS, which together would take as long as
+ *         the pass; weights take no affine that would make them leave the range of float
  * why:    padding is zero behind the affine in both forms, and the sums are the same. */
 
-enum { X, W, SCALE = 4, SHIFT = 5, TAP_SUMS = 8, MAX_USERS = 2 };
+enum { X, W, SCALE = 4, SHIFT = 5, TAP_SUMS = 8, PRE_SLOPE = 9, MAX_USERS = 2 };
 
-/* ---- which convolutions ---- */
-
-static crease_status is_winograd(const cr_node *conv, int64_t groups, bool *is) {
-    const cr_shape *w = &conv->inputs[W]->shape;
-    bool every_pixel, dense;
-    CR_TRY(cr_attr_all(conv, "strides", 1, &every_pixel));
-    CR_TRY(cr_attr_all(conv, "dilations", 1, &dense));
-    *is = groups == 1 && w->rank == 4 && w->dims[2] == 3 && w->dims[3] == 3 && every_pixel && dense;
-    return CREASE_OK;
-}
-
-static crease_status takes_prologue(const cr_value *value, bool *takes) {
-    *takes = !value->n_outputs && value->n_uses >= 1 && value->n_uses <= MAX_USERS;
-    for (int i = 0; *takes && i < value->n_uses; i++) {
-        const cr_node *conv = value->uses[i].node;
-        int64_t groups;
-        bool winograd;
-        *takes = cr_is_ours(conv, "Conv") && value->uses[i].input == X && conv->graph == value->graph &&
-                 !cr_node_input(conv, SCALE) && !cr_node_input(conv, TAP_SUMS);
-        if (!*takes)
-            return CREASE_OK;
-        CR_TRY(cr_attr_int(conv, "group", 1, &groups));
-        CR_TRY(is_winograd(conv, groups, &winograd));
-        *takes = !winograd && !(groups > 1 && conv->inputs[W]->shape.dims[1] == 1);
+static bool takes_prologue(const cr_value *value) {
+    bool takes = !value->n_outputs && value->n_uses >= 1 && value->n_uses <= MAX_USERS;
+    for (int i = 0; takes && i < value->n_uses; i++) {
+        const cr_node *user = value->uses[i].node;
+        takes = (cr_is_ours(user, "Conv") || cr_is_ours(user, "ConvTranspose")) &&
+                value->uses[i].input == X && user->graph == value->graph && !cr_node_input(user, SCALE) &&
+                !cr_node_input(user, TAP_SUMS);
     }
-    return CREASE_OK;
+    return takes;
 }
 
 /* ---- into the input ---- */
 
-/* Every user reads x and applies scale, shift and the activation itself. */
-static crease_status move_to_users(const cr_node *node, cr_value *x, cr_value *scale, cr_value *shift) {
-    while (node->outputs[0]->n_uses) {
-        cr_node *conv = node->outputs[0]->uses[0].node;
-        CR_TRY(cr_node_set_input(conv, SCALE, scale));
-        CR_TRY(cr_node_set_input(conv, SHIFT, shift));
-        if (cr_node_has_activation(node, "act"))
-            CR_TRY(cr_node_take_activation(conv, "pre", 0, node, -1));
-        CR_TRY(cr_node_set_input(conv, X, x));
-    }
-    return CREASE_OK;
+/* The user of a node reads x and applies scale, shift and the node's activation itself, whose slope is at
+ * the node's input `slope`. */
+static crease_status move_to_user(const cr_node *node, cr_node *user, cr_value *x, cr_value *scale,
+                                  cr_value *shift, int slope) {
+    CR_TRY(cr_node_set_input(user, SCALE, scale));
+    CR_TRY(cr_node_set_input(user, SHIFT, shift));
+    if (cr_node_has_activation(node, "act"))
+        CR_TRY(cr_node_take_activation(user, "pre", PRE_SLOPE, node, slope));
+    return cr_node_set_input(user, X, x);
 }
 
 /* ---- into the weights ---- */
@@ -83,8 +64,7 @@ static bool stays_finite(const cr_node *conv, const cr_node *affine) {
 }
 
 /* W'[o, i] = W[o, i] s[i]; sums[o, tap] = sum over i of W[o, i, tap] t[i]. */
-static void scale_weights(const cr_tensor *from, int64_t groups, const float *s, const float *t, float *to,
-                          float *sums) {
+static void scale_weights(const cr_tensor *from, const float *s, const float *t, float *to, float *sums) {
     const float *w = from->data;
     const int64_t oc = from->shape.dims[0], ic = from->shape.dims[1],
                   taps = cr_shape_n(&from->shape) / (oc * ic);
@@ -92,9 +72,9 @@ static void scale_weights(const cr_tensor *from, int64_t groups, const float *s,
         for (int64_t tap = 0; tap < taps; tap++) {
             double sum = 0;
             for (int64_t i = 0; i < ic; i++) {
-                const int64_t at = (o * ic + i) * taps + tap, c = o / (oc / groups) * ic + i;
-                to[at] = (float)((double)w[at] * (double)s[c]);
-                sum += (double)w[at] * (double)t[c];
+                const int64_t at = (o * ic + i) * taps + tap;
+                to[at] = (float)((double)w[at] * (double)s[i]);
+                sum += (double)w[at] * (double)t[i];
             }
             sums[o * taps + tap] = (float)sum;
         }
@@ -103,26 +83,24 @@ static void scale_weights(const cr_tensor *from, int64_t groups, const float *s,
 static crease_status absorb(cr_node *conv, const cr_node *affine) {
     cr_value *weights, *sums;
     cr_tensor *w, *s;
-    int64_t groups;
     const cr_tensor *from = conv->inputs[W]->constant;
     cr_shape shape = from->shape;
     shape.dims[1] = 1;
-    CR_TRY(cr_attr_int(conv, "group", 1, &groups));
     CR_TRY(new_weights(conv, &weights, &w));
     CR_TRY(cr_graph_new_constant(conv->graph, affine->name, CREASE_FLOAT, &shape, &sums, &s));
-    scale_weights(from, groups, affine->inputs[1]->constant->data, affine->inputs[2]->constant->data, w->data,
+    scale_weights(from, affine->inputs[1]->constant->data, affine->inputs[2]->constant->data, w->data,
                   s->data);
     CR_TRY(cr_node_set_input(conv, W, weights));
     CR_TRY(cr_node_set_input(conv, TAP_SUMS, sums));
     return cr_node_set_input(conv, X, affine->inputs[X]);
 }
 
-static crease_status absorb_in_users(const cr_node *affine) {
-    for (int i = 0; i < affine->outputs[0]->n_uses; i++)
-        if (!stays_finite(affine->outputs[0]->uses[i].node, affine))
-            return CREASE_OK;
-    while (affine->outputs[0]->n_uses)
-        CR_TRY(absorb(affine->outputs[0]->uses[0].node, affine));
+/* Kernels for several groups look for the border's biases more slowly than they apply a prologue. */
+static crease_status absorbs(const cr_node *user, const cr_node *affine, bool *does) {
+    int64_t groups;
+    CR_TRY(cr_attr_int(user, "group", 1, &groups));
+    *does = !cr_node_has_activation(affine, "act") && cr_is_ours(user, "Conv") && groups == 1 &&
+            stays_finite(user, affine);
     return CREASE_OK;
 }
 
@@ -138,16 +116,17 @@ static crease_status move_to_pool(const cr_node *affine, cr_node *pool) {
 }
 
 static crease_status move_affine(cr_node *node) {
-    bool takes;
     cr_node *user = cr_node_only_user(node);
     if (user && cr_is_ours(user, "GlobalAveragePool") && user->n_inputs == 1 && !cr_node_input(node, 3))
         return move_to_pool(node, user);
-    CR_TRY(takes_prologue(node->outputs[0], &takes));
-    if (!takes || cr_node_input(node, 3)) /* the slope of a PRelu has no place before a convolution */
-        return CREASE_OK;
-    return cr_node_has_activation(node, "act")
-               ? move_to_users(node, node->inputs[0], node->inputs[1], node->inputs[2])
-               : absorb_in_users(node);
+    while (takes_prologue(node->outputs[0])) {
+        bool absorbed;
+        user = node->outputs[0]->uses[0].node;
+        CR_TRY(absorbs(user, node, &absorbed));
+        CR_TRY(absorbed ? absorb(user, node)
+                        : move_to_user(node, user, node->inputs[0], node->inputs[1], node->inputs[2], 3));
+    }
+    return CREASE_OK;
 }
 
 /* Which operand of a product is one computed value for each channel of the other; -1: none. */
@@ -166,12 +145,11 @@ static int find_gate(const cr_extents *extents, const cr_node *mul) {
 }
 
 static crease_status move_gate(const cr_extents *extents, cr_node *node) {
-    bool takes;
-    CR_TRY(takes_prologue(node->outputs[0], &takes));
     const int gate = find_gate(extents, node);
-    if (!takes || gate < 0 || cr_node_input(node, 2))
-        return CREASE_OK;
-    return move_to_users(node, node->inputs[!gate], node->inputs[gate], NULL);
+    while (gate >= 0 && takes_prologue(node->outputs[0]))
+        CR_TRY(move_to_user(node, node->outputs[0]->uses[0].node, node->inputs[!gate], node->inputs[gate],
+                            NULL, 2));
+    return CREASE_OK;
 }
 
 static crease_status fuse(cr_graph *graph, const cr_extents *extents, bool fold) {

@@ -16,12 +16,13 @@
  *   6  slope [channels of the output] of a PRelu `act`, 7 of a PRelu `after`
  *   8  tap sums [channels of the output, kernel...]: what each tap adds to the bias where it reads inside the
  *      input, the shift of an affine in front of zero padding (kernels/conv/conv.h, border bias)
+ *   9  slope [channels of the input] of a PRelu `pre`
  * Padding is zero behind the affine. Attributes: Conv's, and the activations "act", "after" and "pre".
  * ConvTranspose takes no stem and no tap sums. */
 
 enum { FORWARD, TRANSPOSED };
 
-enum { X, W, B, RESIDUAL, SCALE, SHIFT, ACT_SLOPE, AFTER_SLOPE, TAP_SUMS, N_INPUTS };
+enum { X, W, B, RESIDUAL, SCALE, SHIFT, ACT_SLOPE, AFTER_SLOPE, TAP_SUMS, PRE_SLOPE, N_INPUTS };
 
 typedef struct conv_state {
     cr_conv conv;
@@ -97,6 +98,8 @@ static crease_status pack_prologue(cr_prepare *p, conv_state *s) {
     const cr_info *scale = input(p, SCALE);
     if (!scale)
         return CREASE_OK;
+    if (input(p, PRE_SLOPE))
+        CR_TRY(cr_blocked_row(p, PRE_SLOPE, "pre_slope", ic, s->conv.lanes, &s->prologue.act.slope));
     s->scale_runs = scale->lanes != 0;
     if (!s->scale_runs) {
         CR_TRY(cr_blocked_row(p, SCALE, "scale", ic, s->conv.lanes, &s->prologue.scale));

@@ -150,7 +150,7 @@ static crease_status set_stage(stage *s, const cr_tune_case *t) {
     s->epilogue.bias = s->epilogue.act.slope = s->epilogue.act_after.slope = s->rows;
     s->epilogue.residual = t->conv->has_residual ? s->output : NULL;
     s->prologue = *t->prologue;
-    s->prologue.scale = s->prologue.shift = s->rows;
+    s->prologue.scale = s->prologue.shift = s->prologue.act.slope = s->rows;
     s->prologue.batch_stride = 0;
     return CREASE_OK;
 }

@@ -36,8 +36,6 @@ const char *cr_depthwise_refuses(const cr_conv *conv) {
         return "depthwise is for one input channel in each of several groups";
     if (conv->transposed)
         return "depthwise is not for transposed convolution";
-    if (conv->has_prologue && g->oc != g->ic)
-        return "depthwise has no prologue for several outputs a channel";
     return NULL;
 }
 

@@ -386,25 +386,64 @@ static const float *transform_planes(const cr_conv *conv, const cr_conv_args *ar
     return transformed;
 }
 
+/* The input channel of an output lane; lanes past the last have any. */
+static int64_t repeated_channel(const cr_conv *conv, const cr_depthwise_plan *plan, int64_t block, int lane) {
+    const int64_t wanted = (block * CR_LANES + lane) / plan->multiplier;
+    return wanted < conv->geometry.ic ? wanted : conv->geometry.ic - 1;
+}
+
 /* The input plane of an output block with each channel repeated for its outputs. */
-static const float *repeat_channels(const cr_conv *conv, const cr_depthwise_plan *plan, const float *input,
-                                    int64_t n, int64_t block, float *repeated) {
+static void repeat_channels(const cr_conv *conv, const cr_depthwise_plan *plan, const float *input, int64_t n,
+                            int64_t block, float *repeated) {
     const cr_conv_geometry *g = &conv->geometry;
     const int64_t pixels = g->in[CR_D] * g->in[CR_H] * g->in[CR_W];
     for (int l = 0; l < CR_LANES; l++) {
-        const int64_t wanted = (block * CR_LANES + l) / plan->multiplier;
-        const int64_t channel = wanted < g->ic ? wanted : g->ic - 1;
+        const int64_t channel = repeated_channel(conv, plan, block, l);
         const float *from = input + (n * plan->in_blocks + channel / CR_LANES) * pixels * CR_LANES;
         for (int64_t i = 0; i < pixels; i++)
             repeated[i * CR_LANES + l] = from[i * CR_LANES + channel % CR_LANES];
     }
-    return repeated;
+}
+
+/* Applies the prologue to that. */
+static void transform_repeated(const cr_conv *conv, const cr_depthwise_plan *plan,
+                               const cr_prologue *prologue, int64_t n, int64_t block, float *repeated) {
+    const cr_conv_geometry *g = &conv->geometry;
+    float scale[CR_LANES], shift[CR_LANES] = {0}, slope[CR_LANES] = {0};
+    for (int l = 0; l < CR_LANES; l++) {
+        const int64_t channel = repeated_channel(conv, plan, block, l),
+                      at = n * prologue->batch_stride + channel;
+        scale[l] = prologue->scale[at];
+        if (prologue->shift != NULL)
+            shift[l] = prologue->shift[at];
+        if (prologue->act.kind == CR_ACT_PRELU)
+            slope[l] = prologue->act.slope[channel];
+    }
+    cr_prologue own = {.scale = scale, .shift = shift, .act = prologue->act};
+    own.act.slope = slope;
+    cr_prologue_vectors(&own, 0, 0, repeated, repeated, g->in[CR_D] * g->in[CR_H] * g->in[CR_W]);
+}
+
+/* What a depthwise task reads: the input itself, or what it makes of it in the workspace. */
+static const float *depthwise_input(const cr_conv *conv, const cr_depthwise_plan *plan,
+                                    const cr_conv_args *args, int64_t n, int64_t block, int64_t begin,
+                                    int64_t end, float *workspace) {
+    const cr_conv_geometry *g = &conv->geometry;
+    const cr_prologue *prologue = cr_prologue_of(args);
+    if (plan->multiplier > 1) {
+        repeat_channels(conv, plan, args->input, n, block, workspace);
+        if (prologue != NULL)
+            transform_repeated(conv, plan, prologue, n, block, workspace);
+        return workspace;
+    }
+    if (prologue != NULL)
+        return transform_planes(conv, args, n, block, 1, begin, end, workspace);
+    return args->input + (n * plan->in_blocks + block) * g->in[CR_D] * g->in[CR_H] * g->in[CR_W] * CR_LANES;
 }
 
 static void CR_NAME(depthwise_run)(const cr_conv *conv, const cr_conv_args *args, int64_t begin, int64_t end,
                                    void *workspace) {
     const cr_conv_geometry *g = &conv->geometry;
-    const int64_t in_plane = g->in[CR_D] * g->in[CR_H] * g->in[CR_W] * CR_LANES;
     cr_depthwise_plan plan;
     cr_depthwise_make_plan(conv, &plan);
     for (int64_t task = begin; task < end; task++) {
@@ -414,12 +453,8 @@ static void CR_NAME(depthwise_run)(const cr_conv *conv, const cr_conv_args *args
         row.channel = block * CR_LANES;
         row.offset = plane * plan.rows * g->out[CR_W] * CR_LANES;
         const float *weights = (const float *)args->packed + block * plan.taps * CR_LANES;
-        const float *input = args->input + plane * in_plane;
         const int64_t first = plan.rows * strip / plan.strips, last = plan.rows * (strip + 1) / plan.strips;
-        if (plan.multiplier > 1)
-            input = repeat_channels(conv, &plan, args->input, n, block, workspace);
-        if (cr_prologue_of(args) != NULL)
-            input = transform_planes(conv, args, n, block, 1, first, last, workspace);
+        const float *input = depthwise_input(conv, &plan, args, n, block, first, last, workspace);
         convolve_rows(&row, args->border_bias, input, weights, first, last);
     }
 }

@@ -75,7 +75,6 @@ Test(depthwise, several_outputs_for_each_channel) {
             continue;
         cr_conv conv = random_conv(variants[v].lanes, 2);
         conv.geometry.oc *= random_int(2, 5);
-        conv.has_prologue = false;
         conv_check(&conv, variants[v].algorithm, tolerance);
     }
 }
@@ -136,12 +135,10 @@ Test(depthwise, refuses_what_it_cannot_do) {
     test_seed();
     const cr_conv good = random_conv(8, 2);
     cr_assert_null(cr_depthwise_refuses(&good));
-    cr_conv bad[4] = {good, good, good, good};
-    bad[0].geometry.oc *= 2;
-    bad[0].has_prologue = true;
-    bad[1].geometry.groups = 1;
-    bad[2].input_blocked = false;
-    bad[3].output_blocked = false;
+    cr_conv bad[3] = {good, good, good};
+    bad[0].geometry.groups = 1;
+    bad[1].input_blocked = false;
+    bad[2].output_blocked = false;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         cr_assert_not_null(cr_depthwise_refuses(&bad[i]), "case %zu", i);
 }
