@@ -142,7 +142,7 @@ def peers():
 
 
 class Crease:
-    """Folded and unfolded come from one process, which interleaves them run by run."""
+    """Folded and unfolded come from one process, which lets them take turns."""
 
     def __init__(self, exe, shapes):
         self.exe, self.shapes = exe, [word for shape in shapes for word in ("--shape", shape)]

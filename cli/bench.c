@@ -66,7 +66,7 @@ static int parse(int argc, char **argv, bench_options *o) {
     const arg_command command = {"bench",
                                  "MODEL [MODEL2]",
                                  "Measure a model unfolded and folded, or two models, by runs that "
-                                 "alternate. The speedup comes with its 95 %\n"
+                                 "take turns. The speedup comes with its 95 %\n"
                                  "bootstrap interval, and with the noise: how far from 1 the same model, "
                                  "measured twice that way, may be.",
                                  INPUT_HELP "Inputs that are not given are random.\n",
@@ -143,8 +143,9 @@ static bool is_measured(const bench *b) {
 static int evaluate(bench *b) {
     for (int i = 0; i < N_SESSIONS; i++)
         b->stats[i] = stats_of(b->series[i].ms, b->series[i].n);
-    b->speedup = stats_compare(b->series[A].ms, b->series[B].ms, b->series[A].n);
-    stats_ratio same = stats_compare(b->series[A].ms, b->series[A2].ms, b->series[A].n);
+    const series *a = &b->series[A];
+    b->speedup = stats_compare(a->ms, b->series[B].ms, a->n, a->turn);
+    stats_ratio same = stats_compare(a->ms, b->series[A2].ms, a->n, a->turn);
     b->noise = fmax(fabs(same.high - 1), fabs(1 - same.low));
     if (b->options->models[1])
         return CLI_OK;

@@ -21,16 +21,31 @@ static int run_timed(crease_session *session, double *ms) {
 }
 
 /* Caches, branch predictors, the first run's planning, a processor that has to clock up: two runs each and a
- * tenth of a second altogether. */
-static int warm_up(crease_session *const *sessions, int n) {
-    double ms, begin = measure_now();
-    for (int round = 0; round < 2 || measure_now() - begin < 0.1; round++)
+ * tenth of a second altogether. *slowest_ms: of all sessions, the longest last run. */
+static int warm_up(crease_session *const *sessions, int n, double *slowest_ms) {
+    const double begin = measure_now();
+    for (int round = 0; round < 2 || measure_now() - begin < 0.1; round++) {
+        *slowest_ms = 0;
         for (int i = 0; i < n; i++) {
+            double ms;
             int code = run_timed(sessions[i], &ms);
             if (code)
                 return code;
+            *slowest_ms = ms > *slowest_ms ? ms : *slowest_ms;
         }
+    }
     return CLI_OK;
+}
+
+/* Measured runs of a turn: long enough that the unmeasured one before them costs little, in turns enough for
+ * the interval that is drawn from them. */
+static size_t turn_runs(const measure_plan *plan, double run_ms) {
+    enum { TURN_MS = 5, MOST_RUNS = 16, TURNS = 20 };
+    const double fit = TURN_MS / run_ms;
+    const size_t runs = fit > MOST_RUNS ? MOST_RUNS : (size_t)fit, most = (size_t)plan->runs / TURNS;
+    if (plan->runs && runs > most)
+        return most ? most : 1;
+    return runs ? runs : 1;
 }
 
 static void append(series *s, double ms) {
@@ -38,10 +53,22 @@ static void append(series *s, double ms) {
     s->ms[s->n++] = ms;
 }
 
-static bool is_done(const measure_plan *plan, size_t round, double begin) {
+static bool is_done(const measure_plan *plan, const series *s, double begin) {
     if (plan->runs)
-        return round >= (size_t)plan->runs;
-    return round >= MEASURE_MIN_RUNS && measure_now() - begin >= plan->seconds;
+        return s->n >= (size_t)plan->runs;
+    return s->n >= MEASURE_MIN_TURNS * s->turn && measure_now() - begin >= plan->seconds;
+}
+
+/* Appends a turn, or as much of it as makes `most` runs (0: there is no limit). */
+static int measure_turn(crease_session *session, size_t most, series *out) {
+    double ms;
+    int code = run_timed(session, &ms);
+    for (size_t i = 0; !code && i < out->turn && (!most || out->n < most); i++) {
+        code = run_timed(session, &ms);
+        if (!code)
+            append(out, ms);
+    }
+    return code;
 }
 
 /* Between rounds, never within a timed region. */
@@ -60,16 +87,16 @@ static void end_progress(void) {
 }
 
 int measure_interleaved(crease_session *const *sessions, int n, const measure_plan *plan, series *out) {
-    int code = warm_up(sessions, n);
+    double run_ms = 0;
+    int code = warm_up(sessions, n, &run_ms);
+    for (int i = 0; i < n; i++)
+        out[i].turn = turn_runs(plan, run_ms);
     note_flush();
-    double begin = measure_now();
-    for (size_t round = 0; !code && !is_done(plan, round, begin); round++) {
+    const double begin = measure_now();
+    for (size_t round = 0; !code && !is_done(plan, &out[0], begin); round++) {
         for (int i = 0; !code && i < n; i++) {
             int which = round % 2 ? n - 1 - i : i;
-            double ms;
-            code = run_timed(sessions[which], &ms);
-            if (!code)
-                append(&out[which], ms);
+            code = measure_turn(sessions[which], (size_t)plan->runs, &out[which]);
         }
         show_progress(round, begin);
     }

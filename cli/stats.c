@@ -89,23 +89,28 @@ static double drawn_median(const ranking *r, size_t n) {
     return (low + r->ordered[at]) / 2;
 }
 
-static double resampled_ratio(ranking *a, ranking *b, size_t n, random_state *random) {
+/* As many turns as there are, each drawn whole. */
+static double resampled_ratio(ranking *a, ranking *b, size_t n, size_t turn, random_state *random) {
+    const size_t turns = (n + turn - 1) / turn;
+    size_t drawn = 0;
     memset(a->counts, 0, n * sizeof *a->counts);
     memset(b->counts, 0, n * sizeof *b->counts);
-    for (size_t i = 0; i < n; i++) {
-        size_t pick = random_bits(random) % n;
-        a->counts[a->rank[pick]]++;
-        b->counts[b->rank[pick]]++;
+    for (size_t i = 0; i < turns; i++) {
+        const size_t begin = random_bits(random) % turns * turn, end = begin + turn < n ? begin + turn : n;
+        for (size_t pick = begin; pick < end; pick++, drawn++) {
+            a->counts[a->rank[pick]]++;
+            b->counts[b->rank[pick]]++;
+        }
     }
-    return drawn_median(a, n) / drawn_median(b, n);
+    return drawn_median(a, drawn) / drawn_median(b, drawn);
 }
 
-stats_ratio stats_compare(const double *a, const double *b, size_t n) {
+stats_ratio stats_compare(const double *a, const double *b, size_t n, size_t turn) {
     random_state random = random_start(1, 0);
     double *ratios = memory_take(RESAMPLES, sizeof *ratios);
     ranking of_a = rank_values(a, n), of_b = rank_values(b, n);
     for (int k = 0; k < RESAMPLES; k++)
-        ratios[k] = resampled_ratio(&of_a, &of_b, n, &random);
+        ratios[k] = resampled_ratio(&of_a, &of_b, n, turn, &random);
     qsort(ratios, RESAMPLES, sizeof *ratios, by_value);
     stats_ratio ratio = {middle(of_a.ordered, n) / middle(of_b.ordered, n), ratios[RESAMPLES * 25 / 1000],
                          ratios[RESAMPLES * 975 / 1000 - 1]};

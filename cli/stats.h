@@ -18,9 +18,10 @@ typedef struct stats_ratio {
     double low, high; /* its 95 % interval */
 } stats_ratio;
 
-/* Percentile bootstrap (Efron 1979) over pairs (a[i], b[i]), which were measured one after the other and
- * share what disturbed them. 2000 resamples with a fixed seed, so that the same samples give the same
+/* Percentile bootstrap (Efron 1979) over turns, of so many consecutive values (the last may be shorter):
+ * those of a and b that were measured one after the other share what disturbed them, as do the values of a
+ * turn, so they are drawn together. 2000 resamples with a fixed seed, so that the same samples give the same
  * interval. */
-stats_ratio stats_compare(const double *a, const double *b, size_t n);
+stats_ratio stats_compare(const double *a, const double *b, size_t n, size_t turn);
 
 #endif
