@@ -15,21 +15,23 @@ typedef struct worker {
     int index;
 } worker;
 
+/* What passes between threads at every call shares one cache line: fetching one from another core costs a
+ * tenth of a microsecond and more. */
 struct cr_pool {
-    cr_heap *heap;
+    _Alignas(CR_ALIGNMENT) cr_task *body;
+    void *context;
+    int64_t n;
+    int ranges;
+    bool stop;
+    atomic_uint generation; /* changes when there is new work */
+    atomic_int pending;     /* workers that have not finished the current work */
+    atomic_int sleepers;
+    _Alignas(CR_ALIGNMENT) cr_heap *heap;
     int threads;
     worker *workers; /* [threads - 1] */
     int n_started;
     pthread_mutex_t mutex;
     pthread_cond_t wake;
-    atomic_uint generation; /* changes when there is new work */
-    atomic_int pending;     /* workers that have not finished the current work */
-    atomic_int sleepers;
-    bool stop;
-    cr_task *body;
-    void *context;
-    int64_t n;
-    int ranges;
 };
 
 static void relax(void) {
