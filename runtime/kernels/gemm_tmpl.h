@@ -214,14 +214,6 @@ enum { DOT_ROWS = 4, DOT_COLUMNS = 3 };
 enum { DOT_ROWS = 2, DOT_COLUMNS = 3 };
 #endif
 
-CR_INLINE float sum_lanes(cr_vec v) {
-    float lanes[CR_LANES], sum = 0;
-    cr_store(lanes, v);
-    for (int l = 0; l < CR_LANES; l++)
-        sum += lanes[l];
-    return sum;
-}
-
 /* y[0, rows) from as many rows of B; a row's order of summation does not depend on its neighbours. */
 CR_INLINE void dot_rows(int rows, int64_t k, float alpha, const float *x, const float *b, int64_t ldb,
                         float beta, float *y) {
@@ -235,8 +227,9 @@ CR_INLINE void dot_rows(int rows, int64_t k, float alpha, const float *x, const 
             odd[r] = cr_fma(x1, cr_load(b + r * ldb + p + CR_LANES), odd[r]);
         }
     }
+    CR_UNROLL
     for (int r = 0; r < rows; r++) {
-        float sum = sum_lanes(even[r] + odd[r]);
+        float sum = cr_sum_lanes(even[r] + odd[r]);
         for (int64_t q = p; q < k; q++)
             sum += x[q] * b[r * ldb + q];
         y[r] = alpha * sum + (beta == 0 ? 0 : beta * y[r]);
@@ -261,7 +254,7 @@ CR_INLINE void dot_block(int m, int n, int64_t k, float alpha, const float *a, i
     }
     for (int i = 0; i < m; i++)
         for (int j = 0; j < n; j++) {
-            float sum = sum_lanes(even[i][j] + odd[i][j]);
+            float sum = cr_sum_lanes(even[i][j] + odd[i][j]);
             for (int64_t q = p; q < k; q++)
                 sum += a[i * lda + q] * b[j * ldb + q];
             float *y = c + i * ldc + j;

@@ -79,6 +79,15 @@ CR_INLINE cr_vec cr_select(cr_mask mask, cr_vec yes, cr_vec no) {
     return (cr_vec)((mask & (cr_ivec)yes) | (~mask & (cr_ivec)no));
 }
 
+/* Of all lanes, in an order of its own for each instruction set. */
+CR_INLINE float cr_sum_lanes(cr_vec v) {
+    float sum = 0;
+    CR_UNROLL
+    for (int l = 0; l < CR_LANES; l++)
+        sum += v[l];
+    return sum;
+}
+
 #if CR_LANES == 8 && defined __AVX2__
 #include "runtime/kernels/x86/vec_avx2.h"
 #else

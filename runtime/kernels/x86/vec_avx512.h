@@ -25,3 +25,8 @@ CR_INLINE cr_vec cr_min(cr_vec a, cr_vec b) {
 CR_INLINE cr_vec cr_permute(cr_vec v, cr_ivec index) {
     return _mm512_permutexvar_ps((__m512i)index, v);
 }
+
+/* Of all lanes, in an order of its own for each instruction set. */
+CR_INLINE float cr_sum_lanes(cr_vec v) {
+    return _mm512_reduce_add_ps(v);
+}
