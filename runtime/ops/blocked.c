@@ -104,7 +104,9 @@ void cr_blocked_parallel(cr_pool *pool, const cr_blocked_units *units, int64_t g
                          void *context) {
     const int64_t planes = units->images * units->blocks;
     strips_job job = {units, 1, body, context};
-    job.strips = cr_conv_strips(units->images, units->units, units->unit_bytes, cr_pool_threads(pool));
+    /* Strips half as large as those of a convolution: a pass over vectors reads nothing around them, and what
+     * is next to it are mostly 1x1 convolutions, which share the pixels of small maps, too. */
+    job.strips = cr_conv_strips(units->images, units->units, 2 * units->unit_bytes, cr_pool_threads(pool));
     if (job.strips > 1)
         cr_parallel(pool, planes * job.strips, strips_task, &job);
     else
@@ -112,7 +114,7 @@ void cr_blocked_parallel(cr_pool *pool, const cr_blocked_units *units, int64_t g
 }
 
 void cr_blocked_parallel_vectors(cr_pool *pool, const cr_blocked_shape *shape, cr_task *body, void *context) {
-    enum { GRAIN = 1024 };
+    enum { GRAIN = 256 };
     const cr_blocked_units vectors = {shape->n, cr_blocked_blocks(shape), shape->pixels,
                                       shape->lanes * (int64_t)sizeof(float)};
     cr_blocked_parallel(pool, &vectors, GRAIN, body, context);

@@ -26,16 +26,16 @@ crease_status cr_blocked_activation(const cr_node *node, const char *name,
 crease_status cr_blocked_row(cr_prepare *prepare, int input, const char *kind, int64_t channels, int lanes,
                              const float **row) CREASE_MUST_TEST;
 
-/* cr_parallel_grain over lines or vectors, numbered as kernels/blocked/blocked.h says. Large planes are
- * shared as convolutions share them (cr_conv_strips): body is then called for a part of each plane at a time.
- */
+/* cr_parallel_grain over lines or vectors, numbered as kernels/blocked/blocked.h says. Planes that
+ * are not small are shared as convolutions share large ones (cr_conv_strips): body is then called for a part
+ * of each plane at a time. */
 typedef struct cr_blocked_units {
     int64_t images, blocks;
     int64_t units, unit_bytes; /* of a plane */
 } cr_blocked_units;
 void cr_blocked_parallel(cr_pool *pool, const cr_blocked_units *units, int64_t grain, cr_task *body,
                          void *context);
-/* The same for the vectors of a tensor, where some more work is worth a thread. */
+/* The same for the vectors of a tensor, where several are worth a thread. */
 void cr_blocked_parallel_vectors(cr_pool *pool, const cr_blocked_shape *shape, cr_task *body, void *context);
 
 #endif

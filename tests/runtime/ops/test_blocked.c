@@ -28,7 +28,7 @@ static void check_units(cr_pool *pool, const cr_blocked_units *units) {
     cr_blocked_parallel(pool, units, random_int(1, 50), visit, &v);
     for (int64_t i = 0; i < MOST_UNITS; i++)
         cr_assert_eq(v.times[i], i < n, "unit %d of %d", (int)i, (int)n);
-    if (cr_conv_strips(units->images, units->units, units->unit_bytes, cr_pool_threads(pool)) == 1)
+    if (cr_conv_strips(units->images, units->units, 2 * units->unit_bytes, cr_pool_threads(pool)) == 1)
         return;
     for (int64_t i = 0; i < n; i++) {
         const int64_t image = i / units->units / units->blocks;
