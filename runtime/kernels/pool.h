@@ -18,7 +18,8 @@ typedef struct cr_pool_window {
 
 /* Rows [begin, end) of x into y; float32 and float64, for CR_POOL_MAX also int8 and uint8. indices: NULL or,
  * for CR_POOL_MAX, the position of each maximum in the whole of x. A window without a tap inside the input
- * gives the lowest value (MAX), 0 (others) and index -1. Sums are accumulated in double. */
+ * gives the lowest value (MAX; minus infinity of floats), 0 (others) and index -1. Sums are accumulated in
+ * double. */
 void cr_pool_reference(const cr_pool_window *window, crease_dtype dtype, const void *x, void *y,
                        int64_t *indices, int64_t begin, int64_t end);
 

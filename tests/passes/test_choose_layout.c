@@ -347,3 +347,33 @@ Test(choose_layout, known_bounds_follow_from_known_bounds, .init = needs_lanes) 
 Test(choose_layout, bounds_that_inputs_decide_stay, .init = needs_lanes) {
     expect_slice(2, 10, 1);
 }
+
+/* The greatest of no number, in either layout. */
+Test(choose_layout, a_maximum_over_the_padding_alone, .init = needs_lanes) {
+    crease_model *model;
+    crease_session *sessions[2];
+    cr_shape shapes[1];
+    net n = net_begin(13, DIMS(1, 6, 4, 6));
+    cr_value *y = net_conv(&n, n.x, 8, 3, 1), *pooled;
+    cr_node *pool = net_add(&n, "MaxPool", IN(y), 1, &pooled);
+    OK(cr_node_set_ints(pool, "kernel_shape", (int64_t[]){1, 1}, 2));
+    OK(cr_node_set_ints(pool, "pads", (int64_t[]){1, 0, 0, 0}, 4));
+    net_infer(&n);
+    net_output(&n, pooled);
+    model = net_publish(&n);
+    const crease_options options[] = {net_options(), net_plain()};
+    net_shapes(model, shapes);
+    for (int i = 0; i < 2; i++) {
+        OK(crease_session_create(model, &options[i], &sessions[i]));
+        net_result r = net_run(sessions[i], model, shapes, 3);
+        cr_assert_eq(r.n, 8 * 5 * 6);
+        for (int64_t e = 0; e < r.n; e++)
+            cr_assert(e % 30 < 6 ? isinf(r.values[e]) && r.values[e] < 0 : isfinite(r.values[e]),
+                      "layout %d, element %lld: %g", i, (long long)e, r.values[e]);
+        free(r.values);
+    }
+    cr_assert_eq(net_ours(sessions[0], "MaxPool"), 1);
+    for (int i = 0; i < 2; i++)
+        crease_session_free(sessions[i]);
+    crease_model_free(model);
+}

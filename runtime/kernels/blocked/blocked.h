@@ -115,7 +115,7 @@ typedef struct cr_linear_resize {
 typedef struct cr_blocked_kernels {
     int lanes;
 
-    /* Lines. A window without a pixel gives the lowest finite number. */
+    /* Lines. A window without a pixel gives minus infinity, as in pool.h. */
     void (*max_pool)(const cr_pooling *pool, const float *in, float *out, int64_t begin, int64_t end);
     /* Lines. The sum in order of the taps, times the reciprocal of the count: 2 ulp beyond the sum. A window
      * without a pixel gives 0. */

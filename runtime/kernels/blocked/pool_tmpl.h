@@ -1,5 +1,5 @@
 /* Max and average pooling for one instruction set; see blocked.h. */
-#include <float.h>
+#include <math.h>
 
 #include "runtime/kernels/blocked/blocked.h"
 #include "runtime/kernels/vec_tmpl.h"
@@ -26,7 +26,7 @@ CR_INLINE void pool_run(bool max, int run, const pool_line *line, int64_t column
     const int64_t step = line->g->stride[CR_W] * CR_LANES, tap_step = line->g->dilation[CR_W] * CR_LANES;
     CR_UNROLL
     for (int p = 0; p < run; p++)
-        acc[p] = max ? cr_broadcast(-FLT_MAX) : (cr_vec){0};
+        acc[p] = max ? cr_broadcast(-INFINITY) : (cr_vec){0};
     for (int64_t z = 0; z < line->z_taps; z++)
         for (int64_t y = 0; y < line->y_taps; y++) {
             const float *row = line->first + z * line->z_step + y * line->y_step + column * CR_LANES;

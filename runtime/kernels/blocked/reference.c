@@ -1,6 +1,6 @@
 /* The kernels of blocked.h by their definition, for any number of lanes. Arithmetic writes 0 to lanes past
  * the channels. */
-#include <float.h>
+#include <math.h>
 
 #include "runtime/kernels/blocked/blocked.h"
 
@@ -32,7 +32,7 @@ static window window_at(const cr_pooling *pool, const int64_t out[CR_CONV_RANK])
 
 static float pool_value(const cr_pooling *pool, const window *w, const float *plane, int lane, bool max) {
     const cr_conv_geometry *g = &pool->geometry;
-    double sum = 0, largest = -(double)FLT_MAX;
+    double sum = 0, largest = -(double)INFINITY;
     for (int64_t d = w->begin[CR_D]; d < w->end[CR_D]; d++)
         for (int64_t h = w->begin[CR_H]; h < w->end[CR_H]; h++)
             for (int64_t x = w->begin[CR_W]; x < w->end[CR_W]; x++) {
