@@ -1,6 +1,7 @@
 #include "passes/activation.h"
 #include "passes/fold.h"
 #include "runtime/graph/edit.h"
+#include "runtime/ops/infer.h"
 
 #include <fnmatch.h>
 #include <string.h>
@@ -63,7 +64,7 @@ static crease_status ends_activation(const cr_node *node, bool *ends) {
 }
 
 static bool is_taker(const cr_node *node) {
-    return is_bn(node) || cr_is_linear(node);
+    return is_bn(node) || cr_node_is_linear(node);
 }
 
 /* ---- where an affine may go ---- */
@@ -107,7 +108,7 @@ static void refuse_before(cr_plan *plan, const cr_node *node) {
 static bool feeds_linear(const cr_node *node) {
     const cr_value *y = node->outputs[0];
     for (int i = 0; y && i < y->n_uses; i++)
-        if (y->uses[i].input == 0 && cr_is_linear(y->uses[i].node))
+        if (y->uses[i].input == 0 && cr_node_is_linear(y->uses[i].node))
             return true;
     return false;
 }

@@ -119,8 +119,6 @@ bool cr_is_passage(const cr_node *node);
 /* An Identity, or a Dropout that does nothing at inference, whose other outputs nobody uses. */
 bool cr_is_noop(const cr_node *node);
 
-bool cr_is_linear(const cr_node *node); /* Conv, ConvTranspose, Gemm, MatMul */
-
 /* Inputs 1 and 2 of a linear operator are float constants (2 may be left out); else a refusal. */
 bool cr_linear_is_constant(cr_plan *plan, const cr_node *node);
 /* Refuses unless the affine has one pair for all elements or n pairs on `axis`. */

@@ -1,6 +1,7 @@
 #include "passes/fold.h"
 #include "runtime/graph/edit.h"
 #include "runtime/ops/eval.h"
+#include "runtime/ops/infer.h"
 
 /* before: any node whose inputs are all constant (Constant, Identity, ConstantOfShape, shape
  *         arithmetic ...)
@@ -16,7 +17,7 @@ enum { MAX_PORTS = 16, MAX_ELEMENTS = 1 << 22 };
 static bool is_quantized_weight(const cr_node *node) {
     const cr_value *y = cr_node_is(node, "DequantizeLinear") ? cr_node_output(node, 0) : NULL;
     for (int i = 0; y && i < y->n_uses; i++)
-        if (y->uses[i].input > 0 && cr_is_linear(y->uses[i].node))
+        if (y->uses[i].input > 0 && cr_node_is_linear(y->uses[i].node))
             return true;
     return false;
 }

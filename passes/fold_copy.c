@@ -1,5 +1,6 @@
 #include "passes/fold.h"
 #include "runtime/graph/attr.h"
+#include "runtime/ops/infer.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -101,7 +102,7 @@ static void say_price(const price *p, const cr_node *node, cr_refusal *refusal) 
 }
 
 static bool is_copyable(const cr_node *node) {
-    if (!node || !cr_is_linear(node) || !(cr_is_quantized(node) || cr_node_constant(node, 1)))
+    if (!node || !cr_node_is_linear(node) || !(cr_is_quantized(node) || cr_node_constant(node, 1)))
         return false;
     const cr_shape *w = &cr_stored_weight(node)->shape;
     bool conv = cr_node_is(node, "Conv") || cr_node_is(node, "ConvTranspose");

@@ -248,11 +248,6 @@ double cr_bias_at(const cr_tensor *bias, int64_t c) {
     return bias ? cr_load_float(bias->dtype, bias->data, cr_shape_n(&bias->shape) == 1 ? 0 : c) : 0;
 }
 
-bool cr_is_linear(const cr_node *node) {
-    return cr_node_is(node, "Conv") || cr_node_is(node, "ConvTranspose") || cr_node_is(node, "Gemm") ||
-           cr_node_is(node, "MatMul");
-}
-
 bool cr_is_activation(const cr_node *node) {
     static const char *const names[] = {"Relu",
                                         "LeakyRelu",

@@ -84,11 +84,6 @@ static crease_status eval_at_zero(prober *p, const cr_node *node, const cr_tenso
 
 /* ---- the rounding error of one node ---- */
 
-static bool is_linear(const cr_node *node) {
-    return cr_node_is(node, "Conv") || cr_node_is(node, "ConvTranspose") || cr_node_is(node, "Gemm") ||
-           cr_node_is(node, "MatMul");
-}
-
 /* Results that are some of the inputs, or stand in the model, unrounded. */
 static bool is_movement(const cr_node *node) {
     static const char *const names[] = {"Relu",   "MaxPool", "GlobalMaxPool", "Transpose",
@@ -206,7 +201,7 @@ static crease_status function_error(prober *p, const cr_tensor *const *in, const
 
 static crease_status error_of(prober *p, const cr_node *node, const cr_tensor *const *in, const cr_tensor *y,
                               double unit, node_error *error) {
-    crease_status status = is_linear(node) ? linear_error(p, node, in, y, unit, error)
+    crease_status status = cr_node_is_linear(node) ? linear_error(p, node, in, y, unit, error)
                            : cr_node_is(node, "BatchNormalization") ? affine_error(p, node, in, unit, error)
                                                                     : function_error(p, in, y, unit, error);
     if (status == CREASE_OK)

@@ -296,6 +296,11 @@ static int64_t product_from(const cr_shape *shape, int begin) {
     return cr_shape_product(shape, begin, shape->rank, &n) ? n : -1;
 }
 
+bool cr_node_is_linear(const cr_node *node) {
+    return cr_node_is(node, "Conv") || cr_node_is(node, "ConvTranspose") || cr_node_is(node, "Gemm") ||
+           cr_node_is(node, "MatMul");
+}
+
 int64_t cr_node_macs(const cr_node *node, const cr_info *const *in, const cr_info *out) {
     bool conv = strcmp(node->op_type, "Conv") == 0, transposed = strcmp(node->op_type, "ConvTranspose") == 0;
     bool gemm = strcmp(node->op_type, "Gemm") == 0, matmul = strcmp(node->op_type, "MatMul") == 0;

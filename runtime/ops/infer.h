@@ -43,6 +43,9 @@ void cr_infer_walk_end(cr_infer_walk *walk, const cr_model *model); /* releases 
  * size. */
 crease_status cr_node_infer(const cr_node *node, const cr_info *const *in, cr_info *out) CREASE_MUST_TEST;
 
+/* Conv, ConvTranspose, Gemm, MatMul: sums of products of the data by weights, and perhaps a bias. */
+bool cr_node_is_linear(const cr_node *node);
+
 /* Multiply-accumulates of a node for concrete shapes (Conv, ConvTranspose, Gemm, MatMul and their fused
  * forms); -1: not known; 0: none. */
 int64_t cr_node_macs(const cr_node *node, const cr_info *const *in, const cr_info *out);
