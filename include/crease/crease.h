@@ -501,7 +501,8 @@ CREASE_API void crease_verify_report_free(crease_verify_report *report);
  * normalises by the mean and the biased variance of the batch before it, layer by layer, and accumulates them
  * (Ioffe & Szegedy 2015; ONNX BatchNormalization-15 with training_mode = 1):
  *     running = running momentum + batch (1 - momentum).
- * Weights stay as they are, and Dropout does nothing. */
+ * In the body of a control-flow node every run is a batch; one that never runs keeps its statistics. Weights
+ * stay as they are, and Dropout does nothing. */
 typedef struct crease_calibrate_options {
     size_t struct_size;
     double momentum; /* of the running value; below 0, the default: each node's own attribute */
@@ -513,8 +514,8 @@ CREASE_API void crease_calibrate_options_init(crease_calibrate_options *options)
 /* A calibration in the making. Used by one thread at a time. */
 typedef struct crease_calibration crease_calibration;
 
-/* Keeps the model alive. Fails with UNSUPPORTED, which includes a BatchNormalization in the body of a
- * control-flow node, and with ARGUMENT when the model has none at all. */
+/* Keeps the model alive. Fails with UNSUPPORTED, and with ARGUMENT when the model has no BatchNormalization
+ * at all. */
 CREASE_API crease_status crease_calibration_create(crease_model *model,
                                                    const crease_calibrate_options *options,
                                                    crease_calibration **calibration) CREASE_MUST_TEST;

@@ -13,6 +13,7 @@ enum { N_INPUTS = 5 }; /* x, scale, bias, mean, variance */
 typedef struct statistics {
     const cr_node *node;
     int64_t channels; /* 0: no batch seen yet */
+    int64_t n_batches;
     double *mean, *variance;
     double momentum; /* of the running value */
 } statistics;
@@ -23,8 +24,9 @@ struct crease_calibration {
     cr_heap *heap;
     cr_arena arena;
     cr_pool *pool;
-    statistics *list; /* in execution order */
+    statistics *list;
     size_t n;
+    statistics **by_node; /* [n_nodes] by node id; NULL for others */
     int64_t n_batches;
     bool failed; /* some statistics have a batch more than others */
 };
@@ -41,13 +43,8 @@ static bool is_bn(const cr_node *node) {
 
 static crease_status count_nodes(cr_graph *graph, void *context) {
     crease_calibration *c = context;
-    CR_FOR_NODES(node, graph) {
-        if (is_bn(node) && graph->owner)
-            return cr_node_fail(
-                node, CREASE_ERROR_UNSUPPORTED,
-                "it stands in the body of a control-flow node, where it cannot be calibrated");
-        c->n += is_bn(node);
-    }
+    CR_FOR_NODES(node, graph)
+    c->n += is_bn(node);
     return CREASE_OK;
 }
 
@@ -60,24 +57,30 @@ static crease_status check_node(const cr_node *node) {
                                 N_INPUTS);
 }
 
-static crease_status list_nodes(crease_calibration *c) {
-    CR_TRY(cr_model_each_graph(c->model->ir, count_nodes, c));
-    if (c->n == 0)
-        return cr_fail(CREASE_ERROR_ARGUMENT,
-                       "the model has no BatchNormalization: the exporter folded them, or it never had any");
-    CR_TRY(CR_ARENA_NEW(&c->arena, &c->list, c->n));
-    c->n = 0;
-    CR_FOR_NODES(node, c->model->ir->graph) {
+static crease_status list_graph(cr_graph *graph, void *context) {
+    crease_calibration *c = context;
+    CR_FOR_NODES(node, graph) {
         float momentum;
         if (!is_bn(node))
             continue;
         CR_TRY(check_node(node));
         CR_TRY(cr_attr_float(node, "momentum", 0.9f, &momentum));
         bool own = c->options.momentum < 0;
-        c->list[c->n++] =
-            (statistics){.node = node, .momentum = own ? (double)momentum : c->options.momentum};
+        c->list[c->n] = (statistics){.node = node, .momentum = own ? (double)momentum : c->options.momentum};
+        c->by_node[node->id] = &c->list[c->n++];
     }
     return CREASE_OK;
+}
+
+static crease_status list_nodes(crease_calibration *c) {
+    CR_TRY(cr_model_each_graph(c->model->ir, count_nodes, c));
+    if (c->n == 0)
+        return cr_fail(CREASE_ERROR_ARGUMENT,
+                       "the model has no BatchNormalization: the exporter folded them, or it never had any");
+    CR_TRY(CR_ARENA_NEW(&c->arena, &c->list, c->n));
+    CR_TRY(CR_ARENA_NEW(&c->arena, &c->by_node, (size_t)c->model->ir->n_nodes));
+    c->n = 0;
+    return cr_model_each_graph(c->model->ir, list_graph, c);
 }
 
 static crease_status set_up(crease_calibration *c) {
@@ -173,9 +176,11 @@ static crease_status shape_batch(const cr_node *node, const cr_tensor *x, int64_
 
 /* ---- accumulating ---- */
 
-/* running = running m + batch (1 - m); cumulative: the average over the batches. */
+/* running = running m + batch (1 - m); cumulative: the average over the batches. In a body each run is a
+ * batch. */
 static void accumulate(const crease_calibration *c, statistics *s, const batch *b) {
-    double m = c->options.cumulative ? (double)c->n_batches / (double)(c->n_batches + 1) : s->momentum;
+    double m = c->options.cumulative ? (double)s->n_batches / (double)(s->n_batches + 1) : s->momentum;
+    s->n_batches++;
     for (int64_t i = 0; i < s->channels; i++) {
         s->mean[i] = s->mean[i] * m + b->mean[i] * (1 - m);
         s->variance[i] = s->variance[i] * m + b->variance[i] * (1 - m);
@@ -204,16 +209,23 @@ static crease_status round_to(crease_calibration *c, const double *from, const c
     return CREASE_OK;
 }
 
+/* A batch on its way through the network. */
+typedef struct passage {
+    crease_calibration *c;
+    cr_walk *walk;
+    cr_eval eval;
+} passage;
+
 /* The node by the statistics of the batch. */
-static crease_status normalise(crease_calibration *c, cr_walk *walk, const cr_eval *eval, const cr_node *node,
-                               const cr_tensor *const *in, const batch *b) {
+static crease_status normalise(const passage *p, const cr_node *node, const cr_tensor *const *in,
+                               const batch *b) {
     cr_tensor mean = {0}, variance = {0};
     const cr_tensor *ports[N_INPUTS] = {in[0], in[1], in[2], &mean, &variance};
-    crease_status status = round_to(c, b->mean, in[3], &mean);
+    crease_status status = round_to(p->c, b->mean, in[3], &mean);
     if (status == CREASE_OK)
-        status = round_to(c, b->variance, in[4], &variance);
+        status = round_to(p->c, b->variance, in[4], &variance);
     if (status == CREASE_OK)
-        status = cr_walk_eval(walk, eval, node, ports);
+        status = cr_walk_eval(p->walk, &p->eval, node, ports);
     cr_tensor_release(&mean);
     cr_tensor_release(&variance);
     return status;
@@ -229,40 +241,37 @@ static crease_status check_inputs(const statistics *s, const cr_tensor *const *i
     return CREASE_OK;
 }
 
-static crease_status run_bn(crease_calibration *c, statistics *s, cr_walk *walk, const cr_eval *eval,
-                            cr_arena *arena, const cr_tensor *const *in) {
+static crease_status run_bn(const passage *p, statistics *s, const cr_tensor *const *in, cr_arena *arena) {
     batch b;
     CR_TRY(check_inputs(s, in));
     if (!s->channels)
-        CR_TRY(begin_statistics(c, s, in[3], in[4]));
+        CR_TRY(begin_statistics(p->c, s, in[3], in[4]));
     CR_TRY(shape_batch(s->node, in[0], s->channels, &b));
     CR_TRY(CR_ARENA_NEW(arena, &b.mean, (size_t)b.channels));
     CR_TRY(CR_ARENA_NEW(arena, &b.variance, (size_t)b.channels));
-    cr_parallel(c->pool, b.channels, measure_channels, &b);
-    accumulate(c, s, &b);
-    return normalise(c, walk, eval, s->node, in, &b);
+    cr_parallel(p->c->pool, b.channels, measure_channels, &b);
+    accumulate(p->c, s, &b);
+    return normalise(p, s->node, in, &b);
 }
 
 /* ---- a batch through the network ---- */
 
+static crease_status run_node(void *context, const cr_node *node, const cr_tensor *const *in,
+                              cr_arena *arena) {
+    const passage *p = context;
+    statistics *s = p->c->by_node[node->id];
+    return s ? run_bn(p, s, in, arena) : cr_walk_eval(p->walk, &p->eval, node, in);
+}
+
+static crease_status run_body(cr_run *run, cr_graph *graph, const cr_tensor *inputs, cr_tensor *outputs) {
+    passage *p = run->executor;
+    return cr_walk_body(p->walk, graph, inputs, outputs, run_node, p);
+}
+
 static crease_status run_graph(crease_calibration *c, cr_walk *walk) {
-    const cr_eval eval = {.heap = c->heap, .pool = c->pool};
-    statistics *next = c->list;
-    CR_FOR_NODES(node, c->model->ir->graph) {
-        cr_arena arena;
-        const cr_tensor **in;
-        cr_arena_init(&arena, c->heap);
-        crease_status status = CR_ARENA_NEW(&arena, &in, (size_t)node->n_inputs + 1);
-        if (status == CREASE_OK)
-            status = cr_walk_gather(walk, node, in);
-        if (status == CREASE_OK)
-            status = is_bn(node) ? run_bn(c, next++, walk, &eval, &arena, in)
-                                 : cr_walk_eval(walk, &eval, node, in);
-        cr_walk_leave(walk, node);
-        cr_arena_clear(&arena);
-        CR_TRY(status);
-    }
-    return CREASE_OK;
+    passage p = {.c = c, .walk = walk, .eval = {.heap = c->heap, .pool = c->pool, .subgraph = run_body}};
+    p.eval.executor = &p;
+    return cr_walk_main(walk, run_node, &p);
 }
 
 static const cr_value *input_called(const crease_model *model, const char *name) {
@@ -330,7 +339,7 @@ static crease_status store(cr_node *node, int input, const double *values, int64
     CR_TRY(cr_tensor_create(model->heap, dtype, &shape, &tensor));
     for (int64_t i = 0; i < n; i++)
         cr_store_float(dtype, tensor.data, i, values[i]);
-    bool own = like && old->n_uses == 1 && !old->n_outputs && old->graph == node->graph;
+    bool own = like && old->n_uses == 1 && !old->n_outputs;
     crease_status status = own ? cr_value_set_constant(old, &tensor)
                                : cr_graph_add_constant(node->graph, old->name, &tensor, &fresh);
     if (status == CREASE_OK && own && old->initial) { /* it stays a default that can be overridden */
@@ -346,6 +355,8 @@ static crease_status store(cr_node *node, int input, const double *values, int64
 static crease_status store_all(const crease_calibration *c, cr_model *ir) {
     for (size_t i = 0; i < c->n; i++) {
         const statistics *s = &c->list[i];
+        if (!s->n_batches)
+            continue; /* in a branch that no batch took */
         CR_TRY(store(ir->nodes[s->node->id], 3, s->mean, s->channels));
         CR_TRY(store(ir->nodes[s->node->id], 4, s->variance, s->channels));
     }

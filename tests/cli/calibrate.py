@@ -154,6 +154,90 @@ def test_shared():
           np.abs(got[nodes[1].input[4]] / scale ** 2 - 1).max() < 1e-3)
 
 
+def body(name, inputs, outputs, nodes, initializers=()):
+    return helper.make_graph(nodes, name, [helper.make_tensor_value_info(n, t, s) for n, t, s in inputs],
+                             [helper.make_tensor_value_info(n, t, s) for n, t, s in outputs], initializers)
+
+
+def bodied_network(w):
+    """Three turns of a Loop through a product and 'turn'; then 'taken' or, which nobody takes, 'left'; then a Scan of
+    the pixels through 'slice'."""
+    def bn(name, x, y):
+        return helper.make_node("BatchNormalization", [x] + [f"{name}.{p}" for p in PARAMETERS], [y], name=name)
+    own = [numpy_helper.from_array(w[f"turn.{p}"], f"turn.{p}") for p in PARAMETERS]
+    real, flag = TensorProto.FLOAT, TensorProto.BOOL
+    turn = body("turn", [("i", TensorProto.INT64, []), ("go", flag, []), ("h", real, ["batch", 4, 9])],
+                [("go2", flag, []), ("h2", real, ["batch", 4, 9])],
+                [helper.make_node("MatMul", ["wm", "h"], ["m"]), bn("turn", "m", "h2"),
+                 helper.make_node("Identity", ["go"], ["go2"])], own)
+    branches = [body(n, [], [(f"y.{n}", real, ["batch", 4, 9])], [bn(n, "h3", f"y.{n}")]) for n in ("taken", "left")]
+    pixel = body("pixel", [("p", real, ["batch", 4])], [("q", real, ["batch", 4])], [bn("slice", "p", "q")])
+    nodes = [helper.make_node("Loop", ["three", "", "x"], ["h3"], body=turn),
+             helper.make_node("If", ["yes"], ["b"], then_branch=branches[0], else_branch=branches[1]),
+             helper.make_node("Scan", ["b"], ["y"], body=pixel, num_scan_inputs=1, scan_input_axes=[2],
+                              scan_output_axes=[-1])]
+    tensors = {k: v for k, v in w.items() if not k.startswith("turn.")}
+    tensors.update(three=np.int64(3), yes=np.bool_(True))
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", real, ["batch", 4, 9])],
+                              [helper.make_tensor_value_info("y", real, ["batch", 4, 9])],
+                              [numpy_helper.from_array(np.asarray(v), k) for k, v in tensors.items()])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)])
+    model.ir_version = 8
+    return model
+
+
+def bodied_statistics(w, batches, momentum):
+    """By the definition in float64, each run of a body being one batch. momentum None: the average."""
+    w = {k: v.astype(np.float64) for k, v in w.items()}
+    found = {}
+
+    def bn(name, x):
+        axes = tuple(a for a in range(x.ndim) if a != 1)
+        shape = (1, -1) + (1,) * (x.ndim - 2)
+        mean, var = x.mean(axes), x.var(axes)
+        found.setdefault(name, []).append((mean, var))
+        return ((x - mean.reshape(shape)) / np.sqrt(var.reshape(shape) + EPSILON) * w[f"{name}.scale"].reshape(shape) +
+                w[f"{name}.bias"].reshape(shape))
+    for x in batches:
+        h = x.astype(np.float64)
+        for _ in range(3):
+            h = bn("turn", w["wm"] @ h)
+        h = bn("taken", h)
+        for p in range(9):
+            bn("slice", h[:, :, p])
+    results = {}
+    for name, seen in found.items():
+        for i, part in enumerate(("mean", "var")):
+            value = w[f"{name}.{part}"]
+            for statistics in seen:
+                value = value * momentum + statistics[i] * (1 - momentum) if momentum else value
+            results[f"{name}.{part}"] = value if momentum else np.mean([s[i] for s in seen], axis=0)
+    return results
+
+
+def test_bodies():
+    r = np.random.default_rng(4)
+    w = {"wm": r.normal(size=(4, 4))}
+    for name in ("turn", "taken", "left", "slice"):
+        w.update({f"{name}.scale": r.uniform(0.5, 2, 4), f"{name}.bias": r.normal(size=4),
+                  f"{name}.mean": r.normal(size=4), f"{name}.var": r.uniform(0.5, 2, 4)})
+    w = {k: v.astype(np.float32) for k, v in w.items()}
+    x = r.normal(loc=1, scale=2, size=(8, 4, 9)).astype(np.float32)
+    onnx.save(bodied_network(w), "bodies.onnx")
+    np.save("x.npy", x)
+    for momentum, options in ((0.7, ["--momentum", 0.7]), (None, ["--cumulative"])):
+        crease("calibrate", "bodies.onnx", "--input", "x.npy", "-o", "out.onnx", "--batch", 4, *options)
+        model = onnx.load("out.onnx")
+        onnx.checker.check_model(model)
+        got = read("out.onnx")
+        inner = next(a.g for a in model.graph.node[0].attribute if a.name == "body")
+        got.update({i.name: numpy_helper.to_array(i) for i in inner.initializer})
+        for name, values in bodied_statistics(w, (x[:4], x[4:]), momentum).items():
+            worst = np.abs(got[name] - values).max() / np.abs(values).max()
+            check(f"bodies, momentum {momentum}: {name}", worst < 2e-5, worst)
+        check("a branch not taken keeps its own", np.array_equal(got["left.mean"], w["left.mean"]))
+
+
 def test_inputs():
     """Samples from several files and folders are one sequence."""
     w, x = random_weights(), data(6)
@@ -281,4 +365,5 @@ def test_torch():
     compare("out.onnx", want, "PyTorch's training-mode forward")
 
 
-main(test_definition, test_file, test_shared, test_inputs, test_refusals, test_accuracy, test_reference, test_torch)
+main(test_definition, test_file, test_shared, test_bodies, test_inputs, test_refusals, test_accuracy, test_reference,
+     test_torch)
