@@ -52,6 +52,7 @@ set(crease_library_sources
   runtime/api/noise.c
   runtime/api/session.c
   runtime/api/twins.c
+  runtime/api/unroll.c
   runtime/api/verify.c
   runtime/api/walk.c
   runtime/base/clock.c

@@ -308,7 +308,7 @@ typedef struct crease_fold_entry {
                            to be independent, as they are in practice; in the worst case K replaces sqrt(K).
                            With several layers (a Concat's inputs) the largest. */
     double measured;    /* relative error at the folded node's output that the fold causes by itself, found in
-                           float64; -1: not measured */
+                           float64, in a body the worst of its runs; -1: not measured */
 } crease_fold_entry;
 
 /* What was done to each BatchNormalization. Immutable; entries belong to the report. */
@@ -452,8 +452,9 @@ CREASE_API crease_status crease_measure_machine(int threads, size_t block_bytes,
 typedef struct crease_verify_options {
     size_t struct_size;
     double atol, rtol; /* |a - b| <= atol + rtol * max|b| over the output; default 0 and 1e-4 */
-    bool layers;       /* also compare every fold, at the output of the folded node; they decide, too */
-    bool judge;        /* run in float64 and state bounds; default true */
+    bool layers; /* also compare every fold, at the output of the folded node, in a body the worst of all
+                    its runs; they decide, too */
+    bool judge;  /* run in float64 and state bounds; default true */
 } crease_verify_options;
 CREASE_API void crease_verify_options_init(crease_verify_options *options);
 

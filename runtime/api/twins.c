@@ -5,6 +5,7 @@
 #include "runtime/kernels/gemm.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Below this relative difference two values mean the same; folding changes a meaning by far more. Rounding of
@@ -41,14 +42,18 @@ crease_status cr_session_set_inputs(crease_session *session, const crease_tensor
     return CREASE_OK;
 }
 
+/* turns NULL: they are not noted. */
 static crease_status run_wide(const crease_model *model, const crease_options *options,
-                              const crease_tensor *inputs, size_t n, crease_session **session) {
+                              const crease_tensor *inputs, size_t n, cr_turns *turns,
+                              crease_session **session) {
     crease_model *judge;
     CR_TRY(cr_judge_create(model, &judge));
     crease_status status = crease_session_create(judge, options, session);
     crease_model_free(judge); /* the session keeps it */
     CR_TRY(status);
     CR_TRY(cr_session_set_inputs(*session, inputs, n, true));
+    if (turns)
+        cr_turns_watch(turns, *session);
     return crease_session_run(*session);
 }
 
@@ -58,34 +63,41 @@ const cr_tensor *cr_session_contents(const crease_session *session, int id) {
     return t && !t->lanes ? t : NULL;
 }
 
+/* Of a value of `after`. */
 static bool agrees(const cr_twins *t, int id) {
-    const cr_tensor *a = cr_session_contents(t->wide, id), *b = cr_session_contents(t->wide_after, id);
-    if (!a || !b || id >= t->before->n_values)
+    const int same = t->same_before[id];
+    const cr_tensor *a = same < 0 ? NULL : cr_session_contents(t->wide, same),
+                    *b = cr_session_contents(t->wide_after, id);
+    if (!a || !b)
         return false;
     cr_difference d = cr_compare(b, a);
-    return cr_relative(&d) <= meaning_limit(t->before->values[id]->dtype);
+    return cr_relative(&d) <= meaning_limit(t->before->values[same]->dtype);
 }
 
 /* ---- what is the same before and after ---- */
 
-static bool same_input(const cr_value *a, const cr_value *b) {
+static bool same_origin(cr_origin a, cr_origin b) {
+    return a.turn >= 0 && a.turn == b.turn && a.id == b.id;
+}
+
+static bool same_input(const cr_twins *t, const cr_value *a, const cr_value *b) {
     if (!a || !b)
         return a == b;
     if (a->constant && b->constant)
         return a->constant->data == b->constant->data; /* copies share buffers, folded weights are new */
-    return a->id == b->id;
+    return t->same_before[b->id] == a->id;
 }
 
 typedef enum likeness { SAME, OTHER_WEIGHTS, OTHER } likeness;
 
-static likeness compare_nodes(const cr_node *a, const cr_node *b) {
+static likeness compare_nodes(const cr_twins *t, const cr_node *a, const cr_node *b) {
     likeness result = SAME;
-    if (!a || a->id != b->id)
+    if (!a || !same_origin(t->lines[0].nodes[a->id], t->lines[1].nodes[b->id]))
         return OTHER;
     for (int i = 0; i < a->n_inputs || i < b->n_inputs; i++) {
         const cr_value *x = cr_node_input(a, i), *y = cr_node_input(b, i);
         bool weight = (!x || x->constant) && (!y || y->constant);
-        if (!same_input(x, y))
+        if (!same_input(t, x, y))
             result = !weight ? OTHER : result == SAME ? OTHER_WEIGHTS : result;
     }
     return result;
@@ -101,9 +113,10 @@ static bool inputs_clean(const cr_twins *t, const cr_node *node) {
 /* A node with new weights that reads and writes what it did gives something else than before; one that reads
  * or writes another value has taken a fold in, and the numbers tell. */
 static bool is_clean(const cr_twins *t, const cr_node *node, const cr_value *output) {
-    if (output->id >= t->before->n_values)
+    const int same = t->same_before[output->id];
+    if (same < 0)
         return false;
-    switch (compare_nodes(t->before->values[output->id]->producer, node)) {
+    switch (compare_nodes(t, t->before->values[same]->producer, node)) {
     case SAME:
         return inputs_clean(t, node) || agrees(t, output->id);
     case OTHER_WEIGHTS:
@@ -126,45 +139,151 @@ static crease_status find_clean(cr_twins *t) {
     return CREASE_OK;
 }
 
+/* ---- lines ---- */
+
+/* Both as lines where they go the same way, or else both as they are. */
+static crease_status make_lines(cr_twins *t, const crease_model *before, const crease_model *after,
+                                cr_turns *turns, bool related) {
+    const crease_model *models[] = {before, after};
+    bool differ = related && !cr_turns_equal(&turns[0], &turns[1]);
+    crease_status status = CREASE_OK;
+    for (int i = 0; i < 2 && status == CREASE_OK && !differ; i++)
+        status = cr_unroll(models[i], &turns[i], &t->lines[i]);
+    if (status != CREASE_ERROR_UNSUPPORTED && !differ)
+        return status;
+    for (int i = 0; i < 2; i++) {
+        cr_unrolled_free(&t->lines[i]);
+        CR_TRY(cr_unroll(models[i], NULL, &t->lines[i]));
+    }
+    return CREASE_OK;
+}
+
+/* The turns show when a network runs; one without bodies has none. */
+static crease_status find_turns(const crease_model *model, const crease_options *options,
+                                const crease_tensor *inputs, size_t n, cr_turns *turns) {
+    crease_session *session = NULL;
+    *turns = (cr_turns){.heap = model->ir->heap};
+    if (!cr_has_bodies(model->ir))
+        return CREASE_OK;
+    crease_options o = *options;
+    o.keep_all = false;
+    crease_status status = run_wide(model, &o, inputs, n, turns, &session);
+    crease_session_free(session);
+    return status;
+}
+
+static crease_status find_lines(cr_twins *t, const crease_model *before, const crease_model *after,
+                                const crease_options *options, const crease_tensor *inputs, size_t n,
+                                bool related) {
+    cr_turns turns[2] = {{0}};
+    crease_status status = find_turns(before, options, inputs, n, &turns[0]);
+    if (status == CREASE_OK)
+        status = find_turns(after, options, inputs, n, &turns[1]);
+    if (status == CREASE_OK)
+        status = make_lines(t, before, after, turns, related);
+    for (int i = 0; i < 2; i++)
+        cr_turns_free(&turns[i]);
+    return status;
+}
+
+/* ---- which value is which ---- */
+
+typedef struct place {
+    cr_origin origin;
+    int id;
+} place;
+
+static int compare_places(const void *x, const void *y) {
+    const cr_origin a = ((const place *)x)->origin, b = ((const place *)y)->origin;
+    return a.turn != b.turn ? (a.turn > b.turn) - (a.turn < b.turn) : (a.id > b.id) - (a.id < b.id);
+}
+
+static void match(cr_twins *t, place *places) {
+    for (int i = 0; i < t->before->n_values; i++) {
+        places[i] = (place){t->lines[0].values[i], i};
+        t->same_after[i] = -1;
+    }
+    qsort(places, (size_t)t->before->n_values, sizeof *places, compare_places);
+    for (int i = 0; i < t->after->n_values; i++) {
+        const place key = {t->lines[1].values[i], i};
+        const place *found = key.origin.turn < 0 ? NULL
+                                                 : bsearch(&key, places, (size_t)t->before->n_values,
+                                                           sizeof *places, compare_places);
+        t->same_before[i] = found ? found->id : -1;
+        if (found)
+            t->same_after[found->id] = i;
+    }
+}
+
+static crease_status match_values(cr_twins *t) {
+    void *block;
+    const size_t before = (size_t)t->before->n_values, after = (size_t)t->after->n_values;
+    CR_TRY(cr_alloc_zeroed(t->heap, (before + 1) * sizeof *t->same_after, &block));
+    t->same_after = block;
+    CR_TRY(cr_alloc_zeroed(t->heap, (after + 1) * sizeof *t->same_before, &block));
+    t->same_before = block;
+    CR_TRY(cr_alloc_zeroed(t->heap, (before + 1) * sizeof(place), &block));
+    match(t, block);
+    cr_free(t->heap, block);
+    return CREASE_OK;
+}
+
 crease_status cr_twins_run(cr_twins *twins, const crease_model *before, const crease_model *after,
                            const crease_options *options, const crease_tensor *inputs, size_t n_inputs,
                            bool related) {
     crease_options o = cr_options_of(options);
-    *twins = (cr_twins){.before = before->ir,
-                        .after = after->ir,
-                        .heap = before->ir->heap,
-                        .threads = o.threads > 0 ? o.threads : cr_cpu_count()};
+    *twins = (cr_twins){.heap = before->ir->heap, .threads = o.threads > 0 ? o.threads : cr_cpu_count()};
     o.fold = false;
     o.plain_layout = true; /* the models as they are: values keep their ids */
-    CR_TRY(run_wide(before, &o, inputs, n_inputs, &twins->wide));
-    CR_TRY(run_wide(after, &o, inputs, n_inputs, &twins->wide_after));
+    CR_TRY(find_lines(twins, before, after, &o, inputs, n_inputs, related));
+    before = twins->lines[0].line ? twins->lines[0].line : before;
+    after = twins->lines[1].line ? twins->lines[1].line : after;
+    twins->before = before->ir;
+    twins->after = after->ir;
+    CR_TRY(run_wide(before, &o, inputs, n_inputs, NULL, &twins->wide));
+    CR_TRY(run_wide(after, &o, inputs, n_inputs, NULL, &twins->wide_after));
+    CR_TRY(match_values(twins));
     return related && o.keep_all ? find_clean(twins) : CREASE_OK;
 }
 
 void cr_twins_free(cr_twins *twins) {
     crease_session_free(twins->wide);
     crease_session_free(twins->wide_after);
-    if (twins->heap)
+    if (twins->heap) {
         cr_free(twins->heap, twins->clean);
+        cr_free(twins->heap, twins->same_before);
+        cr_free(twins->heap, twins->same_after);
+    }
+    for (int i = 0; i < 2; i++)
+        cr_unrolled_free(&twins->lines[i]);
 }
 
 /* ---- checkpoints ---- */
 
-static const cr_node *node_called(const cr_graph *graph, const char *name, size_t length) {
-    CR_FOR_NODES(node, graph)
-    if (strlen(node->name) == length && memcmp(node->name, name, length) == 0)
+const cr_node *cr_twins_next(const cr_twins *t, int node, const cr_node *previous) {
+    for (int i = previous ? previous->id + 1 : 0; i < t->before->n_nodes; i++)
+        if (t->lines[0].nodes[i].turn >= 0 && t->lines[0].nodes[i].id == node)
+            return t->before->nodes[i];
+    return NULL;
+}
+
+static const cr_node *node_called(const cr_twins *t, const char *name, size_t length, int turn) {
+    CR_FOR_NODES(node, t->after->graph)
+    if (t->lines[1].nodes[node->id].turn == turn && strlen(node->name) == length &&
+        memcmp(node->name, name, length) == 0)
         return node;
     return NULL;
 }
 
 /* The folded node's output where something still makes it, else the output of what took it in. */
-static const cr_value *first_value(const cr_twins *t, const cr_report *report, size_t entry) {
-    const cr_node *folded = t->before->nodes[report->nodes[entry]];
+static const cr_value *first_value(const cr_twins *t, const crease_fold_entry *entry, const cr_node *folded) {
     const cr_value *out = cr_node_output(folded, 0);
-    if (out && t->after->values[out->id]->producer && out->graph == t->before->graph)
-        return t->after->values[out->id];
-    const char *into = report->entries[entry].into;
-    const cr_node *taker = into ? node_called(t->after->graph, into, strcspn(into, ",")) : NULL;
+    const int same = out ? t->same_after[out->id] : -1;
+    if (same >= 0 && t->after->values[same]->producer)
+        return t->after->values[same];
+    const cr_node *taker = entry->into ? node_called(t, entry->into, strcspn(entry->into, ","),
+                                                     t->lines[0].nodes[folded->id].turn)
+                                       : NULL;
     return taker ? cr_node_output(taker, 0) : NULL;
 }
 
@@ -194,10 +313,11 @@ static const cr_value *walk_down(const cr_twins *t, const cr_value *first, bool 
     return first;
 }
 
-const cr_value *cr_twins_checkpoint(const cr_twins *t, const cr_report *report, size_t entry) {
+const cr_value *cr_twins_checkpoint(const cr_twins *t, const crease_fold_entry *entry,
+                                    const cr_node *folded) {
     void *reached;
-    const cr_value *first = report->entries[entry].folded ? first_value(t, report, entry) : NULL;
-    if (!first || !first->producer || first->id >= t->before->n_values ||
+    const cr_value *first = entry->folded ? first_value(t, entry, folded) : NULL;
+    if (!first || !first->producer || t->same_before[first->id] < 0 ||
         cr_alloc_zeroed(t->heap, (size_t)t->after->n_values, &reached) != CREASE_OK)
         return NULL;
     const cr_value *found = walk_down(t, first, reached);
@@ -231,7 +351,8 @@ static crease_status run_node(region *r, const cr_node *node) {
     CR_TRY(CR_ARENA_NEW(&r->arena, &in, (size_t)node->n_inputs + 1));
     for (int i = 0; i < node->n_inputs; i++) {
         const cr_value *v = node->inputs[i];
-        const cr_tensor *before = v ? cr_session_contents(r->twins->wide, v->id) : NULL;
+        const int same = v && v->id < r->twins->after->n_values ? r->twins->same_before[v->id] : -1;
+        const cr_tensor *before = same >= 0 ? cr_session_contents(r->twins->wide, same) : NULL;
         if (v && !cr_walk_contents(&r->walk, v) && before)
             cr_walk_set(&r->walk, v, before);
     }
@@ -247,7 +368,7 @@ static crease_status run_region(region *r, double *measured) {
     CR_FOR_NODES(node, wide->graph)
     if (any_marked(r->needed, node->outputs, node->n_outputs))
         CR_TRY(run_node(r, node));
-    const cr_tensor *before = cr_session_contents(r->twins->wide, r->end->id),
+    const cr_tensor *before = cr_session_contents(r->twins->wide, r->twins->same_before[r->end->id]),
                     *after = &r->walk.values[r->end->id];
     if (!before || !after->dtype)
         return CREASE_OK;
@@ -256,21 +377,33 @@ static crease_status run_region(region *r, double *measured) {
     return CREASE_OK;
 }
 
-crease_status cr_twins_measure(const cr_twins *twins, const cr_report *report, size_t entry,
-                               double *measured) {
-    *measured = NAN;
-    region r = {.twins = twins, .end = cr_twins_checkpoint(twins, report, entry)};
-    if (!r.end)
-        return CREASE_OK;
-    cr_pool *pool;
-    CR_TRY(cr_pool_create(twins->heap, twins->threads, &pool));
-    r.eval = (cr_eval){.heap = twins->heap, .pool = pool, .exact = true};
+/* One turn; *measured is left alone where nothing is known. */
+static crease_status measure_turn(const cr_twins *twins, cr_pool *pool, const cr_value *end,
+                                  double *measured) {
+    region r = {.twins = twins, .end = end, .eval = {.heap = twins->heap, .pool = pool, .exact = true}};
     cr_arena_init(&r.arena, twins->heap);
     cr_blas_enter();
     crease_status status = run_region(&r, measured);
     cr_blas_leave();
     cr_walk_end(&r.walk);
     cr_arena_clear(&r.arena);
-    cr_pool_destroy(pool);
     return status == CREASE_ERROR_UNSUPPORTED ? CREASE_OK : status;
+}
+
+crease_status cr_twins_measure(const cr_twins *twins, const cr_report *report, size_t entry,
+                               double *measured) {
+    const int node = report->nodes[entry];
+    cr_pool *pool;
+    crease_status status = CREASE_OK;
+    *measured = NAN;
+    CR_TRY(cr_pool_create(twins->heap, twins->threads, &pool));
+    for (const cr_node *n = cr_twins_next(twins, node, NULL); n; n = cr_twins_next(twins, node, n)) {
+        double error = NAN;
+        const cr_value *end = cr_twins_checkpoint(twins, &report->entries[entry], n);
+        if (end && status == CREASE_OK)
+            status = measure_turn(twins, pool, end, &error);
+        *measured = fmax(*measured, error);
+    }
+    cr_pool_destroy(pool);
+    return status;
 }

@@ -2,17 +2,20 @@
 #define CREASE_RUNTIME_API_TWINS_H
 
 #include "passes/report.h"
-#include "runtime/api/session.h"
+#include "runtime/api/unroll.h"
 
 /* A network before and after folding, both computed in float64 on the same inputs and with every value kept:
- * what a fold did to the numbers, apart from the rounding of the kernels that run it. A value of one has the
- * id that it has in the other, since passes work on a clone. */
+ * what a fold did to the numbers, apart from the rounding of the kernels that run it. What stands in bodies
+ * is compared as well: both are the straight lines that their runs make of them (unroll.h). */
 typedef struct cr_twins {
-    const cr_model *before, *after;    /* as loaded and folded, with the types of the file; borrowed */
+    cr_unrolled lines[2];              /* before and after, with the types of the file */
+    const cr_model *before, *after;    /* the lines, or the models themselves; borrowed */
     crease_session *wide, *wide_after; /* in float64, owned */
     cr_heap *heap;                     /* borrowed */
     int threads;
-    bool *clean; /* [after->n_values] the same number as before, but for rounding in earlier folds */
+    int *same_before; /* [after->n_values] id of the same value in before; -1: it has none */
+    int *same_after;  /* [before->n_values] the other way round */
+    bool *clean;      /* [after->n_values] the same number as before, but for rounding in earlier folds */
 } cr_twins;
 
 /* Make and run both. inputs are of the file's types. after is another model when `related` is false: then
@@ -22,13 +25,18 @@ crease_status cr_twins_run(cr_twins *twins, const crease_model *before, const cr
                            bool related) CREASE_MUST_TEST;
 void cr_twins_free(cr_twins *twins);
 
-/* Where a fold can be checked: the first value, from the folded node's output downwards, that has the same
- * meaning before and after. (A later fold may scale what an earlier one left behind.) When none agrees, the
- * folded node's output. NULL: the fold left nothing to compare. The result belongs to `after`. */
-const cr_value *cr_twins_checkpoint(const cr_twins *twins, const cr_report *report, size_t entry);
+/* The copies of a node of the model before folding, one for each turn of its body: the one behind `previous`
+ * (NULL: the first); NULL: no more. */
+const cr_node *cr_twins_next(const cr_twins *twins, int node, const cr_node *previous);
+
+/* Where the fold of this copy can be checked: the first value, from the folded node's output downwards, that
+ * has the same meaning before and after. (A later fold may scale what an earlier one left behind.) When none
+ * agrees, the folded node's output. NULL: the fold left nothing to compare. The result belongs to `after`. */
+const cr_value *cr_twins_checkpoint(const cr_twins *twins, const crease_fold_entry *entry,
+                                    const cr_node *folded);
 
 /* The relative error at its checkpoint that a fold causes by itself, computed in float64 from the values that
- * the unfolded network has before it. NAN: not known. */
+ * the unfolded network has before it; the worst of all turns. NAN: not known. */
 crease_status cr_twins_measure(const cr_twins *twins, const cr_report *report, size_t entry,
                                double *measured) CREASE_MUST_TEST;
 

@@ -25,8 +25,10 @@ typedef struct runs {
     crease_session *kept_a,
         *kept_b; /* every value kept, nothing fused: layers are theirs; NULL without layers */
     crease_model *before, *after; /* what they were made from, folded or not: standard operators */
+    crease_fold_report *folds;    /* of after; NULL: a file that came as it is */
     cr_twins twins;               /* those in float64; wide NULL: no judge */
-    double *bounds, *fold_bounds; /* by value id of a; NULL: none stated */
+    double *bounds, *fold_bounds; /* by value id of the first twin; NULL: none stated */
+    int *subjects;                /* by layer: id of the node in `before` that it speaks of */
     bool related;                 /* b is a, folded */
     const crease_verify_options *options;
     crease_verify_report *report;
@@ -105,7 +107,7 @@ static bool view(const runs *r, const cr_tensor *x, const cr_tensor *y, int a, i
     return v->a && v->b;
 }
 
-/* With every value kept, sessions run the models as they are. */
+/* With every value kept, sessions run the twins, or without a judge the models, as they are. */
 static bool view_kept(const runs *r, int a, int b, views *v) {
     return view(r, cr_session_contents(r->kept_a, a), cr_session_contents(r->kept_b, b), a, b, v);
 }
@@ -134,53 +136,98 @@ static crease_status compare_outputs(const runs *r) {
     return CREASE_OK;
 }
 
-static crease_status add_layer(const runs *r, const cr_value *value, const views *v, const char *node) {
+/* A body may run often: what is said of its folds is the worst of all turns. */
+static void merge(crease_verify_entry *into, const crease_verify_entry *turn) {
+    into->pass &= turn->pass;
+    into->n += turn->n;
+    into->max_abs = fmax(into->max_abs, turn->max_abs);
+    into->unfolded_error = fmax(into->unfolded_error, turn->unfolded_error);
+    into->folded_error = fmax(into->folded_error, turn->folded_error);
+    into->fold_error = fmax(into->fold_error, turn->fold_error);
+    into->bound = fmax(into->bound, turn->bound);
+    into->fold_bound = fmax(into->fold_bound, turn->fold_bound);
+    into->top1 = turn->top1 < into->top1 ? turn->top1 : into->top1;
+    if (turn->max_rel >= into->max_rel) {
+        into->cause = turn->cause;
+        into->max_rel = turn->max_rel;
+    }
+}
+
+/* The layer that speaks of this node already, or a new one. */
+static crease_status put_layer(const runs *r, int subject, const crease_verify_entry *entry) {
     crease_verify_report *report = r->report;
-    crease_verify_entry *entry = &report->layers[report->n_layers];
-    CR_TRY(compare(r, value->name, v, entry));
-    CR_TRY(cr_arena_string(&report->arena, node, &entry->node));
-    report->n_layers++;
-    if (is_bounded(entry)) /* a tolerance is for results; within the network the bound says what to expect */
-        entry->pass = in_bounds(entry);
+    size_t i = 0;
+    while (i < report->n_layers && r->subjects[i] != subject)
+        i++;
+    if (i < report->n_layers) {
+        merge(&report->layers[i], entry);
+    } else {
+        report->layers[report->n_layers] = *entry;
+        r->subjects[report->n_layers++] = subject;
+    }
     if (r->related)
         report->pass &= entry->pass;
     return CREASE_OK;
 }
 
+static crease_status add_layer(const runs *r, int subject, const char *node, const cr_value *value,
+                               const views *v) {
+    crease_verify_entry entry;
+    CR_TRY(compare(r, value->name, v, &entry));
+    CR_TRY(cr_arena_string(&r->report->arena, node, &entry.node));
+    if (is_bounded(&entry)) /* a tolerance is for results; within the network the bound says what to expect */
+        entry.pass = in_bounds(&entry);
+    return put_layer(r, subject, &entry);
+}
+
+static crease_status make_room(runs *r, size_t n) {
+    CR_TRY(CR_ARENA_NEW(&r->report->arena, &r->report->layers, n));
+    return CR_ARENA_NEW(&r->report->arena, &r->subjects, n);
+}
+
 /* Every fold at its checkpoint. */
-static crease_status compare_folds(const runs *r) {
-    crease_verify_report *report = r->report;
-    const cr_report *folds = r->kept_b->report;
-    CR_TRY(CR_ARENA_NEW(&report->arena, &report->layers, folds->n));
-    for (size_t i = 0; i < folds->n; i++) {
-        views v;
-        const cr_value *value = r->twins.clean ? cr_twins_checkpoint(&r->twins, folds, i) : NULL;
-        if (value && view_kept(r, value->id, value->id, &v))
-            CR_TRY(add_layer(r, value, &v, folds->entries[i].name));
+static crease_status compare_folds(runs *r) {
+    const cr_report *folds = r->folds;
+    const cr_twins *t = &r->twins;
+    CR_TRY(make_room(r, folds->n));
+    for (size_t i = 0; i < folds->n && t->clean; i++) {
+        const int id = folds->nodes[i];
+        for (const cr_node *n = cr_twins_next(t, id, NULL); n; n = cr_twins_next(t, id, n)) {
+            views v;
+            const cr_value *value = cr_twins_checkpoint(t, &folds->entries[i], n);
+            if (value && view_kept(r, t->same_before[value->id], value->id, &v))
+                CR_TRY(add_layer(r, id, folds->entries[i].name, value, &v));
+        }
     }
     return CREASE_OK;
 }
 
-static const cr_value *value_called(const cr_model *model, const char *name) {
+/* The turn that a value of the first or second network belongs to. */
+static int turn_of(const runs *r, int which, const cr_value *value) {
+    return r->twins.wide_after ? r->twins.lines[which].values[value->id].turn : 0;
+}
+
+static const cr_value *value_called(const runs *r, const char *name, int turn) {
+    const cr_model *model = r->kept_b->optimized->ir;
     for (int i = 0; i < model->n_values; i++)
         if (model->values[i]->producer && model->values[i]->graph == model->graph &&
-            strcmp(model->values[i]->name, name) == 0)
+            strcmp(model->values[i]->name, name) == 0 && turn_of(r, 1, model->values[i]) == turn)
             return model->values[i];
     return NULL;
 }
 
 /* Two files: the batch normalisations of the first whose output the second has under the same name. What such
  * a tensor means is the second file's business, so that these lines inform and do not decide. */
-static crease_status compare_names(const runs *r) {
-    crease_verify_report *report = r->report;
+static crease_status compare_names(runs *r) {
     const cr_graph *graph = r->kept_a->optimized->ir->graph;
-    CR_TRY(CR_ARENA_NEW(&report->arena, &report->layers, (size_t)graph->n_nodes));
+    CR_TRY(make_room(r, (size_t)graph->n_nodes));
     CR_FOR_NODES(node, graph) {
         views v;
         const cr_value *out = cr_node_is(node, "BatchNormalization") ? cr_node_output(node, 0) : NULL;
-        const cr_value *other = out ? value_called(r->kept_b->optimized->ir, out->name) : NULL;
+        const cr_value *other = out ? value_called(r, out->name, turn_of(r, 0, out)) : NULL;
+        const int id = r->twins.wide_after ? r->twins.lines[0].nodes[node->id].id : node->id;
         if (other && view_kept(r, out->id, other->id, &v))
-            CR_TRY(add_layer(r, out, &v, node->name));
+            CR_TRY(add_layer(r, id, node->name, out, &v));
     }
     return CREASE_OK;
 }
@@ -213,7 +260,7 @@ static crease_status find_bounds(runs *r, const crease_options *o) {
     CR_TRY(CR_ARENA_NEW(&r->report->arena, &r->fold_bounds, (size_t)wide->n_values));
     for (int i = 0; i < wide->graph->n_inputs; i++)
         inputs[i] = cr_session_contents(r->twins.wide, wide->graph->inputs[i]->id);
-    crease_status status = cr_noise_bounds(&noise, wide, r->before->ir, inputs, r->bounds, r->fold_bounds);
+    crease_status status = cr_noise_bounds(&noise, wide, r->twins.before, inputs, r->bounds, r->fold_bounds);
     if (status == CREASE_ERROR_UNSUPPORTED)
         r->bounds = NULL;
     return status == CREASE_ERROR_UNSUPPORTED ? CREASE_OK : status;
@@ -227,9 +274,9 @@ static crease_status run_judges(runs *r, const crease_options *o, const crease_t
     return status == CREASE_ERROR_UNSUPPORTED || status == CREASE_ERROR_MODEL ? CREASE_OK : status;
 }
 
-/* The model as it is, or folded like a session does it. */
-static crease_status take_model(crease_model *model, const crease_options *o, bool fold,
-                                crease_model **taken) {
+/* The model as it is, or folded like a session does it. report may be NULL. */
+static crease_status take_model(crease_model *model, const crease_options *o, bool fold, crease_model **taken,
+                                crease_fold_report **report) {
     crease_fold_options options;
     if (!fold) {
         *taken = crease_model_retain(model);
@@ -237,7 +284,15 @@ static crease_status take_model(crease_model *model, const crease_options *o, bo
     }
     crease_fold_options_init(&options);
     options.assume_const = o->assume_const;
-    return crease_fold(model, &options, taken, NULL);
+    return crease_fold(model, &options, taken, report);
+}
+
+/* Every value kept, of the same models that the judges run. */
+static crease_status run_kept(runs *r, crease_options o, const crease_tensor *inputs, size_t n) {
+    crease_model *before = r->twins.lines[0].line, *after = r->twins.lines[1].line;
+    o.fold = false;
+    CR_TRY(run_narrow(before ? before : r->before, &o, inputs, n, &r->kept_a));
+    return run_narrow(after ? after : r->after, &o, inputs, n, &r->kept_b);
 }
 
 static crease_status verify(runs *r, crease_model *a, crease_model *b, const crease_tensor *inputs, size_t n,
@@ -249,16 +304,15 @@ static crease_status verify(runs *r, crease_model *a, crease_model *b, const cre
     CR_TRY(run_narrow(a, &unfolded, inputs, n, &r->a));
     CR_TRY(run_narrow(second, &o, inputs, n, &r->b));
     o.assume_const |= r->b->assumes; /* fold as the session did */
-    o.keep_all = unfolded.keep_all = r->options->layers;
-    CR_TRY(take_model(a, &o, unfolded.fold, &r->before));
-    CR_TRY(take_model(second, &o, o.fold, &r->after));
+    o.keep_all = r->options->layers;
+    CR_TRY(take_model(a, &o, unfolded.fold, &r->before, NULL));
+    CR_TRY(take_model(second, &o, o.fold, &r->after, &r->folds));
     if (r->options->judge)
         CR_TRY(run_judges(r, &o, inputs, n));
     CR_TRY(compare_outputs(r));
     if (!r->options->layers)
         return CREASE_OK;
-    CR_TRY(run_narrow(a, &unfolded, inputs, n, &r->kept_a));
-    CR_TRY(run_narrow(second, &o, inputs, n, &r->kept_b));
+    CR_TRY(run_kept(r, o, inputs, n));
     return r->related ? compare_folds(r) : compare_names(r);
 }
 
@@ -291,6 +345,7 @@ crease_status crease_verify(crease_model *a, crease_model *b, const crease_tenso
     cr_twins_free(&r.twins);
     crease_model_free(r.before);
     crease_model_free(r.after);
+    crease_fold_report_free(r.folds);
     crease_session_free(r.a);
     crease_session_free(r.b);
     crease_session_free(r.kept_a);

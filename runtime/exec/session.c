@@ -26,6 +26,8 @@ struct cr_session {
     cr_shape *shapes; /* by graph input: of the run at hand */
     atomic_bool cancelled;
     bool profiling;
+    cr_body_watch *watch; /* or NULL */
+    void *watch_context;
 };
 
 /* ---- plans ---- */
@@ -239,6 +241,8 @@ static crease_status run_body_steps(void *context, cr_plan *plan) {
 
 static crease_status run_body(cr_run *run, cr_graph *graph, const cr_tensor *inputs, cr_tensor *outputs) {
     const place *at = run->executor;
+    if (at->session->watch)
+        CR_TRY(at->session->watch(at->session->watch_context, graph));
     return cr_body_run(at->plan, &at->session->settings, graph, inputs, outputs, run_body_steps, at->session);
 }
 
@@ -343,6 +347,11 @@ const cr_tensor *cr_session_value(const cr_session *session, const cr_value *val
 
 void cr_session_cancel(cr_session *session) {
     atomic_store(&session->cancelled, true);
+}
+
+void cr_session_watch(cr_session *session, cr_body_watch *watch, void *context) {
+    session->watch = watch;
+    session->watch_context = context;
 }
 
 void cr_session_profile(cr_session *session, bool on) {

@@ -31,6 +31,9 @@ crease_status cr_session_run(cr_session *session) CREASE_MUST_TEST;
 /* Any value of the model after a run; NULL when it has no contents (never computed, or overwritten since). */
 const cr_tensor *cr_session_value(const cr_session *session, const cr_value *value);
 void cr_session_cancel(cr_session *session); /* async-signal-safe */
+/* Called before each run of a body; a failure is the run's. NULL: nobody. */
+typedef crease_status cr_body_watch(void *context, const cr_graph *body);
+void cr_session_watch(cr_session *session, cr_body_watch *watch, void *context);
 void cr_session_profile(cr_session *session, bool on);
 const cr_plan *cr_session_plan(const cr_session *session); /* the one in use; NULL before the first */
 size_t cr_session_weight_bytes(const cr_session *session);

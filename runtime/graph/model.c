@@ -138,7 +138,7 @@ static crease_status copy_value(copier *c, const cr_value *from, cr_value *to) {
     to->producer = NULL;
     to->uses = NULL;
     to->n_uses = to->capacity_uses = 0;
-    to->graph = NULL;
+    to->graph = c->to->graph; /* unless a body has it; those of removed bodies belong nowhere */
     CR_TRY(cr_arena_string(&c->to->arena, from->name, &to->name));
     CR_TRY(copy_tensor(c, from->constant, &to->constant));
     CR_TRY(copy_tensor(c, from->initial, &to->initial));

@@ -192,5 +192,151 @@ def test_given_data():
     check("another seed, other numbers", first["outputs"] != other["outputs"])
 
 
+def info(name, shape, onnx_type=TensorProto.FLOAT):
+    return helper.make_tensor_value_info(name, onnx_type, shape)
+
+
+def turning(suffix, x, y):
+    """What one turn does: normalised 1x1 convolution and Tanh."""
+    return [helper.make_node("Conv", [x, "w", "b"], [f"c{suffix}"], name=f"conv{suffix}"),
+            helper.make_node("BatchNormalization", [f"c{suffix}", "scale", "bias", "mean", "var"], [f"n{suffix}"],
+                             name=f"bn{suffix}", epsilon=EPSILON),
+            helper.make_node("Tanh", [f"n{suffix}"], [y], name=f"tanh{suffix}")]
+
+
+def save_turns(path, nodes, values, output, opset=15):
+    tensors = [tensor(k, v) for k, v in values.items()] + [
+        numpy_helper.from_array(np.int64(3), "three"), numpy_helper.from_array(np.bool_(True), "yes")]
+    graph = helper.make_graph(nodes, "g", [info("x", [2, 8, 5, 5])], [output], tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    model.ir_version = 8
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def square_weights():
+    values = weights()
+    values["w"] = R.normal(size=(8, 8, 1, 1))
+    return values
+
+
+def layers(path):
+    report = crease_json("verify", path, "--json", "--layers", "-q")
+    check(f"{path} passes", report["pass"], report)
+    return {e["node"]: e for e in report["layers"]}, report["outputs"][0]
+
+
+def check_same(what, turns, got, keys=("max_abs", "fold_error", "folded_error", "bound", "fold_bound")):
+    """The numbers of a fold in a body are the worst of those that the same turns have one after another."""
+    for key in keys:
+        want = max(e[key] for e in turns)
+        check(f"{what}: {key}", want > 0 and abs(got[key] - want) <= 0.02 * want, (got[key], want))
+
+
+JUDGED = ("fold_error", "bound", "fold_bound")  # sessions have other kernels in bodies, and other rounding
+
+
+def test_bodies():
+    values, shape = square_weights(), [2, 8, 5, 5]
+    # a Loop whose body has an If: three turns written out say what is to be expected
+    then = helper.make_graph(turning("", "h", "t"), "then", [], [info("t", shape)])
+    other = helper.make_graph([helper.make_node("Neg", ["h"], ["o"])], "else", [], [info("o", shape)])
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["go2"]),
+         helper.make_node("If", ["yes"], ["h2"], then_branch=then, else_branch=other)], "body",
+        [info("i", [], TensorProto.INT64), info("go", [], TensorProto.BOOL), info("h", shape)],
+        [info("go2", [], TensorProto.BOOL), info("h2", shape), info("h2", shape)])
+    save_turns("loop.onnx", [helper.make_node("Loop", ["three", "", "x"], ["y", "all"], name="loop", body=body)],
+               values, info("y", shape))
+    save_turns("written.onnx", turning("1", "x", "h1") + turning("2", "h1", "h2") + turning("3", "h2", "y"), values,
+               info("y", shape))
+    (looped, output), (written, expected) = layers("loop.onnx"), layers("written.onnx")
+    check("one fold, three turns", list(looped) == ["bn"] and looped["bn"]["n"] == 3 * written["bn1"]["n"], looped)
+    check_same("loop", list(written.values()), looped["bn"])
+    check_same("output", [expected], output, JUDGED)
+    entries = [crease_json("fold", p, "--dry-run", "--json", "--measure", "-q")["entries"]
+               for p in ("loop.onnx", "written.onnx")]
+    want = max(e["measured"] for e in entries[1])
+    check("measured is the worst turn", abs(entries[0][0]["measured"] - want) <= 1e-3 * want > 0, (entries, want))
+    kept = crease_json("fold", "loop.onnx", "--dry-run", "--json", "--max-error", want * 0.9, "-q")["entries"][0]
+    check("--max-error rolls it back", kept["status"] == "kept" and kept["reason"] == "max-error", kept)
+    kept = crease_json("fold", "loop.onnx", "--dry-run", "--json", "--max-error", want * 1.1, "-q")["entries"][0]
+    check("or leaves it", kept["status"] == "folded", kept)
+
+
+def test_scan():
+    """Slices of axis 3, from the last; results along axis -2 in that order, or turned."""
+    values = square_weights()
+    values["w"] = values["w"][:, :, :, 0]
+    body = helper.make_graph([helper.make_node("Add", ["h", "p"], ["a"])] + turning("", "a", "h2") +
+                             [helper.make_node("Identity", ["h2"], ["q"])], "body",
+                             [info("h", [2, 8, 5]), info("p", [2, 8, 5])],
+                             [info("h2", [2, 8, 5]), info("q", [2, 8, 5])])
+    cut = [numpy_helper.from_array(np.int64(i), f"at{i}") for i in range(5)]
+    for opset, back in ((11, 0), (15, 1)):
+        scan = helper.make_node("Scan", ["start", "x"], ["last", "y"], body=body, num_scan_inputs=1,
+                                scan_input_axes=[3], scan_input_directions=[1], scan_output_axes=[-2],
+                                scan_output_directions=[back])
+        start = [helper.make_node("Constant", [], ["zero"], value=cut[0]),
+                 helper.make_node("Gather", ["x", "zero"], ["start"], axis=3)]
+        save_turns("scan.onnx", start + [scan], values, info("y", [2, 8, 5, 5]), opset)
+        nodes, results = list(start), []
+        for i in range(5):
+            h, y = f"h{i - 1}" if i else "start", f"h{i}"
+            nodes += [helper.make_node("Constant", [], [f"at{i}"], value=cut[4 - i]),
+                      helper.make_node("Gather", ["x", f"at{i}"], [f"p{i}"], axis=3),
+                      helper.make_node("Add", [h, f"p{i}"], [f"a{i}"])] + turning(str(i), f"a{i}", y)
+            nodes.append(helper.make_node("Reshape", [y, "slice"], [f"r{i}"]))
+            results.append(f"r{i}")
+        nodes.insert(0, helper.make_node("Constant", [], ["slice"], value=numpy_helper.from_array(
+            np.array([2, 8, 1, 5]), "slice")))
+        nodes.append(helper.make_node("Concat", results[::-1] if back else results, ["y"], axis=2))
+        save_turns("written.onnx", nodes, values, info("y", [2, 8, 5, 5]), opset)
+        (scanned, output), (written, expected) = layers("scan.onnx"), layers("written.onnx")
+        check("five folds", list(scanned) == ["bn"] and len(written) == 5, (scanned, written))
+        check_same("scan", list(written.values()), scanned["bn"])
+        check_same("scan's output", [expected], output, JUDGED)
+
+
+def test_no_line():
+    """Networks with bodies that cannot be written as a line are compared without bounds."""
+    values, shape = square_weights(), [2, 8, 5, 5]
+    flags = [info("go", [], TensorProto.BOOL), info("go2", [], TensorProto.BOOL)]
+    body = helper.make_graph(turning("", "x", "t") + [helper.make_node("Identity", ["go"], ["go2"])], "body",
+                             [info("i", [], TensorProto.INT64), flags[0]], [flags[1], info("t", shape)])
+    zero = helper.make_node("Constant", [], ["zero"], value=numpy_helper.from_array(np.int64(0), "zero"))
+    save_turns("none.onnx", [zero, helper.make_node("Loop", ["zero", ""], ["y"], body=body)], values,
+               info("y", [0] + shape))
+    many = helper.make_node("Constant", [], ["many"], value=numpy_helper.from_array(np.int64(6000), "many"))
+    spin = helper.make_graph([helper.make_node("Neg", ["h"], ["h3"]), helper.make_node("Abs", ["h3"], ["h4"]),
+                              helper.make_node("Neg", ["h4"], ["h2"]), helper.make_node("Identity", ["go"], ["go2"])],
+                             "body", [info("i", [], TensorProto.INT64), flags[0], info("h", shape)],
+                             [flags[1], info("h2", shape)])
+    loop = helper.make_node("Loop", ["many", "", "t"], ["y"], body=spin)
+    save_turns("many.onnx", turning("", "x", "t") + [many, loop], values, info("y", shape))
+    for path, folds in (("none.onnx", 0), ("many.onnx", 1)):
+        report = crease_json("verify", path, "--json", "--layers", "-q")
+        check(f"{path} has no bounds", report["pass"] and not report["outputs"][0]["bound"], report)
+        check(f"{path}: folds in the main graph", len(report["layers"]) == folds, report)
+
+
+def test_bodies_of_a_wrong_file():
+    """A wrong weight in a body is the folding's."""
+    values, shape = square_weights(), [2, 8, 5, 5]
+    branches = [helper.make_graph(turning("", "x", n), n, [], [info(n, shape)]) for n in ("then", "else")]
+    save_turns("if.onnx", [helper.make_node("If", ["yes"], ["y"], name="if", then_branch=branches[0],
+                                            else_branch=branches[1])], values, info("y", shape))
+    crease("fold", "if.onnx", "-o", "folded.onnx")
+    crease("verify", "if.onnx", "folded.onnx")
+    model = onnx.load("folded.onnx")
+    body = next(a.g for a in model.graph.node[0].attribute if a.name == "then_branch")
+    for initializer in body.initializer:
+        initializer.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(initializer) * np.float32(1 - 1e-5),
+                                                     initializer.name))
+    onnx.save(model, "folded.onnx")
+    output = crease_json("verify", "if.onnx", "folded.onnx", "--json", "-q", expect=1)["outputs"][0]
+    check("found in a body", output["cause"] == "folding" and output["fold_error"] > output["fold_bound"] > 0, output)
+
+
 main(test_numbers, test_detects, test_better_folded, test_types, test_layers_of_chains, test_scales,
-     test_given_data)
+     test_given_data, test_bodies, test_scan, test_no_line, test_bodies_of_a_wrong_file)

@@ -297,6 +297,28 @@ Test(edit, a_clone_is_whole_and_shares_tensors_only) {
     model = copy;
 }
 
+/* What stood in the body of a node that went is still there by its id, and can be forgotten. */
+Test(edit, a_clone_of_a_removed_body) {
+    everything();
+    cr_graph *body = model->graph->last->attrs[0].graphs[0];
+    cr_value *k;
+    cr_tensor *tensor;
+    const cr_shape one = cr_shape_of(0, NULL);
+    OK(cr_graph_new_constant(body, "inner.k", CREASE_FLOAT, &one, &k, &tensor));
+    cr_model *copy, *again;
+    OK(cr_model_clone(model, heap, &copy));
+    copy->graph->outputs[copy->graph->n_outputs - 1]->n_outputs = 0; /* of the If */
+    copy->graph->n_outputs--;
+    OK(cr_model_drop_dead(copy));
+    cr_assert_str_eq(sketch_order(copy->graph), "Relu Neg");
+    OK(cr_model_clone(copy, heap, &again));
+    for (int i = 0; i < again->n_values; i++)
+        cr_value_forget(again->values[i]);
+    cr_assert_null(again->values[k->id]->constant->data);
+    cr_model_destroy(again);
+    cr_model_destroy(copy);
+}
+
 Test(edit, changing_a_clone_leaves_the_original) {
     everything();
     cr_model *copy;
