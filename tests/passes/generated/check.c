@@ -54,6 +54,13 @@ static bool is_bound(const judged *j, const crease_fold_entry *e) {
     return e->bound == unit || (unit > 0x1p-24 && e->bound == 0x1p-24);
 }
 
+static void count_reason(tally *t, const char *reason) {
+    for (int i = 0; i < t->n_reasons; i++)
+        if (strcmp(t->reasons[i], reason) == 0)
+            return;
+    t->reasons[t->n_reasons++] = reason;
+}
+
 static void check_entries(judged *j, const crease_fold_report *report) {
     int n_entries = 0, n_nodes = 0;
     crease_fold_entry e;
@@ -66,6 +73,8 @@ static void check_entries(judged *j, const crease_fold_report *report) {
         n_entries += strcmp(e.op, "BatchNormalization") == 0;
         j->tally->folded += e.folded;
         j->tally->kept += !e.folded;
+        if (!e.folded)
+            count_reason(j->tally, e.reason);
     }
     OK(cr_model_each_graph(j->n->base.model, count_bns, &n_nodes));
     cr_assert_eq(n_entries, n_nodes, "seed %u: %d entries for %d nodes", net_seed, n_entries, n_nodes);
@@ -87,6 +96,8 @@ static void make_inputs(judged *j) {
         for (int64_t k = 0; k < cr_shape_n(&shape); k++)
             if (v->dtype == CREASE_BOOL)
                 ((uint8_t *)j->inputs[i].data)[k] = net_chance(j->n, 50);
+            else if (v->dtype == CREASE_INT8)
+                ((int8_t *)j->inputs[i].data)[k] = (int8_t)net_pick(j->n, -9, 9);
             else
                 cr_store_float(v->dtype, j->inputs[i].data, k, small_random(&j->n->base, -2, 2));
     }

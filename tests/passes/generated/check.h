@@ -5,7 +5,9 @@
 
 typedef struct tally {
     int graphs, folded, kept;
-    double worst; /* largest difference in parts of its bound */
+    double worst;            /* largest difference in parts of its bound */
+    const char *reasons[64]; /* constant strings: those given, each once */
+    int n_reasons;
 } tally;
 
 /* Fold the network and require: every affine became what was expected and every BatchNormalization has an

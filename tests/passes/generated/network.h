@@ -87,9 +87,11 @@ void phrase_constants(
     network *n); /* weights and parameters computed from constants, shared, or overridable */
 void phrase_quantized(network *n); /* quantised weights */
 void phrase_bodies(network *n);    /* inside of If */
-void phrase_loops(network *n);     /* inside of Loop, where no shapes are known; ends the network */
+void phrase_loops(network *n);     /* inside of Loop, or of If in Loop; ends the network */
+void phrase_scans(network *n);     /* inside of Scan; ends the network */
 void phrase_old(network *n);       /* what operator sets before 9 said otherwise */
 void phrase_spoiled(network *n);   /* parameters that are no good numbers; ends the network */
+void phrase_idle(network *n);      /* between steps of whole numbers, or without channels; ends the network */
 void phrase_wild(network *n);      /* anything, with no expectation of single nodes */
 
 /* ---- linear operators ---- */

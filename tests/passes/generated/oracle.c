@@ -152,13 +152,90 @@ static bool loop(operands *p) {
     return true;
 }
 
+/* Copy slice `at` of an axis of `whole` into `part`, or, with `back`, the other way. */
+static void move_slice(tracked *whole, int axis, int64_t at, tracked *part, bool back) {
+    int64_t inner = 1, n = whole->dims[axis];
+    for (int d = axis + 1; d < whole->rank; d++)
+        inner *= whole->dims[d];
+    for (int64_t i = 0; i < part->n; i++) {
+        int64_t j = (i / inner * n + at) * inner + i % inner;
+        if (back)
+            oracle_move(whole, j, part, i);
+        else
+            oracle_move(part, i, whole, j);
+    }
+}
+
+static int scan_axis(const operands *p, const char *name, int i, int rank) {
+    int64_t axes[16] = {0};
+    oracle_ints(p, name, 0, axes);
+    return (int)(axes[i] < 0 ? axes[i] + rank : axes[i]);
+}
+
+static int64_t scan_place(const operands *p, const char *name, int i, int64_t t, int64_t n) {
+    int64_t back[16] = {0};
+    oracle_ints(p, name, 0, back);
+    return back[i] ? n - 1 - t : t;
+}
+
+static void give_slices(operands *p, const cr_graph *body, int states, int64_t t, int64_t n) {
+    for (int i = states; i < p->node->n_inputs; i++) {
+        tracked *whole = &p->oracle->values[p->node->inputs[i]->id];
+        int64_t dims[ORACLE_MAX_RANK];
+        int axis = scan_axis(p, "scan_input_axes", i - states, whole->rank), rank = 0;
+        for (int d = 0; d < whole->rank; d++)
+            if (d != axis)
+                dims[rank++] = whole->dims[d];
+        tracked part = oracle_new(p->oracle, rank, dims);
+        move_slice(whole, axis, scan_place(p, "scan_input_directions", i - states, t, n), &part, false);
+        p->oracle->values[body->inputs[i]->id] = part;
+    }
+}
+
+static void take_slices(operands *p, const cr_graph *body, int states, int64_t t, int64_t n) {
+    for (int i = states; i < p->node->n_outputs; i++) {
+        tracked part = *find(p->oracle, body->outputs[i]),
+                *whole = &p->oracle->values[p->node->outputs[i]->id];
+        int axis = scan_axis(p, "scan_output_axes", i - states, part.rank + 1);
+        int64_t dims[ORACLE_MAX_RANK];
+        for (int d = 0; d <= part.rank; d++)
+            dims[d] = d == axis ? n : part.dims[d > axis ? d - 1 : d];
+        if (t == 0)
+            *whole = oracle_new(p->oracle, part.rank + 1, dims);
+        move_slice(whole, axis, scan_place(p, "scan_output_directions", i - states, t, n), &part, true);
+    }
+}
+
+static bool scan(operands *p) {
+    cr_graph *body;
+    oracle *o = p->oracle;
+    if (!cr_node_is(p->node, "Scan"))
+        return false;
+    OK(cr_attr_graph(p->node, "body", &body));
+    const int states = p->node->n_inputs - (int)oracle_int(p->node, "num_scan_inputs", 0);
+    const tracked *first = p->in[states];
+    const int64_t n = first->dims[scan_axis(p, "scan_input_axes", 0, first->rank)];
+    for (int i = 0; i < states; i++)
+        o->values[body->inputs[i]->id] = *p->in[i];
+    for (int64_t t = 0; t < n; t++) {
+        give_slices(p, body, states, t, n);
+        run_graph(o, body);
+        for (int i = 0; i < states; i++)
+            o->values[body->inputs[i]->id] = *find(o, body->outputs[i]);
+        take_slices(p, body, states, t, n);
+    }
+    for (int i = 0; i < states; i++)
+        o->values[p->node->outputs[i]->id] = o->values[body->inputs[i]->id];
+    return true;
+}
+
 static void run_node(oracle *o, const cr_node *node) {
     operands p = {.oracle = o, .node = node, .out = &o->values[node->outputs[0]->id]};
     cr_assert(node->n_inputs <= 16);
     for (int i = 0; i < node->n_inputs; i++)
         p.in[i] = find(o, node->inputs[i]);
-    cr_assert(constant(&p) || choice(&p) || loop(&p) || oracle_elementwise(&p) || oracle_linear(&p) ||
-                  oracle_movement(&p) || oracle_spatial(&p),
+    cr_assert(constant(&p) || choice(&p) || loop(&p) || scan(&p) || oracle_elementwise(&p) ||
+                  oracle_linear(&p) || oracle_movement(&p) || oracle_spatial(&p),
               "seed %u: the oracle has no operator '%s'", net_seed, node->op_type);
 }
 

@@ -51,6 +51,22 @@ static void overflow(network *n, const linear *l, cr_node *bn) {
     net_expect(n, bn->name, n->dtype == CREASE_DOUBLE ? "*" : "overflow");
 }
 
+/* The folded weights lie below the least number of the type, and no shift hides that. */
+static void underflow(network *n, const linear *l, cr_node *bn) {
+    double tiny = n->dtype == CREASE_DOUBLE ? 1e-300 : n->dtype == CREASE_FLOAT16 ? 1e-4 : 1e-30;
+    for (int64_t i = 0; i < cr_shape_n(&l->node->inputs[1]->shape); i++)
+        net_set(l->node->inputs[1], i, tiny);
+    for (int64_t c = 0; c < net_dim(bn->inputs[1], 0); c++) {
+        net_set(bn->inputs[1], c, n->dtype == CREASE_FLOAT16 ? 1e-4 : 1e-25);
+        net_set(bn->inputs[2], c, 0);
+        net_set(bn->inputs[3], c, 0);
+    }
+    if (l->node->n_inputs > 2)
+        OK(cr_node_keep_inputs(l->node, 2));
+    /* what is computed in the widest type loses nothing on being stored in it */
+    net_expect(n, bn->name, n->dtype == CREASE_DOUBLE ? "*" : "underflow");
+}
+
 /* Weights that hold no number themselves. */
 static void bad_weight(network *n, const linear *l, const cr_node *bn) {
     net_set(l->node->inputs[1], 0, net_chance(n, 50) ? NAN : INFINITY);
@@ -64,11 +80,13 @@ void phrase_spoiled(network *n) {
     n->end = net_bn(n, n->end, net_dim(n->end, 1));
     cr_node *bn = net_last(n);
     net_settle(n);
-    int kind = net_pick(n, 0, 5);
+    int kind = net_pick(n, 0, 6);
     if (kind == 0)
         overflow(n, &l, bn);
     else if (kind == 1)
         bad_weight(n, &l, bn);
+    else if (kind == 2 && n->end->shape.rank > 2)
+        underflow(n, &l, bn);
     else
         spoil(n, bn,
               l.other ? net_format(n, "%s-bn|%s-bn", l.code, l.other) : net_format(n, "%s-bn", l.code));
@@ -109,4 +127,32 @@ void phrase_old(network *n) {
     net_expect(n, bn->name, "%s", pattern);
     n->end = net_node(n, "Relu", IN(n->end));
     net_settle(n);
+}
+
+/* ---- nothing to fold into, or nothing to fold ---- */
+
+/* Steps of whole numbers; only float32 has had them in all versions. */
+static void behind_steps(network *n) {
+    cr_value *q = net_input(n, CREASE_INT8, n->end->shape.rank, n->end->shape.dims);
+    cr_value *x = net_node(n, "DequantizeLinear", IN(q, net_typed(n, CREASE_FLOAT, 0.1, 0.5, 0, NULL)));
+    n->end = net_bn(n, x, net_dim(q, 1));
+    net_expect(n, net_last_name(n), "quantized-between");
+}
+
+static void of_nothing(network *n) {
+    cr_value *none = net_input(n, n->dtype, 3, (int64_t[]){2, 0, 3});
+    cr_value *in[5] = {none};
+    for (int i = 1; i < 5; i++)
+        in[i] = net_constant(n, 1, 1, DIMS(0));
+    net_output(n, net_node(n, "BatchNormalization", 5, in));
+    net_expect(n, net_last_name(n), "no-channels");
+}
+
+void phrase_idle(network *n) {
+    if (n->dtype == CREASE_FLOAT && n->opset >= 10 && net_chance(n, 80))
+        behind_steps(n);
+    else
+        of_nothing(n);
+    net_barrier(n);
+    n->last = true;
 }
