@@ -15,33 +15,42 @@ static crease_status view_run(cr_run *r) {
 
 /* ---- Reshape (ONNX 1: an attribute, 5: an input, 14: allowzero) ---- */
 
-/* The target: 0 copies the input's dimension unless allow_zero, one -1 takes what is left. */
+/* Elements of x, but for the dimensions that are copied; CR_DIM_UNKNOWN when they are not known. */
+static int64_t elements_left(const cr_shape *x, const int64_t *target, int n, bool allow_zero) {
+    int64_t left = 1;
+    for (int i = 0; i < x->rank; i++)
+        if ((i >= n || target[i] != 0 || allow_zero) &&
+            (x->dims[i] < 0 || __builtin_mul_overflow(left, x->dims[i], &left)))
+            return CR_DIM_UNKNOWN;
+    return x->rank < 0 ? CR_DIM_UNKNOWN : left;
+}
+
+/* The target: 0 copies the input's dimension unless allow_zero, one -1 takes what is left. Dimensions that
+ * are copied need not be known for that. */
 static crease_status reshape(cr_infer *infer, const int64_t *target, int n, bool allow_zero) {
     const cr_shape *x = &infer->in[0]->shape;
-    int64_t known = 1, total;
+    int64_t given = 1; /* product of what is neither copied nor left */
     int hole = -1;
-    bool all = true; /* whether `known` is the product of every dimension but the hole */
     cr_shape y = {.rank = n};
     for (int i = 0; i < n; i++) {
-        y.dims[i] = target[i] == 0 && !allow_zero ? (x->rank > i ? x->dims[i] : CR_DIM_UNKNOWN) : target[i];
-        if (target[i] < -1 || (target[i] == -1 && hole >= 0) ||
-            (target[i] == 0 && !allow_zero && x->rank >= 0 && i >= x->rank))
+        const bool copied = target[i] == 0 && !allow_zero;
+        y.dims[i] = copied ? (x->rank > i ? x->dims[i] : CR_DIM_UNKNOWN) : target[i];
+        if (target[i] < -1 || (target[i] == -1 && hole >= 0) || (copied && x->rank >= 0 && i >= x->rank))
             return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "entry %d of the target shape is %lld", i,
                                 (long long)target[i]);
         if (target[i] == -1)
             hole = i;
-        else if (y.dims[i] < 0)
-            all = false;
-        else if (__builtin_mul_overflow(known, y.dims[i], &known))
+        else if (!copied && __builtin_mul_overflow(given, target[i], &given))
             return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "the target shape overflows");
     }
-    if (all && x->rank >= 0 && cr_shape_product(x, 0, x->rank, &total)) {
-        bool fits = hole < 0 ? total == known : known ? total % known == 0 : total == 0;
-        if (!fits)
+    const int64_t left = elements_left(x, target, n, allow_zero);
+    const bool empty = hole < 0 && cr_shape_is_static(x) && cr_shape_n(x) == 0 && cr_shape_n(&y) == 0;
+    if (left >= 0 && !empty) {
+        if (hole < 0 ? left != given : given ? left % given != 0 : left != 0)
             return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "%lld elements do not fit the target shape",
-                                (long long)total);
+                                (long long)left);
         if (hole >= 0)
-            y.dims[hole] = known ? total / known : 0;
+            y.dims[hole] = given ? left / given : 0;
     }
     infer->out[0].shape = y;
     return CREASE_OK;

@@ -339,6 +339,18 @@ Test(fold_through, unknown_sizes_of_other_axes) {
     }
 }
 
+/* A batch that Reshape copies need not be known for the rest to be. */
+Test(fold_through, reshape_of_an_unknown_batch) {
+    small s = small_begin(13, DIMS(2, 3, 2, 2));
+    s.x->shape.dims[0] = CR_DIM_UNKNOWN;
+    cr_value *flat = small_node(&s, "Reshape", "flat",
+                                IN(small_bn(&s, "bn", s.x, 3), small_ints(&s, "to", 2, (int64_t[]){0, -1})));
+    small_output(&s, small_node(&s, "Gemm", "gemm", IN(flat, small_constant(&s, "w", -1, 1, DIMS(12, 4)))));
+    OK(cr_optimize_fold(s.model, NULL, s.report));
+    cr_assert_str_eq(small_entry(&s, "bn").pattern, "bn-reshape-gemm");
+    small_end(&s);
+}
+
 /* Scales along the height are none of the channels that DepthToSpace makes the height of, even where the
  * numbers fit. */
 Test(fold_through, depth_to_space_of_another_axis) {

@@ -39,6 +39,12 @@ Test(reshape, an_unknown_may_stand_for_nothing) {
     ONE_GIVES_NOTHING(&o, (DIMS(2, 0)));
 }
 
+/* Of a batch without pictures the rest is what it is of others. */
+Test(reshape, what_is_copied_does_not_count) {
+    one o = reshape(DIMS(0, 3, 4), 2, (int64_t[]){0, -1});
+    ONE_GIVES_NOTHING(&o, (DIMS(0, 12)));
+}
+
 Test(reshape, sizes_that_overflow_are_refused) {
     one o = reshape(DIMS(2, 2), 3, (int64_t[]){(int64_t)1 << 32, (int64_t)1 << 32, -1});
     ONE_FAILS(&o, CREASE_ERROR_MODEL, "node");
