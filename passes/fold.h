@@ -54,7 +54,8 @@ cr_fold_bound cr_plan_bound(const cr_plan *plan);
 /* Add a line to the doc string of each of these nodes. */
 crease_status cr_plan_note(cr_plan *plan, const char *note) CREASE_MUST_TEST;
 
-/* A node like `node` with a result of its own, before `before`. */
+/* A node like `node` with a result of its own, before `before`; called `name`, or name_2 ... where a node has
+ * that name. */
 crease_status cr_copy_node(const cr_node *node, cr_node *before, const char *name,
                            cr_node **copy) CREASE_MUST_TEST;
 

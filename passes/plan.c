@@ -90,9 +90,25 @@ crease_status cr_plan_set_op(cr_plan *plan, cr_node *node, const char *op_type) 
     return add(plan, EDIT_OP, node, op_type, &edit);
 }
 
+static bool is_node_name(const cr_model *model, const char *name) {
+    for (int i = 0; i < model->n_nodes; i++)
+        if (model->nodes[i]->name && strcmp(model->nodes[i]->name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Other runtimes refuse a file in which two nodes have one name. */
+static crease_status unique_name(cr_model *model, const char *wanted, const char **name) {
+    *name = wanted;
+    for (int i = 2; is_node_name(model, *name); i++)
+        CR_TRY(cr_arena_format(&model->arena, name, "%.400s_%d", wanted, i));
+    return CREASE_OK;
+}
+
 crease_status cr_copy_node(const cr_node *node, cr_node *before, const char *name, cr_node **copy) {
     const cr_value *y = node->outputs[0];
     cr_value *out;
+    CR_TRY(unique_name(before->graph->model, name, &name));
     CR_TRY(cr_graph_add_value(before->graph, y->name, true, &out));
     out->dtype = y->dtype;
     out->shape = y->shape;

@@ -225,6 +225,9 @@ Test(fold_quantized, shared_weights_keep_their_node) {
     cr_assert(small_entry(&s, "bn").folded);
     cr_assert_eq(small_find(&s, "other")->inputs[1]->producer->inputs[1], scale);
     cr_assert_neq(small_find(&s, "conv")->inputs[1]->producer, small_find(&s, "other")->inputs[1]->producer);
+    /* names stay unique */
+    cr_assert_str_eq(small_find(&s, "other")->inputs[1]->producer->name, "dq");
+    cr_assert_str_eq(small_find(&s, "conv")->inputs[1]->producer->name, "dq_2");
     small_end(&s);
 }
 
