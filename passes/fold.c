@@ -189,9 +189,10 @@ static void refuse_fused(cr_plan *plan, const cr_refusal *fused, int depth) {
 crease_status cr_fold_ahead(cr_plan *plan, cr_value *value, const cr_affine *affine, int depth) {
     cr_refusal fused = {0};
     bool taken;
-    if (value->n_outputs)
+    if (value->n_outputs) {
         cr_refuse(&plan->refusal, "graph-output", "'%s' is an output of the graph", value->name);
-    else if (value->n_uses == 0 || depth > MAX_DEPTH)
+        plan->reached |= feeds_linear(value->producer);
+    } else if (value->n_uses == 0 || depth > MAX_DEPTH)
         cr_refuse(&plan->refusal, "no-linear-neighbour", "'%s' leads to no linear operator", value->name);
     for (int i = 0; i < value->n_uses && !plan->refusal.code; i++) {
         cr_use use = value->uses[i];
@@ -335,7 +336,7 @@ static int weight_of(const cr_refusal *refusal, bool reached, bool back) {
                                          "nonlinear-after",   "no-linear-neighbour", NULL};
     if (is_fused(refusal->code))
         return 5;
-    if (!back && strcmp(refusal->code, "graph-output") == 0)
+    if (!back && !reached && strcmp(refusal->code, "graph-output") == 0)
         return 0;
     if (reached)
         return is_one_of(refusal->code, around) ? 4 : 6;

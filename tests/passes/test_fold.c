@@ -412,3 +412,16 @@ Test(fold, a_sum_in_a_body_is_no_bias_of_a_product_outside) {
     cr_assert_str_eq(small_entry(&s, "inner").pattern, "add-matmul");
     small_end(&s);
 }
+
+/* An output of the graph that a convolution reads as well: without the output it would go into that. */
+Test(fold, an_output_ahead_of_a_convolution) {
+    for (int read = 0; read < 2; read++) {
+        small s = small_begin(13, DIMS(1, 3, 4, 4));
+        cr_value *y = small_bn(&s, "bn", s.x, 3);
+        small_output(&s, y);
+        if (read)
+            small_output(
+                &s, small_node(&s, "Conv", "conv", IN(y, small_constant(&s, "w", -1, 1, DIMS(2, 3, 1, 1)))));
+        small_expect(&s, "bn", read ? "graph-output" : "no-linear-neighbour");
+    }
+}
