@@ -1,5 +1,6 @@
 #include "runtime/api/judge.h"
 #include "runtime/graph/edit.h"
+#include "runtime/ops/eval.h"
 
 #include <string.h>
 
@@ -70,6 +71,32 @@ static crease_status widen_constant(cr_node *node) {
     return status;
 }
 
+static crease_status round_cast(cr_node *node) {
+    const cr_tensor *in = cr_node_constant(node, 0);
+    cr_tensor out;
+    cr_value *rounded = node->outputs[0], *fresh;
+    if (!in || !rounded || !cr_dtype_is_float(in->dtype) || !is_narrow(rounded->dtype))
+        return CREASE_OK;
+    CR_TRY(cr_node_eval(node, node->graph->model->heap, &in, &out));
+    crease_status status = cr_graph_add_value(node->graph, NULL, true, &fresh);
+    if (status == CREASE_OK)
+        status = cr_node_set_output(node, 0, fresh);
+    if (status == CREASE_OK)
+        status = cr_value_set_constant(rounded, &out);
+    cr_tensor_release(&out);
+    return status == CREASE_OK ? cr_node_remove(node) : status;
+}
+
+/* A Cast of constants belongs to what the weights are, not to how the network is computed: folding starts
+ * from the numbers that it gives, and so does the judge. */
+static crease_status round_casts(cr_graph *graph, void *context) {
+    (void)context;
+    CR_FOR_NODES_SAFE(node, graph)
+    if (cr_node_is(node, "Cast"))
+        CR_TRY(round_cast(node));
+    return CREASE_OK;
+}
+
 static crease_status widen_graph(cr_graph *graph, void *context) {
     (void)context;
     CR_FOR_NODES(node, graph) {
@@ -80,6 +107,7 @@ static crease_status widen_graph(cr_graph *graph, void *context) {
 }
 
 static crease_status widen_model(cr_model *model) {
+    CR_TRY(cr_model_each_graph(model, round_casts, NULL));
     for (int i = 0; i < model->n_values; i++) {
         cr_value *value = model->values[i];
         if (value->constant && (value->n_uses || value->n_outputs)) /* others may have been forgotten */

@@ -181,6 +181,28 @@ def test_scales():
     check("resized by scales", report["pass"] and report["outputs"][0]["bound"] > 0, report)
 
 
+def test_cast_weights():
+    """Weights that a Cast rounds are what it gives, for the judge as for folding."""
+    values = weights()
+    model = network({**values, "w": np.zeros((8, 4, 1, 1))})
+    casts = [helper.make_node("Cast", ["w"], ["half"], to=TensorProto.FLOAT16),
+             helper.make_node("Cast", ["half"], ["wide"], to=TensorProto.FLOAT)]
+    nodes = casts + list(model.graph.node)
+    nodes[2].input[1] = "wide"
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer[0].CopyFrom(tensor("w", values["w"]))
+    onnx.save(model, "cast.onnx")
+    x = R.normal(size=(2, 4, 5, 5)).astype(np.float32)
+    np.save("x.npy", x)
+    report = crease_json("verify", "cast.onnx", "--input", "x=x.npy", "--json", "--layers")
+    check("cast weights pass", report["pass"] and report["layers"][0]["fold_error"] < 1e-6, report)
+    values["w"] = values["w"].astype(np.float16)
+    want = exact(values, x)
+    error = np.abs(run("cast.onnx", x, "--no-fold") - want).max() / np.abs(want).max()
+    check("and are rounded", abs(report["outputs"][0]["unfolded_error"] - error) < 1e-9, (report["outputs"][0], error))
+
+
 def test_given_data():
     report = crease_json("verify", os.path.join(FASHION, "fashion.onnx"), "--json", "--input",
                          os.path.join(FASHION, "test_data_set_0"))
@@ -339,4 +361,4 @@ def test_bodies_of_a_wrong_file():
 
 
 main(test_numbers, test_detects, test_better_folded, test_types, test_layers_of_chains, test_scales,
-     test_given_data, test_bodies, test_scan, test_no_line, test_bodies_of_a_wrong_file)
+     test_cast_weights, test_given_data, test_bodies, test_scan, test_no_line, test_bodies_of_a_wrong_file)
