@@ -425,3 +425,15 @@ Test(fold, an_output_ahead_of_a_convolution) {
         small_expect(&s, "bn", read ? "graph-output" : "no-linear-neighbour");
     }
 }
+
+/* Behind the pooling stands a convolution: that the pooled values are an output keeps it from there. */
+Test(fold, an_output_before_it_tells_more_than_a_border_behind_it) {
+    small s = small_begin(13, DIMS(1, 3, 2, 2));
+    cr_value *y = small_node(&s, "GlobalAveragePool", "pool", IN(conv(&s, "conv")));
+    small_output(&s, y);
+    y = small_node(
+        &s, "Pad", "pad",
+        IN(small_bn(&s, "bn", y, 3), small_ints(&s, "pads", 8, (int64_t[]){0, 0, 1, 0, 0, 0, 1, 0})));
+    small_output(&s, small_node(&s, "Relu", "relu", IN(y)));
+    small_expect(&s, "bn", "graph-output");
+}
