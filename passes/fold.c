@@ -113,18 +113,40 @@ static bool feeds_linear(const cr_node *node) {
     return false;
 }
 
-static void refuse_behind(cr_plan *plan, cr_use use) {
-    const cr_node *node = use.node;
+/* The node that ends an activation spelled out in several nodes, where `node` is one of them; NULL: it is of
+ * none. What stands in the activation is used once, and its argument twice, so that no path of single uses
+ * leads into it from outside. */
+static crease_status spelled_end(cr_node *node, cr_node **end) {
+    enum { MOST = 5 }; /* nodes of the longest, Gelu */
+    *end = NULL;
+    for (int i = 0; i < MOST && node; i++) {
+        cr_value *x;
+        cr_act kind;
+        CR_TRY(cr_read_spelled_activation(node, &x, &kind));
+        if (kind != CR_ACT_NONE) {
+            *end = node;
+            return CREASE_OK;
+        }
+        const cr_value *y = cr_node_output(node, 0);
+        node = y && y->n_uses == 1 ? y->uses[0].node : NULL;
+    }
+    return CREASE_OK;
+}
+
+static crease_status refuse_behind(cr_plan *plan, cr_use use) {
+    cr_node *node = use.node, *end;
     bool softmax = cr_node_is(node, "Softmax") || cr_node_is(node, "LogSoftmax");
-    if (!cr_is_activation(node))
+    CR_TRY(spelled_end(node, &end));
+    if (!end && !cr_is_activation(node))
         refuse_neighbour(plan, node, "behind it");
-    else if (use.input == 0 && !softmax && feeds_linear(node))
+    else if (end ? feeds_linear(end) : use.input == 0 && !softmax && feeds_linear(node))
         cr_refuse(&plan->refusal, "pre-activation",
                   "'%s' (%s) behind it is not linear, so that no weights behind that can take it in",
                   node->name, node->op_type);
     else
         cr_refuse(&plan->refusal, "nonlinear-after", "'%s' (%s) stands behind it and is not linear",
                   node->name, node->op_type);
+    return CREASE_OK;
 }
 
 /* A taker or a passage. */
@@ -202,7 +224,7 @@ crease_status cr_fold_ahead(cr_plan *plan, cr_value *value, const cr_affine *aff
         }
         CR_TRY(ahead_node(plan, use, affine, depth, &taken));
         if (!taken)
-            refuse_behind(plan, use);
+            CR_TRY(refuse_behind(plan, use));
         if (plan->refusal.code && is_fused(plan->refusal.code)) {
             fused = fused.code ? fused : plan->refusal;
             plan->refusal.code = NULL;

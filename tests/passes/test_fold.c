@@ -437,3 +437,43 @@ Test(fold, an_output_before_it_tells_more_than_a_border_behind_it) {
     small_output(&s, small_node(&s, "Relu", "relu", IN(y)));
     small_expect(&s, "bn", "graph-output");
 }
+
+/* x sigmoid(x), or x clip(x + 3, 0, 6) / 6, of a float value. */
+static cr_value *spelled_out(small *s, cr_value *x, bool swish, cr_value *gated) {
+    if (swish)
+        return small_node(s, "Mul", "end", IN(gated, small_node(s, "Sigmoid", "gate", IN(x))));
+    cr_value *sum = small_node(s, "Add", "gate", IN(x, single(s, 3)));
+    cr_value *clip = small_node(s, "Clip", "clip", IN(sum, single(s, 0), single(s, 6)));
+    return small_node(s, "Div", "end", IN(small_node(s, "Mul", "mul", IN(gated, clip)), single(s, 6)));
+}
+
+/* Several nodes that are an activation together stand behind it like one. */
+Test(fold, before_an_activation_spelled_out) {
+    for (int i = 0; i < 8; i++) {
+        const bool swish = i & 1, read = i & 2, other = i & 4; /* gates another value: no activation */
+        small s = small_begin(13, DIMS(1, 3, 2, 2));
+        s.x->dtype = CREASE_FLOAT;
+        cr_value *in[5] = {s.x}, *w, *y;
+        cr_tensor *t;
+        const cr_shape shape = cr_shape_of(DIMS(3)), square = cr_shape_of(DIMS(2, 3, 1, 1));
+        for (int p = 1; p < 5; p++) {
+            OK(cr_graph_new_constant(s.model->graph, "p", CREASE_FLOAT, &shape, &in[p], &t));
+            for (int c = 0; c < 3; c++)
+                ((float *)t->data)[c] = 0.5F + 0.1F * (float)(c + p);
+        }
+        cr_value *bn = small_node(&s, "BatchNormalization", "bn", 5, in);
+        y = spelled_out(&s, bn, swish, other ? s.x : bn);
+        OK(cr_graph_new_constant(s.model->graph, "w", CREASE_FLOAT, &square, &w, &t));
+        for (int k = 0; k < 6; k++)
+            ((float *)t->data)[k] = (float)k;
+        small_output(&s, read ? small_node(&s, "Conv", "next", IN(y, w)) : y);
+        const char *alone = swish ? "nonlinear-after" : "bn-add";
+        if (other && !swish) { /* the sum goes into the normalisation */
+            OK(cr_optimize_fold(s.model, NULL, s.report));
+            cr_assert_str_eq(small_entry(&s, "gate").pattern, alone);
+            small_end(&s);
+        } else {
+            small_expect(&s, "bn", read && !other ? "pre-activation" : "nonlinear-after");
+        }
+    }
+}
