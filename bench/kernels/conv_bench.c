@@ -3,13 +3,14 @@
  *
  *     conv_bench [--network NAME | --layer IC,OC,KERNEL,STRIDE,PAD,IN,GROUPS,TRANSPOSED,FLAT]
  *                [--algorithm NAME]
- *                [--threads N] [--seconds S] [--cold 1]                    (CREASE_CPU picks the kernels)
+ *                [--threads N] [--seconds S] [--cold 1] [--act NAME]       (CREASE_CPU picks the kernels)
  *
  * For each layer and algorithm: the least time of interleaved runs, GFLOP/s counted as direct summation
  * without padding skipped, its share of the peak of the threads used, the predicted cost over the measured
  * one, and the largest error relative to the largest output, on the first and the last output channel. '*'
  * marks what the cost model chooses; the sum of its times over a network's layers ends the network. --cold
- * clears the caches of the weights before each run, as the other layers of a network do. */
+ * clears the caches of the weights before each run, as the other layers of a network do. --act: the
+ * activation behind it, relu unless another of `activations` below is named. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,17 @@ typedef struct bench_options {
     const char *network, *layer, *algorithm;
     int threads, cold;
     double seconds;
+    cr_activation act;
 } bench_options;
+
+static const struct {
+    const char *name;
+    cr_activation act;
+} activations[] = {
+    {"none", {.kind = CR_ACT_NONE}},           {"relu", {.kind = CR_ACT_RELU}},
+    {"relu6", {.kind = CR_ACT_CLIP, .b = 6}},  {"silu", {.kind = CR_ACT_SILU}},
+    {"hardswish", {.kind = CR_ACT_HARDSWISH}}, {"gelu", {.kind = CR_ACT_GELU}},
+};
 
 /* ---- one layer ---- */
 
@@ -135,7 +146,7 @@ static void make_data(bench *b) {
     b->output = random_floats(blocks(g->oc, lanes) * lanes * out_area, 0);
     b->bias = random_floats(blocks(g->oc, lanes) * lanes, 1);
     b->scale = random_floats(blocks(g->ic, lanes) * lanes, 1);
-    b->epilogue = (cr_epilogue){.bias = b->bias, .act = {.kind = CR_ACT_RELU}};
+    b->epilogue = (cr_epilogue){.bias = b->bias, .act = b->options->act};
     b->prologue = (cr_prologue){.scale = b->scale, .shift = b->scale, .act = {.kind = CR_ACT_RELU}};
 }
 
@@ -261,6 +272,15 @@ static bool bench_one(bench *b) {
     return true;
 }
 
+static bool find_activation(const char *name, cr_activation *act) {
+    for (size_t i = 0; i < sizeof activations / sizeof *activations; i++)
+        if (strcmp(activations[i].name, name) == 0) {
+            *act = activations[i].act;
+            return true;
+        }
+    return false;
+}
+
 static bool parse(int argc, char **argv, bench_options *options) {
     for (int i = 1; i + 1 < argc; i += 2) {
         const char *name = argv[i], *value = argv[i + 1];
@@ -276,21 +296,21 @@ static bool parse(int argc, char **argv, bench_options *options) {
             options->threads = atoi(value);
         else if (strcmp(name, "--seconds") == 0)
             options->seconds = atof(value);
-        else
+        else if (strcmp(name, "--act") != 0 || !find_activation(value, &options->act))
             return false;
     }
     return argc % 2 == 1 && options->threads > 0;
 }
 
 int main(int argc, char **argv) {
-    bench_options options = {.threads = 1, .seconds = 0.1};
+    bench_options options = {.threads = 1, .seconds = 0.1, .act = {.kind = CR_ACT_RELU}};
     bench b = {.options = &options};
     cr_heap *heap = NULL;
     if (!parse(argc, argv, &options)) {
         fprintf(
             stderr,
             "usage: conv_bench [--network NAME | --layer IC,OC,KERNEL,STRIDE,PAD,IN,GROUPS,TRANSPOSED,FLAT]"
-            " [--algorithm NAME] [--threads N] [--seconds S] [--cold 1]\n");
+            " [--algorithm NAME] [--threads N] [--seconds S] [--cold 1] [--act NAME]\n");
         return 2;
     }
     if (cr_heap_create(NULL, 0, &heap) != CREASE_OK ||
