@@ -28,12 +28,27 @@ CR_INLINE cr_vec cr_exp(cr_vec x) {
     return _mm512_scalef_ps(cr_fma(root * r, p, root), k);
 }
 
-/* 2^x within 2 ulp. Rounding down keeps the fraction and the whole part of x, which scalef takes, of one
- * mind; of an x so large that adding 1.5 2^18 loses the fraction the root does not matter. */
-CR_INLINE cr_vec cr_exp2(cr_vec x) {
+/* 2^x = root 2^floor(x) (1 + r slope): the root, and r and slope, within 2 ulp. Rounding down keeps the
+ * fraction and the whole part of x, which scalef takes, of one mind; of an x so large that adding 1.5 2^18
+ * loses the fraction the root does not matter. */
+CR_INLINE cr_vec cr_exp2_parts(cr_vec x, cr_vec *r, cr_vec *slope) {
     const cr_vec shifted =
         _mm512_add_round_ps(x, cr_broadcast(0x1.8p18f), _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
-    const cr_vec r = _mm512_reduce_ps(x, 5 << 4 | _MM_FROUND_TO_NEG_INF), root = cr_exp2_root(shifted);
-    const cr_vec p = cr_fma(cr_broadcast(0x1.f0f3e6p-3f), r, cr_broadcast(0x1.62e11ep-1f));
-    return _mm512_scalef_ps(cr_fma(root * r, p, root), x);
+    *r = _mm512_reduce_ps(x, 5 << 4 | _MM_FROUND_TO_NEG_INF);
+    *slope = cr_fma(cr_broadcast(0x1.f0f3e6p-3f), *r, cr_broadcast(0x1.62e11ep-1f));
+    return cr_exp2_root(shifted);
+}
+
+/* 2^x within 2 ulp. */
+CR_INLINE cr_vec cr_exp2(cr_vec x) {
+    cr_vec r, slope;
+    const cr_vec root = cr_exp2_parts(x, &r, &slope);
+    return _mm512_scalef_ps(cr_fma(root * r, slope, root), x);
+}
+
+/* 1 + 2^x within 2 ulp, the addition being that of a multiply-add. */
+CR_INLINE cr_vec cr_exp2_plus_1(cr_vec x) {
+    cr_vec r, slope;
+    const cr_vec root = _mm512_scalef_ps(cr_exp2_parts(x, &r, &slope), x);
+    return cr_fma(root, cr_fma(slope, r, cr_broadcast(1)), cr_broadcast(1));
 }
