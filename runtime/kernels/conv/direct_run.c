@@ -1,4 +1,5 @@
 /* The loops around the tile functions of direct convolution; see direct.h. */
+#include <math.h>
 #include <string.h>
 
 #include "runtime/kernels/conv/direct.h"
@@ -8,6 +9,7 @@ enum {
     VECTOR_BYTES = 64,
     LINE_FLOATS = 16, /* of a cache line */
     LARGE_BYTES = 1 << 20,
+    SOME_VECTORS = 64,
     FEW_WEIGHTS = 4 /* times as many inputs */
 };
 
@@ -40,10 +42,20 @@ typedef struct input_view {
     ptrdiff_t step[CR_CONV_RANK], block_step;
 } input_view;
 
+/* Outputs of each block of the tile that stand in their place, but for `epilogue`. An activation has a long
+ * way through the processor: a few tiles' at once cost less than each tile's after it, and are still in the
+ * nearest cache. */
+typedef struct unfinished {
+    bool any; /* epilogue */
+    cr_epilogue epilogue;
+    int64_t offset, n; /* vectors from there on */
+} unfinished;
+
 typedef struct tile_walk {
     const cr_direct_plan *plan;
     const cr_conv_args *args;
-    bool in_registers;            /* the epilogue */
+    bool in_registers; /* the epilogue, or all of it that is not left unfinished */
+    unfinished unfinished;
     bool apart;                   /* outputs with gaps */
     bool large_output;            /* not in a second-level cache, and no gaps */
     cr_direct_box interior;       /* the outputs that all taps reach */
@@ -202,6 +214,29 @@ static void finish_sums(const tile_walk *walk, int64_t pixels, int64_t offset) {
                             walk->args->output);
 }
 
+static void finish_output(tile_walk *walk) {
+    const cr_direct_kernels *kernels = walk->plan->kernels;
+    unfinished *u = &walk->unfinished;
+    for (int64_t b = 0; b < walk->blocks && u->n > 0; b++) {
+        const int64_t offset = u->offset + b * walk->pass.output_block;
+        kernels->finish(&u->epilogue, walk->args->output + offset, u->n, (walk->block + b) * kernels->lanes,
+                        offset, walk->args->output);
+    }
+    u->n = 0;
+}
+
+/* Notes vectors at an offset as unfinished, or finishes them. */
+static void leave_unfinished(tile_walk *walk, int64_t offset, int64_t n) {
+    unfinished *u = &walk->unfinished;
+    if (offset != u->offset + u->n * walk->plan->kernels->lanes) {
+        finish_output(walk);
+        u->offset = offset;
+    }
+    u->n += n;
+    if (u->n >= SOME_VECTORS)
+        finish_output(walk);
+}
+
 /* What all interior tiles have in common, whose pixels all taps reach. */
 static void use_interior(tile_walk *walk) {
     cr_direct_pass *pass = &walk->pass;
@@ -236,6 +271,8 @@ static int64_t run_interior(tile_walk *walk, cr_direct_box *tile, int64_t pixels
     const int64_t size = tile->end[axis] - tile->begin[axis];
     const int64_t alike = count_alike(walk, axis == CR_W ? &plan->columns : &plan->rows, axis, tile);
     const bool several = walk->in_registers && walk->all_pixels.kind != CR_DIRECT_APART;
+    if (walk->unfinished.any)
+        most = min(most, max(1, SOME_VECTORS / pixels));
     const int64_t tiles = several ? min(alike, most) : 1;
     pass->input = walk->span_input + (walk->input_first + reach(walk->input_step, tile->begin));
     pass->output = walk->args->output + offset;
@@ -246,6 +283,8 @@ static int64_t run_interior(tile_walk *walk, cr_direct_box *tile, int64_t pixels
     call_tile(walk, pixels, tiles);
     if (!walk->in_registers)
         finish_sums(walk, pixels, offset);
+    if (walk->unfinished.any)
+        leave_unfinished(walk, offset, tiles * pixels);
     tile->begin[axis] += (tiles - 1) * size;
     tile->end[axis] += (tiles - 1) * size;
     return tiles;
@@ -507,6 +546,7 @@ static void run_chunk(tile_walk *walk, int64_t chunk, int64_t begin, int64_t end
         tile = cr_direct_tile_box(plan, first, first + 1);
         for (int64_t i = first; i < last; cr_direct_next_tile(plan, &tile))
             i += run_tiles(walk, &tile, last - i);
+        finish_output(walk);
     }
 }
 
@@ -588,15 +628,20 @@ static float clamp(float x, float low, float high) {
     return raised > high ? high : raised;
 }
 
-/* Sums that only a residual and one clamp follow need not leave the registers. */
+/* Sums that only a residual and one clamp follow need not leave the registers. Others go to the output to
+ * wait there for their activation, unless that stands before a residual or they have no neighbours. */
 static void choose_finish(tile_walk *walk) {
     const cr_epilogue *e = walk->args->epilogue;
     float low, high, low_after, high_after;
     const bool clamps = cr_activation_is_clamp(&e->act, &low, &high);
     const bool clamps_after = cr_activation_is_clamp(&e->act_after, &low_after, &high_after);
-    walk->in_registers = clamps && clamps_after && (e->residual == NULL || e->act.kind == CR_ACT_NONE);
-    walk->pass.low = clamp(low, low_after, high_after);
-    walk->pass.high = clamp(high, low_after, high_after);
+    const bool adds_first = e->residual == NULL || e->act.kind == CR_ACT_NONE;
+    const bool now = clamps && clamps_after;
+    walk->unfinished.any = !now && adds_first && !walk->apart;
+    walk->unfinished.epilogue = (cr_epilogue){.act = e->act, .act_after = e->act_after};
+    walk->in_registers = adds_first && (now || walk->unfinished.any);
+    walk->pass.low = now ? clamp(low, low_after, high_after) : -INFINITY;
+    walk->pass.high = now ? clamp(high, low_after, high_after) : INFINITY;
 }
 
 /* A prologue that only scales may as well scale the weights: where they are few, since each chunk does so
