@@ -66,9 +66,18 @@ typedef struct cr_direct_pass {
 /* Moves fetch on, and input, output and residual if there are several tiles. */
 typedef void cr_direct_tile(cr_direct_pass *pass);
 
-/* Tile functions: for pixels anywhere, and for those at a constant distance, pixels[i] = i L or, of stride 2,
- * 2 i L. Pointwise is together, with a single tap, first_lane 0 and start_slot 0. */
-enum { CR_DIRECT_APART, CR_DIRECT_TOGETHER, CR_DIRECT_SKIPPING, CR_DIRECT_POINTWISE, CR_DIRECT_KINDS };
+/* Tile functions: for pixels anywhere, and for those at a constant distance: pixels[i] = i L or, of stride 2,
+ * 2 i L; of plain input i or 2 i. Pointwise is together, with a single tap, first_lane 0 and start_slot 0.
+ * Those for plain input are for some sizes only, the most pixels among them; of the others there is none. */
+enum {
+    CR_DIRECT_APART,
+    CR_DIRECT_TOGETHER,
+    CR_DIRECT_SKIPPING,
+    CR_DIRECT_POINTWISE,
+    CR_DIRECT_PLAIN,
+    CR_DIRECT_PLAIN_SKIPPING,
+    CR_DIRECT_KINDS
+};
 
 /* What an instruction set contributes. */
 typedef struct cr_direct_kernels {

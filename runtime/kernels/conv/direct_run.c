@@ -138,11 +138,21 @@ static void use_taps(tile_walk *walk, const tap_list *list) {
         walk->pass.last_lanes = list->lanes;
 }
 
+/* For rows of `columns` pixels and of one less. */
+static bool has_tiles(const cr_direct_plan *plan, int kind, int64_t columns) {
+    cr_direct_tile *const(*const tiles)[CR_DIRECT_TILE_BLOCKS] = plan->kernels->tiles[kind];
+    return columns > 1 && tiles[columns - 1][plan->tile_blocks - 1] != NULL &&
+           tiles[columns - 2][plan->tile_blocks - 1] != NULL;
+}
+
 /* Of pixels in a row. */
-static int kind_of(ptrdiff_t distance, int lanes) {
-    if (distance == lanes)
+static int kind_of(const cr_direct_plan *plan, ptrdiff_t distance, int64_t columns) {
+    if (distance == plan->kernels->lanes)
         return CR_DIRECT_TOGETHER;
-    return distance == 2 * lanes ? CR_DIRECT_SKIPPING : CR_DIRECT_APART;
+    if (distance == 2 * plan->kernels->lanes)
+        return CR_DIRECT_SKIPPING;
+    const int plain = distance == 1 ? CR_DIRECT_PLAIN : CR_DIRECT_PLAIN_SKIPPING;
+    return distance <= 2 && has_tiles(plan, plain, columns) ? plain : CR_DIRECT_APART;
 }
 
 static void list_pixels(const tile_walk *walk, int64_t rows, int64_t columns, int64_t slot_row,
@@ -163,7 +173,7 @@ static void list_pixels(const tile_walk *walk, int64_t rows, int64_t columns, in
     list->rows = rows;
     list->columns = columns;
     list->slot_row = slot_row;
-    list->kind = rows > 1 ? CR_DIRECT_APART : kind_of(across, walk->plan->kernels->lanes);
+    list->kind = rows > 1 ? CR_DIRECT_APART : kind_of(walk->plan, across, columns);
 }
 
 static void use_pixels(tile_walk *walk, const pixel_list *list) {

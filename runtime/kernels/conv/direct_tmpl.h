@@ -20,17 +20,31 @@ CR_INLINE const float *tile_pixel(int distance, const float *const *input, int i
     return distance != 0 ? input[0] + i * distance : input[i];
 }
 
+CR_INLINE bool tile_is_plain(int distance) {
+    return distance == 1 || distance == 2;
+}
+
+/* p, of which compilers do not know where it points. */
+CR_INLINE const float *tile_hidden(const float *p) {
+    __asm__("" : "+r"(p));
+    return p;
+}
+
 /* One input channel of one tap. All pixels share the offset x, so their addresses never change within a pass.
  */
 CR_INLINE void tile_step(int pixels, int blocks, int distance, const float *const *input, ptrdiff_t x,
                          const float *weights, cr_vec acc[][CR_DIRECT_TILE_BLOCKS]) {
     cr_vec w[CR_DIRECT_TILE_BLOCKS];
+    /* The next tap of a plain pixel is a tap of the next pixel, too: compilers would keep it, in a register
+     * that only tiles of one block have. */
+    const bool hides = tile_is_plain(distance) && blocks > 1;
+    const float *const first = hides ? tile_hidden(input[0] + x) : NULL;
     CR_UNROLL
     for (int b = 0; b < blocks; b++)
         w[b] = cr_load(weights + b * CR_LANES);
     CR_UNROLL
     for (int i = 0; i < pixels; i++) {
-        const cr_vec v = cr_broadcast(tile_pixel(distance, input, i)[x]);
+        const cr_vec v = cr_broadcast(hides ? first[i * distance] : tile_pixel(distance, input, i)[x]);
         CR_UNROLL
         for (int b = 0; b < blocks; b++)
             acc[i][b] = cr_fma(v, w[b], acc[i][b]);
@@ -197,6 +211,26 @@ CR_INLINE void tile_blocks(int pixels, int blocks, int distance, const cr_direct
     }
 }
 
+/* The same of plain input, whose lanes are the taps along its width, and whose weights are few. */
+CR_INLINE void tile_plain(int pixels, int blocks, int distance, const cr_direct_pass *pass,
+                          const float *const *input, cr_vec acc[][CR_DIRECT_TILE_BLOCKS]) {
+    const int step = blocks * CR_LANES;
+    const int64_t lanes = pass->lanes, n_taps = pass->n_taps;
+    for (int64_t c = 0; c < pass->input_blocks; c++)
+        for (int64_t t = 0; t < n_taps; t++) {
+            const float *weights = pass->weights + c * pass->weights_step + pass->taps[t].weights;
+            const ptrdiff_t x = c * pass->input_step + pass->taps[t].input;
+            if (lanes == 3) {
+                CR_UNROLL
+                for (int l = 0; l < 3; l++)
+                    tile_step(pixels, blocks, distance, input, x + l, weights + l * step, acc);
+                continue;
+            }
+            for (int64_t l = 0; l < lanes; l++)
+                tile_step(pixels, blocks, distance, input, x + l, weights + l * step, acc);
+        }
+}
+
 CR_INLINE void tile_end(int pixels, int blocks, int distance, cr_direct_pass *pass,
                         cr_vec acc[][CR_DIRECT_TILE_BLOCKS]) {
     if (pass->sums == NULL)
@@ -216,7 +250,10 @@ CR_INLINE void tile_one(int pixels, int blocks, int distance, cr_direct_pass *pa
     for (int i = 0; i < pixels; i++)
         input[i] = pass->input + pass->pixels[i];
     tile_start(pixels, blocks, pass, acc);
-    tile_blocks(pixels, blocks, distance, pass, input, acc);
+    if (tile_is_plain(distance))
+        tile_plain(pixels, blocks, distance, pass, input, acc);
+    else
+        tile_blocks(pixels, blocks, distance, pass, input, acc);
     tile_end(pixels, blocks, distance, pass, acc);
 }
 
@@ -266,21 +303,35 @@ CR_INLINE void tiles_skipping(int pixels, int blocks, cr_direct_pass *pass) {
         tile_one(pixels, blocks, 2 * CR_LANES, pass);
 }
 
+CR_INLINE void tiles_plain(int pixels, int blocks, cr_direct_pass *pass) {
+    for (int64_t i = 0; i < pass->tiles; i++, next_tile(pass))
+        tile_one(pixels, blocks, 1, pass);
+}
+
+CR_INLINE void tiles_plain_skipping(int pixels, int blocks, cr_direct_pass *pass) {
+    for (int64_t i = 0; i < pass->tiles; i++, next_tile(pass))
+        tile_one(pixels, blocks, 2, pass);
+}
+
 CR_INLINE void tiles_pointwise(int pixels, int blocks, cr_direct_pass *pass) {
     for (int64_t i = 0; i < pass->tiles; i++, next_tile(pass))
         tile_point(pixels, blocks, CR_LANES, pass);
 }
 
-/* Pixels that a tile of three blocks may have, and that others may have beyond those. */
+/* Pixels that a tile of three blocks may have, and that others may have beyond those; and tiles of plain
+ * input, whose maps are large and are cut evenly. */
 #if CR_TILE_PIXELS == 14 && CR_WIDE_PIXELS == 9
 #define WIDE_SIZES(X)   X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9)
 #define NARROW_SIZES(X) X(10) X(11) X(12) X(13) X(14)
+#define PLAIN_SIZES(X)  X(12) X(13) X(14)
 #elif CR_TILE_PIXELS == 8 && CR_WIDE_PIXELS == 8
 #define WIDE_SIZES(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
 #define NARROW_SIZES(X)
+#define PLAIN_SIZES(X) X(6) X(7) X(8)
 #elif CR_TILE_PIXELS == 6 && CR_WIDE_PIXELS == 4
 #define WIDE_SIZES(X)   X(1) X(2) X(3) X(4)
 #define NARROW_SIZES(X) X(5) X(6)
+#define PLAIN_SIZES(X)  X(4) X(5) X(6)
 #else
 #error "list the sizes of these tiles"
 #endif
@@ -302,22 +353,32 @@ CR_INLINE void tiles_pointwise(int pixels, int blocks, cr_direct_pass *pass) {
     TILE_KINDS(pixels, 3)
 WIDE_SIZES(TILE_WIDE)
 NARROW_SIZES(TILE_NARROW)
+#define TILE_PLAIN(pixels)                                                                                   \
+    TILE_FUNCTION(pixels, 1, plain)                                                                          \
+    TILE_FUNCTION(pixels, 2, plain)                                                                          \
+    TILE_FUNCTION(pixels, 1, plain_skipping)                                                                 \
+    TILE_FUNCTION(pixels, 2, plain_skipping)
+PLAIN_SIZES(TILE_PLAIN)
 
-#define NARROW_TILES(pixels, kind) tile_##pixels##x1_##kind, tile_##pixels##x2_##kind
-#define WIDE_TILES(pixels, kind)   NARROW_TILES(pixels, kind), tile_##pixels##x3_##kind
-#define NARROW_APART(pixels)       {NARROW_TILES(pixels, apart)},
-#define NARROW_TOGETHER(pixels)    {NARROW_TILES(pixels, together)},
-#define NARROW_SKIPPING(pixels)    {NARROW_TILES(pixels, skipping)},
-#define NARROW_POINTWISE(pixels)   {NARROW_TILES(pixels, pointwise)},
-#define WIDE_APART(pixels)         {WIDE_TILES(pixels, apart)},
-#define WIDE_TOGETHER(pixels)      {WIDE_TILES(pixels, together)},
-#define WIDE_SKIPPING(pixels)      {WIDE_TILES(pixels, skipping)},
-#define WIDE_POINTWISE(pixels)     {WIDE_TILES(pixels, pointwise)},
+#define NARROW_TILES(pixels, kind)   tile_##pixels##x1_##kind, tile_##pixels##x2_##kind
+#define WIDE_TILES(pixels, kind)     NARROW_TILES(pixels, kind), tile_##pixels##x3_##kind
+#define NARROW_APART(pixels)         {NARROW_TILES(pixels, apart)},
+#define NARROW_TOGETHER(pixels)      {NARROW_TILES(pixels, together)},
+#define NARROW_SKIPPING(pixels)      {NARROW_TILES(pixels, skipping)},
+#define NARROW_POINTWISE(pixels)     {NARROW_TILES(pixels, pointwise)},
+#define WIDE_APART(pixels)           {WIDE_TILES(pixels, apart)},
+#define WIDE_TOGETHER(pixels)        {WIDE_TILES(pixels, together)},
+#define WIDE_SKIPPING(pixels)        {WIDE_TILES(pixels, skipping)},
+#define WIDE_POINTWISE(pixels)       {WIDE_TILES(pixels, pointwise)},
+#define TILES_PLAIN(pixels)          [pixels - 1] = {NARROW_TILES(pixels, plain)},
+#define TILES_PLAIN_SKIPPING(pixels) [pixels - 1] = {NARROW_TILES(pixels, plain_skipping)},
 static cr_direct_tile *const tiles[CR_DIRECT_KINDS][CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS] = {
     [CR_DIRECT_APART] = {WIDE_SIZES(WIDE_APART) NARROW_SIZES(NARROW_APART)},
     [CR_DIRECT_TOGETHER] = {WIDE_SIZES(WIDE_TOGETHER) NARROW_SIZES(NARROW_TOGETHER)},
     [CR_DIRECT_SKIPPING] = {WIDE_SIZES(WIDE_SKIPPING) NARROW_SIZES(NARROW_SKIPPING)},
     [CR_DIRECT_POINTWISE] = {WIDE_SIZES(WIDE_POINTWISE) NARROW_SIZES(NARROW_POINTWISE)},
+    [CR_DIRECT_PLAIN] = {PLAIN_SIZES(TILES_PLAIN)},
+    [CR_DIRECT_PLAIN_SKIPPING] = {PLAIN_SIZES(TILES_PLAIN_SKIPPING)},
 };
 
 static const cr_direct_kernels kernels = {
@@ -326,7 +387,7 @@ static const cr_direct_kernels kernels = {
     .tile_pixels = {CR_TILE_PIXELS, CR_TILE_PIXELS, CR_WIDE_PIXELS},
     .wide_work = {1.01, CR_WIDE_WORK},
     .tiles = {tiles[CR_DIRECT_APART], tiles[CR_DIRECT_TOGETHER], tiles[CR_DIRECT_SKIPPING],
-              tiles[CR_DIRECT_POINTWISE]},
+              tiles[CR_DIRECT_POINTWISE], tiles[CR_DIRECT_PLAIN], tiles[CR_DIRECT_PLAIN_SKIPPING]},
     .finish = cr_finish_vectors,
     .transform = cr_prologue_vectors,
 };
