@@ -231,6 +231,39 @@ CR_INLINE void tile_plain(int pixels, int blocks, int distance, const cr_direct_
         }
 }
 
+/* The same of a single pixel, for which the weights stream by once: from afar, and as fast as they come only
+ * if no multiply-add waits for the last one. */
+CR_INLINE void tile_single(int blocks, const cr_direct_pass *pass, const float *input, cr_vec *acc) {
+    enum { CHAINS = 4, AHEAD = 2048 };
+    const int step = blocks * CR_LANES;
+    cr_vec sums[CHAINS][CR_DIRECT_TILE_BLOCKS] = {0};
+    for (int64_t c = 0; c < pass->input_blocks; c++) {
+        const int64_t first = c == 0 ? pass->first_lane : 0;
+        const int64_t lanes = c == pass->input_blocks - 1 ? pass->last_lanes : pass->lanes;
+        for (int64_t t = 0; t < pass->n_taps; t++) {
+            const float *x = input + c * pass->input_step + pass->taps[t].input;
+            const float *weights = pass->weights + c * pass->weights_step + pass->taps[t].weights;
+            for (int64_t l = first; l < lanes; l += CHAINS) {
+                CR_UNROLL
+                for (int i = 0; i < CHAINS * step; i += TILE_LINE)
+                    __builtin_prefetch(weights + l * step + AHEAD + i);
+                CR_UNROLL
+                for (int k = 0; k < CHAINS; k++) {
+                    if (l + k >= lanes)
+                        break;
+                    CR_UNROLL
+                    for (int b = 0; b < blocks; b++)
+                        sums[k][b] = cr_fma(cr_broadcast(x[l + k]),
+                                            cr_load(weights + (l + k) * step + b * CR_LANES), sums[k][b]);
+                }
+            }
+        }
+    }
+    CR_UNROLL
+    for (int b = 0; b < blocks; b++)
+        acc[b] += (sums[0][b] + sums[1][b]) + (sums[2][b] + sums[3][b]);
+}
+
 CR_INLINE void tile_end(int pixels, int blocks, int distance, cr_direct_pass *pass,
                         cr_vec acc[][CR_DIRECT_TILE_BLOCKS]) {
     if (pass->sums == NULL)
@@ -250,7 +283,9 @@ CR_INLINE void tile_one(int pixels, int blocks, int distance, cr_direct_pass *pa
     for (int i = 0; i < pixels; i++)
         input[i] = pass->input + pass->pixels[i];
     tile_start(pixels, blocks, pass, acc);
-    if (tile_is_plain(distance))
+    if (pixels == 1)
+        tile_single(blocks, pass, input[0], acc[0]);
+    else if (tile_is_plain(distance))
         tile_plain(pixels, blocks, distance, pass, input, acc);
     else
         tile_blocks(pixels, blocks, distance, pass, input, acc);
@@ -264,6 +299,11 @@ CR_INLINE void tile_point(int pixels, int blocks, int distance, cr_direct_pass *
     if (__builtin_expect(pass->output_ahead != 0, 0))
         fetch_output(pixels, blocks, pass);
     tile_bias(pixels, blocks, pass, acc);
+    if (pixels == 1) {
+        tile_single(blocks, pass, pass->input, acc[0]);
+        tile_end(pixels, blocks, distance, pass, acc);
+        return;
+    }
     const float *input = pass->input, *weights = pass->weights, *fetch = pass->fetch;
     const ptrdiff_t input_step = pass->input_step, weights_step = pass->weights_step,
                     ahead = pass->taps->ahead;
