@@ -96,6 +96,19 @@ static void pointwise(const cr_conv_algorithm *algorithm, int lanes) {
     check(algorithm, &conv);
 }
 
+/* A single pixel, in groups or not: its sums are several chains. */
+static void one_pixel(const cr_conv_algorithm *algorithm, int lanes) {
+    const limits most = {90, 1, 3, 2, 1, 1, .rank = 2};
+    cr_conv conv = random_conv(lanes, &most);
+    if (random_chance(40)) {
+        conv.geometry.groups = random_int(2, 5);
+        conv.geometry.ic *= conv.geometry.groups;
+        conv.geometry.oc *= conv.geometry.groups;
+    }
+    random_options(&conv);
+    check(algorithm, &conv);
+}
+
 /* A prologue before so few weights that it may scale those instead of the input. */
 static void few_weights(const cr_conv_algorithm *algorithm, int lanes) {
     const limits most = {67, 9, 3, 2, 2, 2, .rank = 2};
@@ -180,6 +193,18 @@ static void padded_input(const cr_conv_algorithm *algorithm, int lanes) {
     check(algorithm, &conv);
 }
 
+/* Rows wide enough for the tallest tiles, of pixels one or two apart. */
+static void wide_input(const cr_conv_algorithm *algorithm, int lanes) {
+    const limits most = {4, 9, 5, 2, 2, 3, .rank = 2};
+    cr_conv conv = random_conv(lanes, &most);
+    conv.geometry.in[CR_W] = random_int(30, 150);
+    conv_set_outputs(&conv.geometry);
+    conv.geometry.oc = random_int(1, 40);
+    conv.input_blocked = false;
+    random_options(&conv);
+    check(algorithm, &conv);
+}
+
 static void plain_groups(const cr_conv_algorithm *algorithm, int lanes) {
     const limits most = {5, 12, 3, 2, 2, 2, .rank = 2};
     cr_conv conv = random_conv(lanes, &most);
@@ -205,6 +230,10 @@ Test(direct, volumes) {
 
 Test(direct, pointwise) {
     each_isa("direct", pointwise);
+}
+
+Test(direct, one_pixel) {
+    each_isa("direct", one_pixel);
 }
 
 Test(direct, prologue_of_few_weights) {
@@ -247,6 +276,10 @@ Test(stem, plain_input) {
 
 Test(stem, padded_input) {
     each_isa("stem", padded_input);
+}
+
+Test(stem, wide_input) {
+    each_isa("stem", wide_input);
 }
 
 Test(stem, groups) {
