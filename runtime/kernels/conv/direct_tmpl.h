@@ -14,6 +14,10 @@ _Static_assert(CR_WIDE_PIXELS <= CR_TILE_PIXELS && CR_TILE_PIXELS <= CR_DIRECT_M
 
 enum { TILE_LINE = 16 }; /* floats of a cache line */
 
+/* A clamp that does nothing costs less than a branch around it where the sums fill all 16 registers:
+ * compilers then keep some in memory, from the first multiply-add on. */
+enum { SPARE_REGISTERS = CR_TILE_PIXELS > 6 };
+
 /* Where pixel i reads. Pixels at a constant distance are displacements from one address, which the 15 or 31
  * address registers have to spare for others; 0: they are not. */
 CR_INLINE const float *tile_pixel(int distance, const float *const *input, int i) {
@@ -41,7 +45,7 @@ CR_INLINE void tile_step(int pixels, int blocks, int distance, const float *cons
     const float *const first = hides ? tile_hidden(input[0] + x) : NULL;
     CR_UNROLL
     for (int b = 0; b < blocks; b++)
-        w[b] = cr_load(weights + b * CR_LANES);
+        w[b] = cr_held(cr_load(weights + b * CR_LANES));
     CR_UNROLL
     for (int i = 0; i < pixels; i++) {
         const cr_vec v = cr_broadcast(hides ? first[i * distance] : tile_pixel(distance, input, i)[x]);
@@ -117,9 +121,9 @@ CR_INLINE void tile_finish(int pixels, int blocks, int distance, const cr_direct
     ptrdiff_t place = 0;
     if (pass->residual != NULL)
         add_residual(pixels, blocks, distance, pass, acc);
-    if (pass->low > -INFINITY)
+    if (!SPARE_REGISTERS || pass->low > -INFINITY)
         raise(pixels, blocks, cr_broadcast(pass->low), acc);
-    if (pass->high < INFINITY)
+    if (!SPARE_REGISTERS || pass->high < INFINITY)
         lower(pixels, blocks, cr_broadcast(pass->high), acc);
     CR_UNROLL
     for (int i = 0; i < pixels; i++) {
