@@ -126,9 +126,8 @@ typedef struct cr_conv_algorithm {
     /* Predicted time in arbitrary but common units: cycles of one core at peak. */
     double (*cost)(const cr_conv *conv);
     /* Bytes of packed weights; pack() fills them from weights [oc][ic/groups][kd][kh][kw], or transposed
-     * [ic][oc/groups][kd][kh][kw]. Packing depends on
-     * the weights, channel counts, groups and kernel extents only, never on input extents, so packed weights
-     * survive a change of input shape. */
+     * [ic][oc/groups][kd][kh][kw]. Packing depends on the weights, channel counts, groups, kernel extents and
+     * strides only, never on input extents, so packed weights survive a change of input shape. */
     size_t (*packed_bytes)(const cr_conv *conv);
     void (*pack)(const cr_conv *conv, const float *weights, void *packed);
     /* Bytes of workspace for each thread. */

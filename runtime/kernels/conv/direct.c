@@ -51,10 +51,11 @@ cr_direct_span cr_direct_span_of(const cr_conv_geometry *g, const cr_direct_plan
 /* What an input channel and tap of an output tile cost, in vectors of weights, if the plan's largest tiles
  * have `most` blocks. Measured on AVX-512: 98 % of the peak with two blocks, 90 % with two and no more pixels
  * than three have, and 74 % with a single one, which wants for loads: 15 of them feed 14 multiplications. */
-static double tile_work(const cr_direct_plan *plan, int64_t blocks, int64_t most) {
+static double tile_work(const cr_conv_geometry *g, const cr_direct_plan *plan, int64_t blocks, int64_t most) {
+    const bool in_rows = plan->taps > 1 || volume(g->stride) > 1;
     if (blocks == 1)
         return 1.32;
-    return (double)blocks * (blocks == 3 ? plan->kernels->wide_work[plan->taps > 1] : most == 3 ? 1.09 : 1);
+    return (double)blocks * (blocks == 3 ? plan->kernels->wide_work[in_rows] : most == 3 ? 1.09 : 1);
 }
 
 /* The work of a tap and an output pixel, if tiles have up to so many blocks, as the plan then says. */
@@ -67,7 +68,7 @@ static double span_work(const cr_conv_geometry *g, cr_direct_plan *plan, int64_t
         const cr_direct_span span = cr_direct_span_of(g, plan, o);
         int64_t begin, end;
         cr_direct_part(&plan->output_tiles, o, &begin, &end);
-        work += (double)(span.end - span.begin) * tile_work(plan, end - begin, plan->tile_blocks);
+        work += (double)(span.end - span.begin) * tile_work(g, plan, end - begin, plan->tile_blocks);
         plan->span_blocks = span.blocks > plan->span_blocks ? span.blocks : plan->span_blocks;
     }
     return work;

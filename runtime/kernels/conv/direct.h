@@ -84,7 +84,8 @@ typedef struct cr_direct_kernels {
     int lanes;
     int slots;                              /* the most pixels of a tile */
     int tile_pixels[CR_DIRECT_TILE_BLOCKS]; /* the most where the largest tiles have so many blocks */
-    double wide_work[2]; /* the work of a block among three over that among two: of one tap, of several */
+    double wide_work[2]; /* the work of a block among three over that among two: where tiles run through a
+                            plane from row to row, and where they are cut from rows, which may be short */
     cr_direct_tile *const (*tiles[CR_DIRECT_KINDS])[CR_DIRECT_TILE_BLOCKS]; /* [pixels - 1][blocks - 1] */
     /* Applies an epilogue (its bias apart) to n vectors of sums of one block, whose lane 0 is `channel`, and
      * stores them at output + offset. Overwrites the sums. */
