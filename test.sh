@@ -65,6 +65,11 @@ suite_conformance() {
                 /usr/bin/python3 tests/conformance/run.py build/release/crease $fold
         done
     done
+    # the converted networks, whose weights are constants
+    for algorithm in direct winograd2 winograd4 depthwise grouped; do
+        step "conformance: $algorithm wherever it can" /usr/bin/python3 tests/conformance/run.py build/release/crease \
+            --algorithm=$algorithm /usr/share/libonnx-testdata/data/pytorch-converted
+    done
 }
 suite_models() {
     need_release

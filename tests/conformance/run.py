@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run ONNX's public operator tests through the crease program.
 
-    run.py EXE [--no-fold] [--all] [TREE...]
+    run.py EXE [OPTION...] [TREE...]
 
 TREE holds NAME/model.onnx with test_data_set_K; by default Debian's libonnx-testdata and, where it is there, a folder
 ../shared/conformance beside the checkout. A test counts when its operators are in crease's table (`crease ops`): a refusal
