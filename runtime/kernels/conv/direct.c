@@ -34,6 +34,13 @@ static int64_t volume(const int64_t extents[CR_CONV_RANK]) {
     return extents[CR_D] * extents[CR_H] * extents[CR_W];
 }
 
+static bool is_pointwise(const cr_conv_geometry *g) {
+    for (int axis = 0; axis < CR_CONV_RANK; axis++)
+        if (g->kernel[axis] != 1 || g->stride[axis] != 1 || g->pad[axis] != 0 || g->in[axis] != g->out[axis])
+            return false;
+    return true;
+}
+
 /* ---- output channels ---- */
 
 cr_direct_span cr_direct_span_of(const cr_conv_geometry *g, const cr_direct_plan *plan, int64_t output_tile) {
@@ -58,12 +65,22 @@ static double tile_work(const cr_conv_geometry *g, const cr_direct_plan *plan, i
     return (double)blocks * (blocks == 3 ? plan->kernels->wide_work[in_rows] : most == 3 ? 1.09 : 1);
 }
 
+/* Whether at least half of the last block is empty, and it is not the only one of its tile. */
+static bool is_halved(const cr_conv *conv, const cr_direct_plan *plan) {
+    const cr_conv_geometry *g = &conv->geometry;
+    const int64_t lanes = plan->kernels->lanes, used = (g->oc - 1) % lanes + 1;
+    return used <= lanes / 2 && plan->output_tiles.size > 1 && is_pointwise(g) && g->groups == 1 &&
+           conv->input_blocked && !conv->transposed && plan->kernels->tiles[CR_DIRECT_HALVED] != NULL;
+}
+
 /* The work of a tap and an output pixel, if tiles have up to so many blocks, as the plan then says. */
-static double span_work(const cr_conv_geometry *g, cr_direct_plan *plan, int64_t tile_blocks) {
-    double work = 0;
+static double span_work(const cr_conv *conv, cr_direct_plan *plan, int64_t tile_blocks) {
+    const cr_conv_geometry *g = &conv->geometry;
     plan->output_tiles = cut(plan->out_blocks, tile_blocks);
     plan->tile_blocks = plan->output_tiles.size + (plan->output_tiles.longer > 0);
     plan->span_blocks = 0;
+    plan->halved = is_halved(conv, plan);
+    double work = plan->halved ? -0.45 * (double)g->ic : 0; /* joining halves takes some of what it saves */
     for (int64_t o = 0; o < plan->output_tiles.parts; o++) {
         const cr_direct_span span = cr_direct_span_of(g, plan, o);
         int64_t begin, end;
@@ -83,26 +100,19 @@ static double plan_channels(const cr_conv *conv, const cr_direct_kernels *kernel
     plan->in_blocks = divide_up(g->ic, plan->in_lanes);
     plan->out_blocks = divide_up(g->oc, kernels->lanes);
     plan->taps = volume(g->kernel);
-    double least = span_work(g, plan, 2);
+    double least = span_work(conv, plan, 2);
     int64_t best = 2;
     for (int64_t blocks = 1; blocks <= CR_DIRECT_TILE_BLOCKS; blocks += 2) {
-        const double work = span_work(g, plan, blocks);
+        const double work = span_work(conv, plan, blocks);
         best = work < least ? blocks : best;
         least = work < least ? work : least;
     }
-    span_work(g, plan, best);
+    span_work(conv, plan, best);
     plan->block_weights = plan->span_blocks * plan->taps * plan->in_lanes * kernels->lanes;
     return least;
 }
 
 /* ---- output pixels ---- */
-
-static bool is_pointwise(const cr_conv_geometry *g) {
-    for (int axis = 0; axis < CR_CONV_RANK; axis++)
-        if (g->kernel[axis] != 1 || g->stride[axis] != 1 || g->pad[axis] != 0 || g->in[axis] != g->out[axis])
-            return false;
-    return true;
-}
 
 /* Not a phase, whose outputs are apart. */
 static void flatten(const cr_conv *conv, cr_conv_geometry *g) {
@@ -372,6 +382,12 @@ static void pack_pointwise(const cr_conv_geometry *g, const cr_direct_weights *w
         }
 }
 
+/* Writes the first half of the last block of n rows of a tile into its second half. */
+static void repeat_half(int64_t n, int64_t blocks, int64_t lanes, float *packed) {
+    for (float *block = packed + (blocks - 1) * lanes; n > 0; n--, block += blocks * lanes)
+        memcpy(block + lanes / 2, block, (size_t)(lanes / 2) * sizeof(float));
+}
+
 void cr_direct_pack_weights(const cr_conv *conv, const cr_direct_kernels *kernels,
                             const cr_direct_weights *weights, float *packed) {
     const cr_conv_geometry *g = &conv->geometry;
@@ -388,6 +404,8 @@ void cr_direct_pack_weights(const cr_conv *conv, const cr_direct_kernels *kernel
             pack_pointwise(g, weights, first, width, packed);
         for (int64_t i = 0; !pointwise && i < width && first + i < g->oc; i++)
             pack_channel(g, &plan, &span, width, weights, first + i, packed + i);
+        if (plan.halved && end == plan.out_blocks)
+            repeat_half(plan.block_weights / kernels->lanes, end - begin, kernels->lanes, packed);
         packed += (end - begin) * plan.block_weights;
     }
 }

@@ -12,6 +12,10 @@
  * pixels, and the sums wait in memory between passes. Plain input, whose passes would be short, is copied
  * with its padding instead.
  *
+ * Where the output channels fill at most half of their last block, neighbouring pixels of a pointwise
+ * convolution share its vector: the weights of that half stand in both. What ends up in the lanes past the
+ * channels is finite, as conv.h asks.
+ *
  * Packed weights: [output tile][input block][kd][kh][kw][lane of the input][lane of the output tile]. Groups
  * are blocks on the diagonal: an output tile is multiplied by the input blocks that its groups read (its
  * span), with zero weights between channels of different groups.
@@ -67,13 +71,16 @@ typedef struct cr_direct_pass {
 typedef void cr_direct_tile(cr_direct_pass *pass);
 
 /* Tile functions: for pixels anywhere, and for those at a constant distance: pixels[i] = i L or, of stride 2,
- * 2 i L; of plain input i or 2 i. Pointwise is together, with a single tap, first_lane 0 and start_slot 0.
- * Those for plain input are for some sizes only, the most pixels among them; of the others there is none. */
+ * 2 i L; of plain input i or 2 i. Pointwise is together, with a single tap, first_lane 0 and start_slot 0;
+ * halved is pointwise, for a tile whose last block is (cr_direct_plan.halved). An instruction set may have
+ * none. Those for plain input are for some sizes only, the most pixels among them; of the others there is
+ * none. */
 enum {
     CR_DIRECT_APART,
     CR_DIRECT_TOGETHER,
     CR_DIRECT_SKIPPING,
     CR_DIRECT_POINTWISE,
+    CR_DIRECT_HALVED,
     CR_DIRECT_PLAIN,
     CR_DIRECT_PLAIN_SKIPPING,
     CR_DIRECT_KINDS
@@ -123,6 +130,7 @@ typedef struct cr_direct_plan {
     int64_t taps;
     cr_direct_cut output_tiles; /* of output blocks */
     int64_t tile_blocks;        /* of the largest */
+    bool halved;                /* the last block of the last tile, see above */
     int64_t span_blocks;        /* the widest span */
     int64_t block_weights;      /* floats of packed weights for each output block */
 

@@ -67,6 +67,7 @@ typedef struct tile_walk {
     /* of this image, chunk and output tile */
     input_view input;
     int64_t n, block, blocks; /* output blocks of the tile */
+    bool halved;              /* the last of them */
     const float *span_input;  /* input.data of the first block of the span */
     ptrdiff_t input_first;    /* floats from there to where the first tap reads for output 0 */
     ptrdiff_t input_step[CR_CONV_RANK], tap_step[CR_CONV_RANK]; /* from output to output, tap to tap */
@@ -253,7 +254,7 @@ static void use_interior(tile_walk *walk) {
     use_taps(walk, &walk->all_taps);
     use_pixels(walk, &walk->all_pixels);
     if (walk->all_pixels.kind == CR_DIRECT_TOGETHER && pass->n_taps == 1 && pass->first_lane == 0)
-        walk->tiles = walk->plan->kernels->tiles[CR_DIRECT_POINTWISE];
+        walk->tiles = walk->plan->kernels->tiles[walk->halved ? CR_DIRECT_HALVED : CR_DIRECT_POINTWISE];
     pass->weights = walk->weights;
     pass->start = walk->interior_bias;
     pass->start_slot = 0;
@@ -496,6 +497,7 @@ static void set_output_tile(tile_walk *walk, int64_t output_tile) {
     int64_t block_end;
     cr_direct_part(&plan->output_tiles, output_tile, &walk->block, &block_end);
     walk->blocks = block_end - walk->block;
+    walk->halved = plan->halved && block_end == plan->out_blocks;
     walk->weights = (const float *)walk->args->packed + walk->block * plan->block_weights;
     if (walk->scales_weights)
         scale_weights(walk, &span);

@@ -362,6 +362,86 @@ CR_INLINE void tiles_pointwise(int pixels, int blocks, cr_direct_pass *pass) {
         tile_point(pixels, blocks, CR_LANES, pass);
 }
 
+/* ---- halved blocks: on AVX-512, elsewhere joining halves costs what it saves ---- */
+
+#if CR_LANES == 16
+
+/* The first half of a, then the second of b. */
+CR_INLINE cr_vec tile_halves(cr_vec a, cr_vec b) {
+    return cr_select((1 << CR_LANES / 2) - 1, a, b);
+}
+
+/* Lane l is lane (l + offset) % period of v. */
+CR_INLINE cr_vec tile_turned(cr_vec v, int offset, int period) {
+    cr_ivec index = {0};
+    CR_UNROLL
+    for (int l = 0; l < CR_LANES; l++)
+        index[l] = (l + offset) % period;
+    return cr_permute(v, index);
+}
+
+/* tile_step, but the last block is halved: its sums of pixels i and i + 1 share the vector of pixel i. */
+CR_INLINE void tile_step_halved(int pixels, int blocks, const float *input, const float *weights,
+                                cr_vec acc[][CR_DIRECT_TILE_BLOCKS]) {
+    const int last = blocks - 1;
+    cr_vec w[CR_DIRECT_TILE_BLOCKS], v[CR_TILE_PIXELS + 1];
+    CR_UNROLL
+    for (int b = 0; b < blocks; b++)
+        w[b] = cr_held(cr_load(weights + b * CR_LANES));
+    CR_UNROLL
+    for (int i = 0; i < pixels; i++) {
+        v[i] = cr_held(cr_broadcast(input[i * CR_LANES]));
+        CR_UNROLL
+        for (int b = 0; b < last; b++)
+            acc[i][b] = cr_fma(v[i], w[b], acc[i][b]);
+        if (i % 2 == 1)
+            acc[i - 1][last] = cr_fma(tile_halves(v[i - 1], v[i]), w[last], acc[i - 1][last]);
+        else if (i == pixels - 1)
+            acc[i][last] = cr_fma(v[i], w[last], acc[i][last]);
+    }
+}
+
+/* tile_point, but the last block is halved. */
+CR_INLINE void tile_halved(int pixels, int blocks, cr_direct_pass *pass) {
+    const int last = blocks - 1;
+    cr_vec acc[CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS];
+    if (pixels == 1) { /* has no neighbour to share with */
+        tile_point(pixels, blocks, CR_LANES, pass);
+        return;
+    }
+    if (__builtin_expect(pass->output_ahead != 0, 0))
+        fetch_output(pixels, blocks, pass);
+    tile_bias(pixels, blocks, pass, acc);
+    const cr_vec bias = tile_turned(acc[0][last], 0, CR_LANES / 2);
+    CR_UNROLL
+    for (int i = 0; i < pixels; i += 2)
+        acc[i][last] = bias;
+    const float *input = pass->input, *weights = pass->weights, *fetch = pass->fetch;
+    const int64_t lines = fetch < pass->fetch_end ? pass->fetch_lines : 0;
+    for (int64_t left = pass->input_blocks; left > 0; left--) {
+        const int64_t lanes = left == 1 ? pass->last_lanes : pass->lanes;
+        if (__builtin_expect(pass->taps->ahead != 0, 0))
+            fetch_input(pixels, CR_LANES, &input, pass->taps->ahead);
+        fetch_weights(fetch, lines);
+        for (int64_t l = 0; l < lanes; l++)
+            tile_step_halved(pixels, blocks, input + l, weights + l * blocks * CR_LANES, acc);
+        input += pass->input_step;
+        weights += pass->weights_step;
+        fetch += lines * TILE_LINE;
+    }
+    CR_UNROLL
+    for (int i = 1; i < pixels; i += 2)
+        acc[i][last] = tile_turned(acc[i - 1][last], CR_LANES / 2, CR_LANES);
+    tile_end(pixels, blocks, CR_LANES, pass, acc);
+}
+
+CR_INLINE void tiles_halved(int pixels, int blocks, cr_direct_pass *pass) {
+    for (int64_t i = 0; i < pass->tiles; i++, next_tile(pass))
+        tile_halved(pixels, blocks, pass);
+}
+
+#endif
+
 /* Pixels that a tile of three blocks may have, and that others may have beyond those; and tiles of plain
  * input, whose maps are large and are cut evenly. */
 #if CR_TILE_PIXELS == 14 && CR_WIDE_PIXELS == 9
@@ -403,6 +483,14 @@ NARROW_SIZES(TILE_NARROW)
     TILE_FUNCTION(pixels, 1, plain_skipping)                                                                 \
     TILE_FUNCTION(pixels, 2, plain_skipping)
 PLAIN_SIZES(TILE_PLAIN)
+#if CR_LANES == 16
+#define NARROW_HALVED(pixels) TILE_FUNCTION(pixels, 2, halved)
+#define WIDE_HALVED(pixels)                                                                                  \
+    TILE_FUNCTION(pixels, 2, halved)                                                                         \
+    TILE_FUNCTION(pixels, 3, halved)
+WIDE_SIZES(WIDE_HALVED)
+NARROW_SIZES(NARROW_HALVED)
+#endif
 
 #define NARROW_TILES(pixels, kind)   tile_##pixels##x1_##kind, tile_##pixels##x2_##kind
 #define WIDE_TILES(pixels, kind)     NARROW_TILES(pixels, kind), tile_##pixels##x3_##kind
@@ -421,6 +509,11 @@ static cr_direct_tile *const tiles[CR_DIRECT_KINDS][CR_TILE_PIXELS][CR_DIRECT_TI
     [CR_DIRECT_TOGETHER] = {WIDE_SIZES(WIDE_TOGETHER) NARROW_SIZES(NARROW_TOGETHER)},
     [CR_DIRECT_SKIPPING] = {WIDE_SIZES(WIDE_SKIPPING) NARROW_SIZES(NARROW_SKIPPING)},
     [CR_DIRECT_POINTWISE] = {WIDE_SIZES(WIDE_POINTWISE) NARROW_SIZES(NARROW_POINTWISE)},
+#if CR_LANES == 16
+#define WIDE_HALVES(pixels)   {NULL, tile_##pixels##x2_halved, tile_##pixels##x3_halved},
+#define NARROW_HALVES(pixels) {NULL, tile_##pixels##x2_halved},
+    [CR_DIRECT_HALVED] = {WIDE_SIZES(WIDE_HALVES) NARROW_SIZES(NARROW_HALVES)},
+#endif
     [CR_DIRECT_PLAIN] = {PLAIN_SIZES(TILES_PLAIN)},
     [CR_DIRECT_PLAIN_SKIPPING] = {PLAIN_SIZES(TILES_PLAIN_SKIPPING)},
 };
@@ -431,7 +524,8 @@ static const cr_direct_kernels kernels = {
     .tile_pixels = {CR_TILE_PIXELS, CR_TILE_PIXELS, CR_WIDE_PIXELS},
     .wide_work = {1.01, CR_WIDE_WORK},
     .tiles = {tiles[CR_DIRECT_APART], tiles[CR_DIRECT_TOGETHER], tiles[CR_DIRECT_SKIPPING],
-              tiles[CR_DIRECT_POINTWISE], tiles[CR_DIRECT_PLAIN], tiles[CR_DIRECT_PLAIN_SKIPPING]},
+              tiles[CR_DIRECT_POINTWISE], CR_LANES == 16 ? tiles[CR_DIRECT_HALVED] : NULL,
+              tiles[CR_DIRECT_PLAIN], tiles[CR_DIRECT_PLAIN_SKIPPING]},
     .finish = cr_finish_vectors,
     .transform = cr_prologue_vectors,
 };
