@@ -7,10 +7,9 @@
  *
  * The work is cut into tiles: neighbouring output pixels times one to three blocks of output channels, whose
  * sums stay in registers while a tile function runs over input channels and taps, broadcasting inputs against
- * vectors of weights. Taps that fall on padding are never computed: where the
- * pixels of a tile see different taps, the taps are cut into passes, each a box of taps that reach the same
- * pixels, and the sums wait in memory between passes. Plain input, whose passes would be short, is copied
- * with its padding instead.
+ * vectors of weights. Taps that fall on padding are never computed: where the pixels of a tile see different
+ * taps, the taps are cut into passes, each a box of taps that reach the same pixels, and the sums wait in
+ * memory between passes. Plain input, whose passes would be short, is copied with its padding instead.
  *
  * Where the output channels fill at most half of their last block, neighbouring pixels of a pointwise
  * convolution share its vector: the weights of that half stand in both. What ends up in the lanes past the

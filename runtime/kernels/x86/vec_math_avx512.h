@@ -46,9 +46,10 @@ CR_INLINE cr_vec cr_exp2(cr_vec x) {
     return _mm512_scalef_ps(cr_fma(root * r, slope, root), x);
 }
 
-/* 1 + 2^x within 2 ulp, the addition being that of a multiply-add. */
+/* 1 + 2^x within 2 ulp, the addition being that of a multiply-add, which must not be left to the compiler:
+ * with sanitizers it rounds between. */
 CR_INLINE cr_vec cr_exp2_plus_1(cr_vec x) {
     cr_vec r, slope;
     const cr_vec root = _mm512_scalef_ps(cr_exp2_parts(x, &r, &slope), x);
-    return cr_fma(root, cr_fma(slope, r, cr_broadcast(1)), cr_broadcast(1));
+    return _mm512_fmadd_ps(root, _mm512_fmadd_ps(slope, r, cr_broadcast(1)), cr_broadcast(1));
 }
