@@ -73,14 +73,10 @@ static bool is_halved(const cr_conv *conv, const cr_direct_plan *plan) {
            conv->input_blocked && !conv->transposed && plan->kernels->tiles[CR_DIRECT_HALVED] != NULL;
 }
 
-/* The work of a tap and an output pixel, if tiles have up to so many blocks, as the plan then says. */
-static double span_work(const cr_conv *conv, cr_direct_plan *plan, int64_t tile_blocks) {
-    const cr_conv_geometry *g = &conv->geometry;
-    plan->output_tiles = cut(plan->out_blocks, tile_blocks);
-    plan->tile_blocks = plan->output_tiles.size + (plan->output_tiles.longer > 0);
+/* The work of the output tiles and the widest span, where groups make the tiles read different channels. */
+static double add_up_spans(const cr_conv_geometry *g, cr_direct_plan *plan) {
+    double work = 0;
     plan->span_blocks = 0;
-    plan->halved = is_halved(conv, plan);
-    double work = plan->halved ? -0.45 * (double)g->ic : 0; /* joining halves takes some of what it saves */
     for (int64_t o = 0; o < plan->output_tiles.parts; o++) {
         const cr_direct_span span = cr_direct_span_of(g, plan, o);
         int64_t begin, end;
@@ -89,6 +85,23 @@ static double span_work(const cr_conv *conv, cr_direct_plan *plan, int64_t tile_
         plan->span_blocks = span.blocks > plan->span_blocks ? span.blocks : plan->span_blocks;
     }
     return work;
+}
+
+/* The work of a tap and an output pixel, if tiles have up to so many blocks, as the plan then says. */
+static double span_work(const cr_conv *conv, cr_direct_plan *plan, int64_t tile_blocks) {
+    const cr_conv_geometry *g = &conv->geometry;
+    const cr_direct_cut *tiles = &plan->output_tiles;
+    plan->output_tiles = cut(plan->out_blocks, tile_blocks);
+    plan->tile_blocks = tiles->size + (tiles->longer > 0);
+    plan->halved = is_halved(conv, plan);
+    if (g->groups > 1)
+        return add_up_spans(g, plan);
+    plan->span_blocks = plan->in_blocks;
+    const double longer = tile_work(g, plan, tiles->size + 1, plan->tile_blocks);
+    const double others = tile_work(g, plan, tiles->size, plan->tile_blocks);
+    const double saved = plan->halved ? 0.45 : 0; /* joining halves takes some of what it saves */
+    return (double)g->ic *
+           ((double)tiles->longer * longer + (double)(tiles->parts - tiles->longer) * others - saved);
 }
 
 /* Mostly two blocks at a time; three where those would leave a single one, one where more would add zeros
@@ -101,13 +114,14 @@ static double plan_channels(const cr_conv *conv, const cr_direct_kernels *kernel
     plan->out_blocks = divide_up(g->oc, kernels->lanes);
     plan->taps = volume(g->kernel);
     double least = span_work(conv, plan, 2);
-    int64_t best = 2;
     for (int64_t blocks = 1; blocks <= CR_DIRECT_TILE_BLOCKS; blocks += 2) {
-        const double work = span_work(conv, plan, blocks);
-        best = work < least ? blocks : best;
-        least = work < least ? work : least;
+        cr_direct_plan other = *plan;
+        const double work = span_work(conv, &other, blocks);
+        if (work < least) {
+            least = work;
+            *plan = other;
+        }
     }
-    span_work(conv, plan, best);
     plan->block_weights = plan->span_blocks * plan->taps * plan->in_lanes * kernels->lanes;
     return least;
 }
@@ -318,8 +332,8 @@ static double weights_cycles(const cr_direct_plan *plan) {
 }
 
 /* Cycles of a core that does two vector multiply-adds a cycle, fitted to measurements on AVX-512: steps run
- * at 93 % of the peak; a tile is begun and stored, on the border in several passes; a prologue
- * copies the input. */
+ * at 93 % of the peak; a tile is begun and stored, on the border in several passes; a prologue copies the
+ * input. */
 double cr_direct_cost(const cr_conv *conv, const cr_direct_kernels *kernels) {
     cr_direct_plan plan;
     const double work = plan_channels(conv, kernels, &plan);
