@@ -64,6 +64,7 @@ set(crease_library_sources
   runtime/base/status.c
   runtime/base/tensor.c
   runtime/base/threads.c
+  runtime/exec/batch.c
   runtime/exec/body.c
   runtime/exec/memory_plan.c
   runtime/exec/plan.c

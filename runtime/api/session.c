@@ -359,8 +359,9 @@ bool crease_session_step_at(const crease_session *session, size_t index, crease_
                         .seconds = s->seconds,
                         .best_seconds = s->best_seconds,
                         .refused = s->refused,
-                        .input_bytes = bytes_of(s->in, s->node->n_inputs),
-                        .output_bytes = bytes_of((const cr_tensor *const *)s->out, s->node->n_outputs)};
+                        .input_bytes = s->passes * bytes_of(s->in, s->node->n_inputs),
+                        .output_bytes =
+                            s->passes * bytes_of((const cr_tensor *const *)s->out, s->node->n_outputs)};
     memcpy(step, &full, step->struct_size < sizeof full ? step->struct_size : sizeof full);
     return true;
 }

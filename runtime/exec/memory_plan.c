@@ -1,4 +1,4 @@
-#include "runtime/exec/plan.h"
+#include "runtime/exec/batch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +51,47 @@ static void extend_for_body(cr_plan *plan, const cr_node *node, int s) {
 static void extend_for_bodies(cr_plan *plan) {
     for (int s = 0; s < plan->n_steps; s++)
         extend_for_body(plan, plan->steps[s].node, s);
+}
+
+/* Whether a value in the slab enters or leaves the loop. */
+static bool crosses(const cr_plan *plan, const cr_loop *loop, const cr_value *value) {
+    if (!value || plan->slots[value->id].place != CR_PLACE_SLAB)
+        return false;
+    const cr_slot *slot = &plan->slots[value->id];
+    return slot->first < loop->first || slot->last >= loop->end;
+}
+
+/* What crosses the border of a loop is there during all of its passes. */
+static void extend_for_loop(cr_plan *plan, const cr_loop *loop, const cr_value *value) {
+    if (!crosses(plan, loop, value))
+        return;
+    cr_slot *slot = &plan->slots[value->id];
+    slot->first = slot->first > loop->first ? loop->first : slot->first;
+    slot->last = slot->last < loop->end - 1 ? loop->end - 1 : slot->last;
+}
+
+static void extend_for_loops(cr_plan *plan) {
+    for (int l = 0; l < plan->n_loops; l++)
+        for (int s = plan->loops[l].first; s < plan->loops[l].end; s++) {
+            const cr_node *node = plan->steps[s].node;
+            for (int i = 0; i < node->n_inputs; i++)
+                extend_for_loop(plan, &plan->loops[l], node->inputs[i]);
+            for (int i = 0; i < node->n_outputs; i++)
+                extend_for_loop(plan, &plan->loops[l], node->outputs[i]);
+        }
+}
+
+/* Whether a step of a loop sees a value from outside, whose memory other passes need. */
+static bool sees_outside(const cr_plan *plan, int s) {
+    const cr_loop *loop = cr_plan_loop(plan, s);
+    const cr_node *node = plan->steps[s].node;
+    for (int i = 0; loop && i < node->n_inputs; i++)
+        if (crosses(plan, loop, node->inputs[i]))
+            return true;
+    for (int i = 0; loop && i < node->n_outputs; i++)
+        if (crosses(plan, loop, node->outputs[i]))
+            return true;
+    return false;
 }
 
 /* Let `value` live inside `host` at an offset; host's life covers both. */
@@ -204,7 +245,7 @@ static void alias(cr_plan *plan) {
         const cr_node *node = plan->steps[s].node;
         unsigned flags = node->op->flags;
         if (plan->steps[s].late || node->n_inputs == 0 || node->n_outputs == 0 || !node->outputs[0] ||
-            !node->inputs[0])
+            !node->inputs[0] || sees_outside(plan, s))
             continue;
         if (flags & CR_OP_VIEW)
             alias_view(plan, node);
@@ -284,6 +325,7 @@ static crease_status pack(cr_plan *plan) {
 crease_status cr_plan_memory(cr_plan *plan, bool keep_all) {
     CR_TRY(add_slots(plan));
     extend_for_bodies(plan);
+    extend_for_loops(plan);
     if (!keep_all)
         alias(plan);
     for (int id = 0; keep_all && id < plan->model->n_values; id++) {

@@ -1,3 +1,4 @@
+#include "runtime/exec/batch.h"
 #include "runtime/exec/body.h"
 
 #include <string.h>
@@ -32,18 +33,33 @@ static bool needs_late(const cr_plan *plan, const cr_node *node) {
     return false;
 }
 
+/* What a step, of a loop or of none, is told of a value. */
+static const cr_info *step_info(const cr_plan *plan, const cr_loop *loop, const cr_value *value) {
+    const cr_part *part = loop ? cr_loop_part(loop, value->id) : NULL;
+    return part ? &part->info : &plan->walk.infos[value->id];
+}
+
+static crease_status note_passes(cr_plan *plan, cr_step *step, int64_t passes) {
+    return cr_arena_format(&plan->arena, &step->note, "%s%sthe batch in %lld parts", step->note,
+                           *step->note ? "; " : "", (long long)passes);
+}
+
 static crease_status prepare_step(cr_plan *plan, const cr_plan_settings *settings, cr_step *step) {
     const cr_node *node = step->node;
+    const cr_loop *loop = cr_plan_loop(plan, (int)(step - plan->steps));
     const cr_info **in;
     cr_info *out;
     CR_TRY(CR_ARENA_NEW(&plan->arena, &in, (size_t)node->n_inputs + 1));
     CR_TRY(CR_ARENA_NEW(&plan->arena, &out, (size_t)node->n_outputs + 1));
     for (int i = 0; i < node->n_inputs; i++)
-        in[i] = node->inputs[i] ? &plan->walk.infos[node->inputs[i]->id] : NULL;
+        in[i] = node->inputs[i] ? step_info(plan, loop, node->inputs[i]) : NULL;
     for (int i = 0; i < node->n_outputs; i++)
-        out[i] = node->outputs[i] ? plan->walk.infos[node->outputs[i]->id] : (cr_info){.shape = {.rank = -1}};
+        out[i] =
+            node->outputs[i] ? *step_info(plan, loop, node->outputs[i]) : (cr_info){.shape = {.rank = -1}};
+    step->passes = loop ? loop->passes : 1;
     step->macs = cr_node_macs(node, in, out);
-    step->late = needs_late(plan, node);
+    if (step->macs > 0)
+        step->macs *= step->passes;
     if (step->late || !node->op->prepare)
         return CREASE_OK;
     cr_prepare prepare = {.node = node,
@@ -53,6 +69,7 @@ static crease_status prepare_step(cr_plan *plan, const cr_plan_settings *setting
                           .n_out = node->n_outputs,
                           .in = in,
                           .out = out,
+                          .is_part = loop != NULL,
                           .arena = &plan->arena,
                           .pool = settings->pool,
                           .packs = settings->packs,
@@ -70,21 +87,27 @@ static crease_status prepare_step(cr_plan *plan, const cr_plan_settings *setting
         step->refused = prepare.refused;
     if (plan->scratch_bytes < step->scratch_bytes)
         plan->scratch_bytes = step->scratch_bytes;
-    return CREASE_OK;
+    return loop ? note_passes(plan, step, loop->passes) : CREASE_OK;
+}
+
+static cr_tensor *step_tensor(const cr_plan *plan, const cr_loop *loop, const cr_value *value) {
+    cr_part *part = loop ? cr_loop_part(loop, value->id) : NULL;
+    return part ? &part->tensor : &plan->tensors[value->id];
 }
 
 static crease_status link_step(cr_plan *plan, cr_step *step) {
     const cr_node *node = step->node;
+    const cr_loop *loop = cr_plan_loop(plan, (int)(step - plan->steps));
     CR_TRY(CR_ARENA_NEW(&plan->arena, &step->in, (size_t)node->n_inputs + 1));
     CR_TRY(CR_ARENA_NEW(&plan->arena, &step->out, (size_t)node->n_outputs + 1));
     for (int i = 0; i < node->n_inputs; i++)
-        step->in[i] = node->inputs[i] ? &plan->tensors[node->inputs[i]->id] : NULL;
+        step->in[i] = node->inputs[i] ? step_tensor(plan, loop, node->inputs[i]) : NULL;
     for (int i = 0; i < node->n_outputs; i++)
-        step->out[i] = node->outputs[i] ? &plan->tensors[node->outputs[i]->id] : NULL;
+        step->out[i] = node->outputs[i] ? step_tensor(plan, loop, node->outputs[i]) : NULL;
     return CREASE_OK;
 }
 
-static crease_status add_steps(cr_plan *plan, const cr_plan_settings *settings) {
+static crease_status list_steps(cr_plan *plan) {
     char text[256];
     CR_TRY(CR_ARENA_NEW(&plan->arena, &plan->steps, (size_t)plan->graph->n_nodes));
     CR_FOR_NODES(node, plan->graph) {
@@ -95,8 +118,18 @@ static crease_status add_steps(cr_plan *plan, const cr_plan_settings *settings) 
             continue;
         cr_step *step = &plan->steps[plan->n_steps++];
         *step = (cr_step){.node = node, .algorithm = "", .note = "", .refused = ""};
-        CR_TRY(prepare_step(plan, settings, step));
-        CR_TRY(link_step(plan, step));
+        step->late = needs_late(plan, node);
+    }
+    return CREASE_OK;
+}
+
+static crease_status add_steps(cr_plan *plan, const cr_plan_settings *settings) {
+    CR_TRY(list_steps(plan));
+    if (!plan->outer && !settings->keep_all)
+        CR_TRY(cr_plan_batch(plan, settings->part_bytes, cr_pool_threads(settings->pool)));
+    for (int s = 0; s < plan->n_steps; s++) {
+        CR_TRY(prepare_step(plan, settings, &plan->steps[s]));
+        CR_TRY(link_step(plan, &plan->steps[s]));
     }
     return CREASE_OK;
 }

@@ -8,15 +8,18 @@
 /* A model made concrete for one set of input shapes: what runs in which order, and where every tensor lives.
  */
 
+typedef struct cr_loop cr_loop; /* steps that run for a part of the batch at a time: batch.h */
+
 typedef struct cr_step {
     const cr_node *node;
     bool late; /* shapes depend on data: inferred, prepared and given memory when it runs */
     void *state;
     size_t scratch_bytes;
     const char *algorithm, *note, *refused;
-    int64_t macs;
+    int64_t macs, passes;         /* in a run of the model; the steps of loops make several passes */
     const cr_tensor **in;         /* [n_inputs] into plan->tensors */
     cr_tensor **out;              /* [n_outputs] */
+    double pass_seconds;          /* of the passes of a run that is under way */
     double seconds, best_seconds; /* of all runs, of the fastest */
     int64_t n_runs;
 } cr_step;
@@ -48,6 +51,8 @@ typedef struct cr_plan {
     cr_infer_walk walk;     /* infos of every value; holds constants computed at planning */
     cr_step *steps;
     int n_steps;
+    cr_loop *loops; /* in order; no step is in two */
+    int n_loops;
     cr_tensor *tensors; /* by value id; data is set for constants and slab values */
     cr_slot *slots;     /* by value id */
     size_t slab_bytes, scratch_bytes;
@@ -62,7 +67,8 @@ typedef struct cr_plan_settings {
     cr_packs *packs;
     bool exact, keep_all;
     const char *convolution;
-    cr_tuner *tuner; /* NULL: algorithms are not tried */
+    cr_tuner *tuner;   /* NULL: algorithms are not tried */
+    size_t part_bytes; /* of a batch in parts, see cr_plan_batch */
     bool forget; /* the only plan of a model of one's own: weights that are packed lose their plain form */
 } cr_plan_settings;
 

@@ -1,11 +1,12 @@
 #include "runtime/exec/session.h"
 #include "runtime/base/clock.h"
+#include "runtime/exec/batch.h"
 #include "runtime/exec/body.h"
 #include "runtime/kernels/gemm.h"
 
 #include <string.h>
 
-enum { MAX_PLANS = 8 };
+enum { MAX_PLANS = 8, PART_BYTES = 1 << 20 };
 
 typedef struct input {
     bool set;
@@ -102,12 +103,14 @@ static crease_status build(cr_session *session, const cr_session_settings *setti
     CR_TRY(CR_ARENA_NEW(&session->arena, &session->shapes, (size_t)session->model->graph->n_inputs));
     if (settings->tune)
         CR_TRY(cr_tuner_create(session->heap, settings->tune_cache, &session->tuner));
-    session->settings = (cr_plan_settings){.heap = session->heap,
-                                           .pool = session->pool,
-                                           .packs = session->packs,
-                                           .exact = settings->exact,
-                                           .keep_all = settings->keep_all,
-                                           .tuner = session->tuner};
+    session->settings =
+        (cr_plan_settings){.heap = session->heap,
+                           .pool = session->pool,
+                           .packs = session->packs,
+                           .exact = settings->exact,
+                           .keep_all = settings->keep_all,
+                           .tuner = session->tuner,
+                           .part_bytes = settings->part_bytes ? settings->part_bytes : PART_BYTES};
     if (settings->convolution)
         CR_TRY(cr_arena_string(&session->arena, settings->convolution, &session->settings.convolution));
     return plan_static_inputs(session, settings->own_model);
@@ -304,20 +307,42 @@ static crease_status run_step(cr_session *session, cr_plan *plan, cr_step *step)
     return step->node->op->run(&run);
 }
 
-static void count_run(cr_step *step, double seconds) {
-    if (step->n_runs++ == 0 || seconds < step->best_seconds)
-        step->best_seconds = seconds;
-    step->seconds += seconds;
+static crease_status run_pass(cr_session *session, cr_plan *plan, cr_step *step) {
+    CR_TRY(check_cancelled(session));
+    const double start = session->profiling ? cr_clock_seconds() : 0;
+    CR_TRY(run_step(session, plan, step));
+    if (session->profiling)
+        step->pass_seconds += cr_clock_seconds() - start;
+    return CREASE_OK;
+}
+
+static crease_status run_loop(cr_session *session, cr_plan *plan, cr_loop *loop) {
+    for (int64_t pass = 0; pass < loop->passes; pass++) {
+        cr_loop_set_pass(plan, loop, pass);
+        for (int s = loop->first; s < loop->end; s++)
+            CR_TRY(run_pass(session, plan, &plan->steps[s]));
+    }
+    return CREASE_OK;
+}
+
+static void count_run(cr_step *step) {
+    if (step->n_runs++ == 0 || step->pass_seconds < step->best_seconds)
+        step->best_seconds = step->pass_seconds;
+    step->seconds += step->pass_seconds;
+    step->pass_seconds = 0;
 }
 
 static crease_status run_steps(cr_session *session, cr_plan *plan) {
-    for (int s = 0; s < plan->n_steps; s++) {
-        CR_TRY(check_cancelled(session));
-        double start = session->profiling ? cr_clock_seconds() : 0;
-        CR_TRY(run_step(session, plan, &plan->steps[s]));
-        if (session->profiling)
-            count_run(&plan->steps[s], cr_clock_seconds() - start);
-    }
+    int next = 0; /* loop */
+    for (int s = 0; s < plan->n_steps; s++)
+        if (next < plan->n_loops && plan->loops[next].first == s) {
+            CR_TRY(run_loop(session, plan, &plan->loops[next]));
+            s = plan->loops[next++].end - 1;
+        } else {
+            CR_TRY(run_pass(session, plan, &plan->steps[s]));
+        }
+    for (int s = 0; session->profiling && s < plan->n_steps; s++)
+        count_run(&plan->steps[s]);
     return CREASE_OK;
 }
 
@@ -358,8 +383,9 @@ void cr_session_profile(cr_session *session, bool on) {
     session->profiling = on;
     for (int p = 0; on && p < session->n_plans; p++)
         for (int s = 0; s < session->plans[p]->n_steps; s++) {
-            session->plans[p]->steps[s].seconds = session->plans[p]->steps[s].best_seconds = 0;
-            session->plans[p]->steps[s].n_runs = 0;
+            cr_step *step = &session->plans[p]->steps[s];
+            step->pass_seconds = step->seconds = step->best_seconds = 0;
+            step->n_runs = 0;
         }
 }
 

@@ -15,6 +15,7 @@ typedef struct cr_session_settings {
     const char *convolution; /* copied */
     bool tune;
     const char *tune_cache; /* with tune; may be NULL */
+    size_t part_bytes; /* of a batch in parts (batch.h); 0: as the second-level caches of today suggest */
 } cr_session_settings;
 
 /* The model is resolved, ordered and outlives the session. With static input shapes the plan is made here. */

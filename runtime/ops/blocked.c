@@ -319,17 +319,19 @@ static crease_status binary_run(cr_run *r) {
 
 #define BINARY(name, variant)                                                                                \
     {                                                                                                        \
-        name, 1, 0, CR_T(CREASE_FLOAT), binary_infer, binary_prepare, binary_run, variant, CR_OP_INPLACE, 0, \
-            "crease"                                                                                         \
+        name, 1, 0, CR_T(CREASE_FLOAT), binary_infer, binary_prepare, binary_run, variant,                   \
+            CR_OP_INPLACE | CR_OP_IMAGES, 0, "crease"                                                        \
     }
 
 const cr_op cr_ops_blocked[] = {
-    {"ToBlocked", 1, 0, CR_T(CREASE_FLOAT), reorder_infer, NULL, reorder_run, TO_BLOCKED, 0, 0, "crease"},
-    {"ToPlain", 1, 0, CR_T(CREASE_FLOAT), reorder_infer, NULL, reorder_run, TO_PLAIN, 0, 0, "crease"},
+    {"ToBlocked", 1, 0, CR_T(CREASE_FLOAT), reorder_infer, NULL, reorder_run, TO_BLOCKED, CR_OP_IMAGES, 0,
+     "crease"},
+    {"ToPlain", 1, 0, CR_T(CREASE_FLOAT), reorder_infer, NULL, reorder_run, TO_PLAIN, CR_OP_IMAGES, 0,
+     "crease"},
     {"Activation", 1, 0, CR_T(CREASE_FLOAT), activation_infer, activation_prepare, unary_run, 0,
-     CR_OP_INPLACE, 0, "crease"},
-    {"Affine", 1, 0, CR_T(CREASE_FLOAT), cr_blocked_infer_same, affine_prepare, unary_run, 0, CR_OP_INPLACE,
-     0, "crease"},
+     CR_OP_INPLACE | CR_OP_IMAGES, 0, "crease"},
+    {"Affine", 1, 0, CR_T(CREASE_FLOAT), cr_blocked_infer_same, affine_prepare, unary_run, 0,
+     CR_OP_INPLACE | CR_OP_IMAGES, 0, "crease"},
     BINARY("Add", CR_BINARY_ADD),
     BINARY("Sub", CR_BINARY_SUB),
     BINARY("Mul", CR_BINARY_MUL),

@@ -190,7 +190,10 @@ static crease_status reserve(cr_prepare *p, conv_state *s) {
 
 /* By the cost model, or by trying. */
 static crease_status choose(cr_prepare *p, conv_state *s) {
-    s->algorithm = cr_conv_choose(cr_conv_algorithms(cr_cpu_isa()), &s->conv, p->convolution);
+    cr_conv one = s->conv;
+    if (p->is_part)
+        one.geometry.n = 1;
+    s->algorithm = cr_conv_choose(cr_conv_algorithms(cr_cpu_isa()), &one, p->convolution);
     if (!p->tuner || p->convolution || cr_shape_n(&p->out[0].shape) == 0)
         return CREASE_OK;
     const cr_tune_case tuned = {&s->conv, &s->epilogue, &s->prologue, p->in[W]->known->data};
@@ -255,8 +258,9 @@ static crease_status conv_run(cr_run *r) {
 }
 
 const cr_op cr_ops_blocked_conv[] = {
-    {"Conv", 1, 0, CR_T(CREASE_FLOAT), conv_infer, conv_prepare, conv_run, FORWARD, CR_OP_ADDS, 0, "crease"},
+    {"Conv", 1, 0, CR_T(CREASE_FLOAT), conv_infer, conv_prepare, conv_run, FORWARD, CR_OP_ADDS | CR_OP_IMAGES,
+     0, "crease"},
     {"ConvTranspose", 1, 0, CR_T(CREASE_FLOAT), cr_blocked_infer, conv_prepare, conv_run, TRANSPOSED,
-     CR_OP_ADDS, 0, "crease"},
+     CR_OP_ADDS | CR_OP_IMAGES, 0, "crease"},
     {0},
 };

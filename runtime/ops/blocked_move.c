@@ -168,10 +168,11 @@ static crease_status channels_run(cr_run *r) {
 }
 
 const cr_op cr_ops_blocked_move[] = {
-    {"Concat", 1, 0, CR_T(CREASE_FLOAT), cr_blocked_infer, concat_prepare, concat_run, 0, CR_OP_JOIN, 0,
+    {"Concat", 1, 0, CR_T(CREASE_FLOAT), cr_blocked_infer, concat_prepare, concat_run, 0,
+     CR_OP_JOIN | CR_OP_IMAGES, 0, "crease"},
+    {"Split", 1, 0, CR_T(CREASE_FLOAT), cr_blocked_infer, split_prepare, split_run, 0,
+     CR_OP_PART | CR_OP_IMAGES, 0, "crease"},
+    {"Channels", 1, 0, CR_T(CREASE_FLOAT), channels_infer, channels_prepare, channels_run, 0, CR_OP_IMAGES, 0,
      "crease"},
-    {"Split", 1, 0, CR_T(CREASE_FLOAT), cr_blocked_infer, split_prepare, split_run, 0, CR_OP_PART, 0,
-     "crease"},
-    {"Channels", 1, 0, CR_T(CREASE_FLOAT), channels_infer, channels_prepare, channels_run, 0, 0, 0, "crease"},
     {0},
 };

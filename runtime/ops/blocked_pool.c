@@ -128,7 +128,7 @@ static crease_status pool_run(cr_run *r) {
 }
 
 #define POOL(name, variant)                                                                                  \
-    { name, 1, 0, CR_T(CREASE_FLOAT), pool_infer, pool_prepare, pool_run, variant, 0, 0, "crease" }
+    { name, 1, 0, CR_T(CREASE_FLOAT), pool_infer, pool_prepare, pool_run, variant, CR_OP_IMAGES, 0, "crease" }
 
 const cr_op cr_ops_blocked_pool[] = {
     POOL("MaxPool", MAX),

@@ -45,6 +45,8 @@ typedef struct cr_prepare {
     int n_in, n_out;
     const cr_info *const *in; /* concrete shapes; known: constants */
     const cr_info *out;       /* concrete, or unknown for data-dependent outputs */
+    bool is_part;             /* of a batch; how many images it has depends on the threads, so that what is
+                                 chosen must not depend on it: it would show in the results */
     cr_arena *arena;          /* lives as long as the plan: allocate the state here */
     cr_pool *pool;
     cr_packs *packs;
@@ -89,7 +91,9 @@ enum {
     CR_OP_ADDS = 1 << 4, /* output 0 may be the memory of input 3, a residual of its size and type */
     CR_OP_HALF = 1 << 5, /* handles float16 and bfloat16 itself; others are given float32 and rounded back */
     CR_OP_RANDOM = 1 << 6, /* not a function of its inputs: never folded into a constant */
-    CR_OP_BODY = 1 << 7 /* runs subgraphs; its outputs are its own, to be replaced by what a subgraph gave */
+    CR_OP_BODY = 1 << 7, /* runs subgraphs; its outputs are its own, to be replaced by what a subgraph gave */
+    CR_OP_IMAGES = 1 << 8 /* element n of axis 0 of the outputs comes from element n of axis 0 of the inputs
+                             that are not constant: may be prepared and run for a part of the batch */
 };
 
 typedef struct cr_op {

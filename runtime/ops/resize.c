@@ -460,6 +460,8 @@ static crease_status resize_prepare(cr_prepare *p) {
     s->y = p->out[0].shape;
     CR_TRY(read_modes(p->node, p->opset, &s->s));
     CR_TRY(read_extents(p->node, p->opset, &s->x, &inputs, &s->s));
+    if (p->node->lanes)
+        s->s.scale[0] = 1; /* sizes speak of the whole batch */
     if (cr_shape_n(&s->x) == 0 || cr_shape_n(&s->y) == 0)
         return CREASE_OK;
     if (s->s.coordinates == TF_CROP_AND_RESIZE) {
@@ -598,7 +600,9 @@ static crease_status resize_run(cr_run *r) {
 const cr_op cr_ops_resize[] = {
     RESIZE("Resize", 10, 0),
     RESIZE("Upsample", 1, 9),
-    {"Resize", 1, 0, CR_T(CREASE_FLOAT), cr_blocked_infer, blocked_prepare, resize_run, 0, 0, 0, "crease"},
-    {"Upsample", 1, 0, CR_T(CREASE_FLOAT), cr_blocked_infer, blocked_prepare, resize_run, 0, 0, 0, "crease"},
+    {"Resize", 1, 0, CR_T(CREASE_FLOAT), cr_blocked_infer, blocked_prepare, resize_run, 0, CR_OP_IMAGES, 0,
+     "crease"},
+    {"Upsample", 1, 0, CR_T(CREASE_FLOAT), cr_blocked_infer, blocked_prepare, resize_run, 0, CR_OP_IMAGES, 0,
+     "crease"},
     {0},
 };
