@@ -29,12 +29,14 @@ typedef struct depthwise_row {
     int64_t z_taps, y_taps;
     int64_t line_z_step, line_y_step, weights_z_step, weights_y_step; /* floats from a tap to the next */
     const cr_epilogue *epilogue;
-    const float *bias;   /* of the block, for pixels that see all taps of the width; or NULL */
-    const float *border; /* border bias of the row's first column class, or NULL */
-    bool fetches;        /* what the next row is the first to read */
-    float low, high;     /* what the sums are clamped to as they are stored */
-    int64_t channel;     /* first of the block */
-    int64_t offset;      /* of the row in the output, floats */
+    const float *bias;             /* of the block, for pixels that see all taps of the width; or NULL */
+    const float *border;           /* border bias of the row's first column class, or NULL */
+    bool fetches;                  /* what the next row is the first to read */
+    float low, high;               /* what the sums are clamped to as they are stored */
+    int64_t long_end;              /* what is left from here on is for short runs */
+    int64_t last_long, last_short; /* where the last run of each length may begin */
+    int64_t channel;               /* first of the block */
+    int64_t offset;                /* of the row in the output, floats */
     float *output;
 } depthwise_row;
 
@@ -200,7 +202,9 @@ CR_INLINE void convolve_run(depthwise_run run, bool grouped, const depthwise_row
     store_run(run, acc, row, x, used);
 }
 
-/* The usual paddings, by which outputs times stride are as wide as the input, are not checked. */
+/* Paddings of half a kernel are not checked, nor those by which outputs times stride are as wide as the
+ * input.
+ */
 CR_INLINE void convolve_some(int length, int taps, int stride, bool grouped, const depthwise_row *row,
                              int64_t x, int used) {
     const cr_conv_geometry *g = row->g;
@@ -217,18 +221,25 @@ CR_INLINE void convolve_some(int length, int taps, int stride, bool grouped, con
         convolve_run((depthwise_run){length, taps, stride, 0, behind}, grouped, row, x, length);
     else if (usual && used == length && left == before && right == behind)
         convolve_run((depthwise_run){length, taps, stride, before, behind}, grouped, row, x, length);
+    else if (usual && stride > 1 && used == length && left == 0 && right == before)
+        convolve_run((depthwise_run){length, taps, stride, 0, before}, grouped, row, x, length);
     else
         convolve_run((depthwise_run){length, taps, stride, CHECKED, CHECKED}, grouped, row, x, used);
+}
+
+CR_INLINE void convolve_run_at(int length, int taps, int stride, bool grouped, const depthwise_row *row,
+                               int64_t x, int64_t last) {
+    const int64_t begin = x < last ? x : last, left = row->g->out[CR_W] - begin;
+    convolve_some(length, taps, stride, grouped, row, begin, left < length ? (int)left : length);
 }
 
 CR_INLINE void convolve_row(int taps, int stride, bool grouped, const depthwise_row *row) {
     const int64_t width = row->g->out[CR_W];
     int64_t x = 0;
-    for (; width - x > SHORT_RUN; x += LONG_RUN)
-        convolve_some(LONG_RUN, taps, stride, grouped, row, x,
-                      width - x < LONG_RUN ? (int)(width - x) : LONG_RUN);
-    if (x < width)
-        convolve_some(SHORT_RUN, taps, stride, grouped, row, x, (int)(width - x));
+    for (; x < row->long_end; x += LONG_RUN)
+        convolve_run_at(LONG_RUN, taps, stride, grouped, row, x, row->last_long);
+    for (; x < width; x += SHORT_RUN)
+        convolve_run_at(SHORT_RUN, taps, stride, grouped, row, x, row->last_short);
 }
 
 typedef void depthwise_row_function(const depthwise_row *row);
@@ -324,12 +335,23 @@ static void finish_rows(const depthwise_row *row, int64_t begin) {
                       row->output);
 }
 
+/* A run that would be cut short begins earlier, if it may: an output that is computed twice has the same
+ * bits. A residual, which may be the output itself, is read once. */
+static void choose_runs(depthwise_row *row) {
+    const int64_t width = row->g->out[CR_W];
+    const bool overlaps = row->epilogue->residual == NULL;
+    row->long_end = overlaps && width < LONG_RUN ? 0 : width - SHORT_RUN;
+    row->last_long = overlaps && width >= LONG_RUN ? width - LONG_RUN : width;
+    row->last_short = overlaps && width >= SHORT_RUN ? width - SHORT_RUN : width;
+}
+
 static void convolve_rows(depthwise_row *row, const float *border_bias, const float *plane,
                           const float *weights, int64_t begin, int64_t end) {
     enum { SOME_VECTORS = 64, LARGE_BYTES = 1 << 20 };
     const cr_conv_geometry *g = row->g;
     depthwise_row_function *const run = choose_row(g, row->span != NULL);
     const bool later = choose_finish(row);
+    choose_runs(row);
     const int64_t plane_offset = row->offset, width = g->out[CR_W] * CR_LANES;
     row->fetches = g->ic * g->in[CR_D] * g->in[CR_H] * g->in[CR_W] * (int64_t)sizeof(float) > LARGE_BYTES;
     row->bias = row->epilogue->bias != NULL ? row->epilogue->bias + row->channel : NULL;
@@ -338,13 +360,17 @@ static void convolve_rows(depthwise_row *row, const float *border_bias, const fl
     row->weights_y_step = g->kernel[CR_W] * CR_LANES;
     row->weights_z_step = g->kernel[CR_H] * row->weights_y_step;
     int64_t finished = plane_offset + begin * width;
+    int64_t z = begin / g->out[CR_H], y = begin % g->out[CR_H];
     for (int64_t r = begin; r < end; r++) {
-        const int64_t z = r / g->out[CR_H], y = r % g->out[CR_H];
         place_row(row, plane, weights, z, y);
         if (border_bias != NULL)
             place_border(row, border_bias, z, y);
         row->offset = plane_offset + r * width;
         run(row);
+        if (++y == g->out[CR_H]) {
+            y = 0;
+            z++;
+        }
         if (later && (row->offset + width - finished >= SOME_VECTORS * CR_LANES || r == end - 1)) {
             finish_rows(row, finished);
             finished = row->offset + width;
