@@ -30,6 +30,7 @@ set(crease_library_sources
   passes/plan.c
   passes/report.c
   passes/share_concat.c
+  passes/split_phases.c
   passes/terms.c
   passes/tidy_shapes.c
   passes/widen_halves.c

@@ -51,6 +51,7 @@ crease_status cr_optimize_lower(cr_model *model, const cr_lower_settings *settin
     CR_TRY(cr_model_verify_after(model, cr_pass_drop_noops(model)));
     CR_TRY(cr_model_verify_after(model, cr_pass_widen_halves(model)));
     CR_TRY(cr_model_verify_after(model, cr_pass_tidy_shapes(model)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_split_phases(model, settings->lanes)));
     CR_TRY(cr_model_verify_after(model, cr_pass_fuse_pad(model)));
     CR_TRY(cr_model_verify_after(model, cr_pass_share_concat(model)));
     CR_TRY(cr_model_resolve(model));

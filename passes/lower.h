@@ -23,6 +23,8 @@ crease_status cr_pass_widen_halves(cr_model *model) CREASE_MUST_TEST;
 crease_status cr_pass_tidy_shapes(cr_model *model) CREASE_MUST_TEST;
 /* passes/known_lists.c: bounds computed from known extents become constants */
 crease_status cr_pass_known_lists(cr_model *model) CREASE_MUST_TEST;
+/* passes/split_phases.c: a ConvTranspose to few channels becomes a Conv to those of all phases */
+crease_status cr_pass_split_phases(cr_model *model, int lanes) CREASE_MUST_TEST;
 /* passes/fuse_pad.c: Pad becomes part of the windows behind it */
 crease_status cr_pass_fuse_pad(cr_model *model) CREASE_MUST_TEST;
 /* passes/share_concat.c: a Concat begins with the result of an earlier one */
