@@ -19,6 +19,7 @@ set(crease_library_sources
   passes/fold_through.c
   passes/fuse_elementwise.c
   passes/fuse_epilogue.c
+  passes/fuse_gemm.c
   passes/fuse_pad.c
   passes/fuse_prologue.c
   passes/known_lists.c
@@ -137,6 +138,8 @@ set(crease_library_sources
   runtime/ops/eval.c
   runtime/ops/gather.c
   runtime/ops/gemm.c
+  runtime/ops/gemm_fused.c
+  runtime/ops/gemm_packed.c
   runtime/ops/infer.c
   runtime/ops/integer.c
   runtime/ops/loss.c

@@ -136,8 +136,12 @@ void cr_sgemm_pack(bool trans_b, int64_t n, int64_t k, const float *b, int64_t l
 }
 
 void cr_sgemm_packed(bool trans_a, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
-                     const float *packed, float beta, float *c, int64_t ldc) {
-    pack_kernels()->multiply(trans_a, m, n, k, alpha, a, lda, packed, beta, c, ldc);
+                     const float *packed, float beta, float *c, int64_t ldc, const cr_gemm_end *end) {
+    pack_kernels()->multiply(trans_a, m, n, k, alpha, a, lda, packed, beta, c, ldc, end);
+}
+
+void cr_sgemm_finish(const cr_gemm_end *end, int64_t m, int64_t n, float *c, int64_t ldc) {
+    pack_kernels()->finish(end, m, n, c, ldc);
 }
 
 /* ---- cutting ---- */

@@ -1,8 +1,7 @@
 #ifndef CREASE_RUNTIME_KERNELS_GEMM_KERNELS_H
 #define CREASE_RUNTIME_KERNELS_GEMM_KERNELS_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "runtime/kernels/gemm.h"
 
 /* What gemm.c chooses from; everybody else calls runtime/kernels/gemm.h. */
 
@@ -27,7 +26,8 @@ typedef struct cr_sgemm_pack_kernels {
     int64_t lanes, strip; /* columns of a vector and of a strip */
     void (*pack)(bool trans_b, int64_t n, int64_t k, const float *b, int64_t ldb, float *packed);
     void (*multiply)(bool trans_a, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
-                     const float *packed, float beta, float *c, int64_t ldc);
+                     const float *packed, float beta, float *c, int64_t ldc, const cr_gemm_end *end);
+    void (*finish)(const cr_gemm_end *end, int64_t m, int64_t n, float *c, int64_t ldc);
 } cr_sgemm_pack_kernels;
 
 extern const cr_sgemm_pack_kernels cr_sgemm_packs_generic, cr_sgemm_packs_avx2, cr_sgemm_packs_avx512;

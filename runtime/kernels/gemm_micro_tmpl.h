@@ -59,16 +59,22 @@ CR_INLINE void micro_multiply(int rows, int columns, const float *a, const float
         micro_step(rows, columns, a, b, acc);
 }
 
-/* c [rows][c_stride] (columns L floats of each row) = panel x strip, added to what c holds if `accumulate`.
- */
+/* What sums begin with: rows of columns L floats, `step` apart (0: all alike); NULL: zero. */
+typedef struct micro_start {
+    const float *from;
+    int64_t step;
+} micro_start;
+
+/* c [rows][c_stride] (columns L floats of each row) = start + panel x strip. start may be c. */
 CR_INLINE void micro_tile(int rows, int columns, const float *a, const float *b, int64_t depth,
-                          micro_fetch fetch, float *c, int64_t c_stride, bool accumulate) {
+                          micro_fetch fetch, micro_start start, float *c, int64_t c_stride) {
     cr_vec acc[CR_MICRO_ROWS][MICRO_COLUMNS];
     CR_UNROLL
     for (int r = 0; r < rows; r++) {
         CR_UNROLL
         for (int v = 0; v < columns; v++)
-            acc[r][v] = accumulate ? cr_load(c + r * c_stride + v * CR_LANES) : (cr_vec){0};
+            acc[r][v] =
+                start.from != NULL ? cr_load(start.from + r * start.step + v * CR_LANES) : (cr_vec){0};
     }
     micro_multiply(rows, columns, a, b, depth, fetch, acc);
     CR_UNROLL
@@ -79,8 +85,8 @@ CR_INLINE void micro_tile(int rows, int columns, const float *a, const float *b,
     }
 }
 
-typedef void micro_function(const float *a, const float *b, int64_t depth, micro_fetch fetch, float *c,
-                            int64_t c_stride, bool accumulate);
+typedef void micro_function(const float *a, const float *b, int64_t depth, micro_fetch fetch,
+                            micro_start start, float *c, int64_t c_stride);
 
 #if CR_MICRO_ROWS == 14
 #define MICRO_HEIGHTS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
@@ -93,13 +99,13 @@ typedef void micro_function(const float *a, const float *b, int64_t depth, micro
 #endif
 
 #define MICRO_DEFINE(rows)                                                                                   \
-    static void micro_##rows##x1(const float *a, const float *b, int64_t depth, micro_fetch fetch, float *c, \
-                                 int64_t c_stride, bool accumulate) {                                        \
-        micro_tile(rows, 1, a, b, depth, fetch, c, c_stride, accumulate);                                    \
+    static void micro_##rows##x1(const float *a, const float *b, int64_t depth, micro_fetch fetch,           \
+                                 micro_start start, float *c, int64_t c_stride) {                            \
+        micro_tile(rows, 1, a, b, depth, fetch, start, c, c_stride);                                         \
     }                                                                                                        \
-    static void micro_##rows##x2(const float *a, const float *b, int64_t depth, micro_fetch fetch, float *c, \
-                                 int64_t c_stride, bool accumulate) {                                        \
-        micro_tile(rows, 2, a, b, depth, fetch, c, c_stride, accumulate);                                    \
+    static void micro_##rows##x2(const float *a, const float *b, int64_t depth, micro_fetch fetch,           \
+                                 micro_start start, float *c, int64_t c_stride) {                            \
+        micro_tile(rows, 2, a, b, depth, fetch, start, c, c_stride);                                         \
     }
 MICRO_HEIGHTS(MICRO_DEFINE)
 

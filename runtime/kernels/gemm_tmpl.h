@@ -3,6 +3,7 @@
  * Multiplication" (2008): a block of A stays in the second-level cache, a strip of B in the first. */
 #include <string.h>
 
+#include "runtime/kernels/activation_tmpl.h"
 #include "runtime/kernels/gemm_kernels.h"
 #include "runtime/kernels/gemm_micro_tmpl.h"
 
@@ -10,7 +11,9 @@ enum {
     DEPTH_BLOCK = 256, /* a multiple of every CR_LANES */
     PANELS = 10,
     ROW_BLOCK = PANELS * CR_MICRO_ROWS,
-    STRIP = MICRO_COLUMNS * CR_LANES
+    STRIP = MICRO_COLUMNS * CR_LANES,
+    END_COLUMNS =
+        8 * STRIP /* that many are finished at once: a block of them stays in the second-level cache */
 };
 
 /* Columns of a panel in memory: whole groups of L. */
@@ -81,13 +84,14 @@ static void pack_strip(bool trans, const float *b, int64_t ldb, int64_t depth, i
 
 /* A tile at the right edge of C, by way of a whole one. */
 static void edge_tile(micro_function *multiply, const float *panel, const float *strip, int64_t depth,
-                      int64_t rows, int64_t n, float *c, int64_t ldc, bool accumulate) {
+                      int64_t rows, int64_t n, micro_start start, float *c, int64_t ldc) {
     float whole[CR_MICRO_ROWS * STRIP];
-    for (int64_t r = 0; accumulate && r < rows; r++) {
+    for (int64_t r = 0; start.from != NULL && r < rows; r++) {
         memset(whole + r * STRIP, 0, sizeof(float) * STRIP);
-        memcpy(whole + r * STRIP, c + r * ldc, (size_t)n * sizeof *c);
+        memcpy(whole + r * STRIP, start.from + r * start.step, (size_t)n * sizeof *c);
     }
-    multiply(panel, strip, depth, micro_follow(strip), whole, STRIP, accumulate);
+    const micro_start copied = {start.from != NULL ? whole : NULL, STRIP};
+    multiply(panel, strip, depth, micro_follow(strip), copied, whole, STRIP);
     for (int64_t r = 0; r < rows; r++)
         memcpy(c + r * ldc, whole + r * STRIP, (size_t)n * sizeof *c);
 }
@@ -103,16 +107,17 @@ static int64_t panel_count(int64_t rows) {
 
 /* Rows x n of C with packed rows of A and a packed strip of B. */
 static void multiply_strip(const float *panels, const float *strip, int64_t depth, int64_t rows, int64_t n,
-                           float *c, int64_t ldc, bool accumulate) {
+                           micro_start start, float *c, int64_t ldc) {
     const int64_t vectors = n > CR_LANES ? 2 : 1, count = panel_count(rows);
     for (int64_t p = 0; p < count; p++) {
         const int64_t row = panel_row(rows, count, p), height = panel_row(rows, count, p + 1) - row;
         const float *panel = panels + row * panel_depth(depth);
         micro_function *multiply = micro_tiles[height - 1][vectors - 1];
+        const micro_start own = {start.from != NULL ? start.from + row * start.step : NULL, start.step};
         if (n == vectors * CR_LANES)
-            multiply(panel, strip, depth, micro_follow(strip), c + row * ldc, ldc, accumulate);
+            multiply(panel, strip, depth, micro_follow(strip), own, c + row * ldc, ldc);
         else
-            edge_tile(multiply, panel, strip, depth, height, n, c + row * ldc, ldc, accumulate);
+            edge_tile(multiply, panel, strip, depth, height, n, own, c + row * ldc, ldc);
     }
 }
 
@@ -124,6 +129,34 @@ static void scale(float beta, int64_t m, int64_t n, float *c, int64_t ldc) {
 
 static int64_t strip_width(int64_t n) {
     return n > CR_LANES ? STRIP : CR_LANES;
+}
+
+/* What does not fill a vector. */
+static void finish_rest(const cr_activation *act, const float *bias, int64_t n, float *c) {
+    float rest[CR_LANES] = {0};
+    memcpy(rest, c, (size_t)n * sizeof *c);
+    for (int64_t j = 0; bias != NULL && j < n; j++)
+        rest[j] += bias[j];
+    cr_activate_vectors(act, rest, rest, 1, 0);
+    memcpy(c, rest, (size_t)n * sizeof *c);
+}
+
+/* Rows x n of C = act(C + bias); bias NULL: zero. */
+static void finish_block(const cr_activation *act, const float *bias, int64_t rows, int64_t n, float *c,
+                         int64_t ldc) {
+    const int64_t whole = n / CR_LANES * CR_LANES;
+    for (int64_t i = 0; i < rows; i++, c += ldc) {
+        for (int64_t j = 0; bias != NULL && j < whole; j += CR_LANES)
+            cr_store(c + j, cr_load(c + j) + cr_load(bias + j));
+        if (act->kind != CR_ACT_NONE)
+            cr_activate_vectors(act, c, c, whole / CR_LANES, 0);
+        if (whole < n)
+            finish_rest(act, bias != NULL ? bias + whole : NULL, n - whole, c + whole);
+    }
+}
+
+static void finish_all(const cr_gemm_end *end, int64_t m, int64_t n, float *c, int64_t ldc) {
+    finish_block(&end->act, end->bias, m, n, c, ldc);
 }
 
 /* Where a block of op(A) B gets its strips from: packed for it (k: of the whole B), or B itself. */
@@ -155,30 +188,67 @@ static void pack_block(bool trans_a, int64_t rows, int64_t depth, float alpha, c
     }
 }
 
-/* rows x n of C = alpha op(A) B, added to what it holds if `accumulate`: a piece of the sum at a time. */
+/* What a product begins with and what becomes of it. */
+typedef struct product_ends {
+    micro_start start;
+    const float *bias; /* that start does not hold, or NULL */
+    const cr_activation *act;
+} product_ends;
+
+static product_ends ends_of(float beta, const float *c, int64_t ldc, const cr_gemm_end *end) {
+    static const cr_activation none = {0};
+    product_ends e = {.act = &none};
+    if (beta != 0)
+        e.start = (micro_start){c, ldc};
+    if (end == NULL)
+        return e;
+    e.act = &end->act;
+    if (end->residual != NULL)
+        e.start = (micro_start){end->residual, end->ldr};
+    if (e.start.from != NULL)
+        e.bias = end->bias;
+    else
+        e.start = (micro_start){end->bias, 0};
+    return e;
+}
+
+static micro_start start_at(micro_start start, int64_t row, int64_t column) {
+    return (micro_start){start.from != NULL ? start.from + row * start.step + column : NULL, start.step};
+}
+
+/* rows x n of C = start + alpha op(A) B, a piece of the sum at a time; behind the last one what is to become
+ * of it, for some strips together. */
 static void multiply_rows(bool trans_a, int64_t rows, int64_t n, int64_t k, float alpha, const float *a,
-                          int64_t lda, const strip_source *b, float *c, int64_t ldc, bool accumulate) {
+                          int64_t lda, const strip_source *b, const product_ends *ends, micro_start start,
+                          float *c, int64_t ldc) {
+    const bool finishes = ends->bias != NULL || ends->act->kind != CR_ACT_NONE;
     float panels[ROW_BLOCK * DEPTH_BLOCK] __attribute__((aligned(64)));
     float room[DEPTH_BLOCK * STRIP] __attribute__((aligned(64)));
     for (int64_t p = 0; p < k; p += DEPTH_BLOCK) {
         const int64_t depth = k - p < DEPTH_BLOCK ? k - p : DEPTH_BLOCK;
+        const micro_start before = p > 0 ? (micro_start){c, ldc} : start;
         pack_block(trans_a, rows, depth, alpha, a + (trans_a ? p * lda : p), lda, panels);
         for (int64_t j = 0; j < n; j += STRIP) {
             const int64_t width = n - j < STRIP ? n - j : STRIP;
             const float *strip = strip_at(b, j, width, p, depth, room);
-            multiply_strip(panels, strip, depth, rows, width, c + j, ldc, accumulate || p > 0);
+            multiply_strip(panels, strip, depth, rows, width, start_at(before, 0, j), c + j, ldc);
+            const int64_t from = j / END_COLUMNS * END_COLUMNS, to = j + width;
+            if (finishes && p + depth == k && (to == n || to - from == END_COLUMNS))
+                finish_block(ends->act, ends->bias != NULL ? ends->bias + from : NULL, rows, to - from,
+                             c + from, ldc);
         }
     }
 }
 
 static void multiply(bool trans_a, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
-                     const strip_source *b, float beta, float *c, int64_t ldc) {
+                     const strip_source *b, float beta, float *c, int64_t ldc, const cr_gemm_end *end) {
+    const product_ends ends = ends_of(beta, c, ldc, end);
     if (k <= 0 || (beta != 0 && beta != 1))
         scale(beta, m, n, c, ldc);
     for (int64_t q = 0, blocks = (m + ROW_BLOCK - 1) / ROW_BLOCK; q < blocks; q++) {
         const int64_t i = panel_row(m, blocks, q);
         multiply_rows(trans_a, panel_row(m, blocks, q + 1) - i, n, k, alpha, a + (trans_a ? i : i * lda), lda,
-                      b, c + i * ldc, ldc, beta != 0);
+                      b, &ends, start_at(ends.start, i, 0), c + i * ldc, ldc);
     }
 }
 
@@ -186,7 +256,7 @@ void CR_NAME(cr_sgemm)(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t
                        const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
                        int64_t ldc) {
     const strip_source from = {.trans = trans_b, .b = b, .ldb = ldb};
-    multiply(trans_a, m, n, k, alpha, a, lda, &from, beta, c, ldc);
+    multiply(trans_a, m, n, k, alpha, a, lda, &from, beta, c, ldc, NULL);
 }
 
 static void pack_all(bool trans_b, int64_t n, int64_t k, const float *b, int64_t ldb, float *packed) {
@@ -198,12 +268,14 @@ static void pack_all(bool trans_b, int64_t n, int64_t k, const float *b, int64_t
 }
 
 static void multiply_packed(bool trans_a, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
-                            int64_t lda, const float *packed, float beta, float *c, int64_t ldc) {
+                            int64_t lda, const float *packed, float beta, float *c, int64_t ldc,
+                            const cr_gemm_end *end) {
     const strip_source from = {.packed = packed, .k = k};
-    multiply(trans_a, m, n, k, alpha, a, lda, &from, beta, c, ldc);
+    multiply(trans_a, m, n, k, alpha, a, lda, &from, beta, c, ldc, end);
 }
 
-const cr_sgemm_pack_kernels CR_NAME(cr_sgemm_packs) = {CR_LANES, STRIP, pack_all, multiply_packed};
+const cr_sgemm_pack_kernels CR_NAME(cr_sgemm_packs) = {CR_LANES, STRIP, pack_all, multiply_packed,
+                                                       finish_all};
 
 /* ---- vectors and few rows times a matrix: bound by reading the matrix ---- */
 

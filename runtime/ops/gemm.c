@@ -1,5 +1,6 @@
+#include "runtime/ops/gemm.h"
+
 #include "runtime/kernels/gemm.h"
-#include "runtime/ops/infer.h"
 
 #include <string.h>
 
@@ -46,60 +47,6 @@ static void multiply_ints(crease_dtype dtype, const int_product *p) {
         product_64(p);
 }
 
-/* ---- constant weights, packed once, in a model that was made for this machine ---- */
-
-typedef struct packed_b {
-    const cr_tensor *b;
-    bool trans;
-    int64_t n, k;
-    const void *packed; /* NULL: it is not */
-} packed_b;
-
-static void fill_packed(const void *context, void *packed) {
-    const packed_b *w = context;
-    cr_sgemm_pack(w->trans, w->n, w->k, w->b->data, w->trans ? w->k : w->n, packed);
-}
-
-static crease_status pack_b(cr_prepare *p, bool trans, int64_t m, packed_b *w) {
-    const cr_info *b = p->in[1];
-    const bool suits = p->node->graph->model->lowered && cr_sgemm_packs(m) && b->known &&
-                       b->dtype == CREASE_FLOAT && b->shape.rank == 2 && cr_shape_n(&b->shape) > 0;
-    *w = (packed_b){0};
-    if (!suits)
-        return CREASE_OK;
-    *w = (packed_b){b->known, trans, b->shape.dims[trans ? 0 : 1], b->shape.dims[trans ? 1 : 0], NULL};
-    return cr_prepare_pack(p, "packed", 1, cr_sgemm_packed_bytes(w->n, w->k), fill_packed, w, &w->packed);
-}
-
-typedef struct packed_job {
-    const packed_b *w;
-    bool trans_a, added; /* added: C is in y already */
-    float alpha;
-    int64_t m, row_pieces, column_pieces;
-    const float *a;
-    float *y;
-} packed_job;
-
-static void packed_pieces(void *context, int64_t begin, int64_t end, int thread) {
-    const packed_job *j = context;
-    const packed_b *w = j->w;
-    (void)thread;
-    for (int64_t task = begin; task < end; task++) {
-        const int64_t i = task / j->column_pieces, c = task % j->column_pieces;
-        const int64_t row = j->m * i / j->row_pieces, rows = j->m * (i + 1) / j->row_pieces - row;
-        const int64_t column = cr_sgemm_packed_cut(w->n, j->column_pieces, c);
-        const int64_t columns = cr_sgemm_packed_cut(w->n, j->column_pieces, c + 1) - column;
-        cr_sgemm_packed(j->trans_a, rows, columns, w->k, j->alpha, j->a + (j->trans_a ? row : row * w->k),
-                        j->trans_a ? j->m : w->k, (const float *)w->packed + column * w->k, j->added,
-                        j->y + row * w->n + column, w->n);
-    }
-}
-
-static void run_packed(cr_pool *pool, packed_job *job) {
-    cr_sgemm_packed_grid(job->m, job->w->n, cr_pool_threads(pool), &job->row_pieces, &job->column_pieces);
-    cr_parallel(pool, job->row_pieces * job->column_pieces, packed_pieces, job);
-}
-
 /* ---- Gemm ---- */
 
 static crease_status gemm_infer(cr_infer *infer) {
@@ -134,7 +81,7 @@ static crease_status gemm_infer(cr_infer *infer) {
 typedef struct gemm_state {
     int64_t ta, tb;
     float alpha, beta;
-    packed_b w;
+    cr_packed_b w;
 } gemm_state;
 
 static crease_status gemm_prepare(cr_prepare *p) {
@@ -145,7 +92,7 @@ static crease_status gemm_prepare(cr_prepare *p) {
     CR_TRY(cr_attr_float(p->node, "alpha", 1, &s->alpha));
     CR_TRY(cr_attr_float(p->node, "beta", 1, &s->beta));
     p->algorithm = "gemm";
-    return pack_b(p, s->tb != 0, p->in[0]->shape.dims[s->ta ? 1 : 0], &s->w);
+    return cr_pack_b(p, s->tb != 0, p->in[0]->shape.dims[s->ta ? 1 : 0], &s->w);
 }
 
 typedef struct gemm_job {
@@ -275,8 +222,14 @@ static crease_status gemm_run(cr_run *r) {
     else if (c)
         put_bias_f32(c, s->beta, y);
     if (s->w.packed) {
-        packed_job packed = {&s->w, s->ta != 0, c != NULL, s->alpha, job.m, 0, 0, job.a, job.y};
-        run_packed(r->pool, &packed);
+        const cr_packed_product packed = {.w = &s->w,
+                                          .trans_a = s->ta != 0,
+                                          .added = c != NULL,
+                                          .alpha = s->alpha,
+                                          .m = job.m,
+                                          .a = job.a,
+                                          .y = job.y};
+        cr_packed_run(r->pool, &packed);
         return CREASE_OK;
     }
     cr_gemm_grid(job.m, job.n, job.k, &job.row_pieces, &job.column_pieces);
@@ -408,14 +361,14 @@ static int64_t all_rows(const cr_shape *a) {
 }
 
 static crease_status matmul_prepare(cr_prepare *p) {
-    packed_b *w;
+    cr_packed_b *w;
     CR_TRY(CR_PREPARE_STATE(p, &w));
     p->algorithm = "gemm";
-    return pack_b(p, false, all_rows(&p->in[0]->shape), w);
+    return cr_pack_b(p, false, all_rows(&p->in[0]->shape), w);
 }
 
 static crease_status matmul_run(cr_run *r) {
-    const packed_b *w = r->state;
+    const cr_packed_b *w = r->state;
     cr_shape a = r->in[0]->shape, b = r->in[1]->shape;
     if (a.rank == 1)
         a = (cr_shape){.rank = 2, .dims = {1, a.dims[0]}};
@@ -436,8 +389,8 @@ static crease_status matmul_run(cr_run *r) {
         return CREASE_OK;
     join_batch(&job);
     if (w->packed) {
-        packed_job packed = {w, false, false, 1, job.m, 0, 0, job.a->data, job.y->data};
-        run_packed(r->pool, &packed);
+        const cr_packed_product packed = {.w = w, .alpha = 1, .m = job.m, .a = job.a->data, .y = job.y->data};
+        cr_packed_run(r->pool, &packed);
         return CREASE_OK;
     }
     const int64_t items = cr_shape_n(&job.batch);

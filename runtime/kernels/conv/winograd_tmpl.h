@@ -355,9 +355,9 @@ static void multiply_group(const winograd_chunk *chunk, const float *weights, in
             const float *a = panel_input(chunk, e, begin);
             float *c = chunk->products + e * chunk->product_floats + begin * columns * CR_LANES;
             for (int64_t s = 0; s < steps; s++)
-                micro_tiles[rows - 1][columns - 1](a + s * blocks * rows * CR_LANES,
-                                                   weights + s * ic * columns * CR_LANES, depth, fetch, c,
-                                                   columns * CR_LANES, s > 0);
+                micro_tiles[rows - 1][columns - 1](
+                    a + s * blocks * rows * CR_LANES, weights + s * ic * columns * CR_LANES, depth, fetch,
+                    (micro_start){s > 0 ? c : NULL, columns * CR_LANES}, c, columns * CR_LANES);
         }
         weights += strip;
     }

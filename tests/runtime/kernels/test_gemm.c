@@ -120,8 +120,8 @@ static void by_packing(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t
     packs->pack(trans_b, n, k, b, ldb, packed.data);
     cr_assert(guarded_intact(&packed), "packing writes outside (seed %llu)",
               (unsigned long long)test_seed_value);
-    packs->multiply(trans_a, m, cut, k, alpha, a, lda, packed.data, beta, c, ldc);
-    packs->multiply(trans_a, m, n - cut, k, alpha, a, lda, packed.data + cut * k, beta, c + cut, ldc);
+    packs->multiply(trans_a, m, cut, k, alpha, a, lda, packed.data, beta, c, ldc, NULL);
+    packs->multiply(trans_a, m, n - cut, k, alpha, a, lda, packed.data + cut * k, beta, c + cut, ldc, NULL);
     guarded_free(&packed);
 }
 
@@ -133,6 +133,89 @@ Test(gemm, packed_kernels_agree_with_the_definition) {
         packs = variants[v].packs;
         if (isa_runs(variants[v].isa))
             check_gemm(&p, by_packing, variants[v].name);
+    }
+}
+
+/* What stands behind a product: a bias, a residual that may be C, an activation; done with it, or after it by
+ * the function for that. */
+typedef struct ended {
+    product p;
+    bool bias, residual, in_place, apart;
+    int64_t ldr;
+    cr_activation act;
+} ended;
+
+static ended random_ended(void) {
+    static const cr_act kinds[] = {CR_ACT_NONE, CR_ACT_NONE, CR_ACT_RELU,
+                                   CR_ACT_GELU, CR_ACT_CLIP, CR_ACT_SILU};
+    ended e = {.p = random_product(), .bias = random_chance(60), .residual = random_chance(50)};
+    e.p.k += 1;
+    e.p.n = random_chance(30) ? random_int(250, 600) : e.p.n;
+    e.p.lda = e.p.trans_a ? e.p.m : e.p.k;
+    e.p.ldb = e.p.trans_b ? e.p.k : e.p.n;
+    e.p.ldc = e.p.n + random_int(0, 3);
+    e.p.beta = 0;
+    e.in_place = random_chance(50);
+    e.apart = !e.residual && random_chance(20);
+    e.ldr = e.in_place ? e.p.ldc : e.p.n + random_int(0, 3);
+    e.act = (cr_activation){.kind = kinds[random_int(0, 5)], .a = -0.25f, .b = 0.5f};
+    return e;
+}
+
+static void multiply_ended(const ended *e, const cr_sgemm_pack_kernels *kernels, const float *a,
+                           const float *b, const cr_gemm_end *end, float *c) {
+    const product *p = &e->p;
+    const int64_t whole = (p->n + kernels->lanes - 1) / kernels->lanes * kernels->lanes;
+    guarded packed = guarded_new((size_t)(whole * p->k));
+    kernels->pack(p->trans_b, p->n, p->k, b, p->ldb, packed.data);
+    kernels->multiply(p->trans_a, p->m, p->n, p->k, p->alpha, a, p->lda, packed.data, 0, c, p->ldc,
+                      e->apart ? NULL : end);
+    if (e->apart)
+        kernels->finish(end, p->m, p->n, c, p->ldc);
+    guarded_free(&packed);
+}
+
+static void check_ended(const ended *e, const cr_sgemm_pack_kernels *kernels, const char *name) {
+    const product *p = &e->p;
+    guarded a = random_matrix(p->trans_a ? p->k : p->m, p->trans_a ? p->m : p->k, p->lda);
+    guarded b = random_matrix(p->trans_b ? p->n : p->k, p->trans_b ? p->k : p->n, p->ldb);
+    guarded bias = random_buffer((size_t)p->n), residual = random_matrix(p->m, p->n, e->ldr);
+    guarded c = guarded_new((size_t)(p->m * p->ldc));
+    const bool in_c = e->residual && e->in_place;
+    if (in_c && residual.n)
+        memcpy(c.data, residual.data, residual.n * sizeof *c.data);
+    const cr_gemm_end end = {e->bias ? bias.data : NULL,
+                             !e->residual ? NULL
+                             : in_c       ? c.data
+                                          : residual.data,
+                             e->ldr, e->act};
+    multiply_ended(e, kernels, a.data, b.data, &end, c.data);
+    for (int64_t i = 0; i < p->m; i++)
+        for (int64_t j = 0; j < p->n; j++) {
+            const double sum = element(p, a.data, b.data, 0, i, j) +
+                               (e->residual ? (double)residual.data[i * e->ldr + j] : 0) +
+                               (e->bias ? (double)bias.data[j] : 0);
+            const double want = cr_activation_value(&e->act, sum, 0), got = (double)c.data[i * p->ldc + j];
+            /* no activation here is steeper than 1.2 */
+            cr_assert(fabs(want - got) <= 3e-7 * (double)(p->k + 10),
+                      "%s m %d n %d k %d act %d: [%d, %d] is %g, not %g (seed %llu)", name, (int)p->m,
+                      (int)p->n, (int)p->k, (int)e->act.kind, (int)i, (int)j, got, want,
+                      (unsigned long long)test_seed_value);
+        }
+    cr_assert(guarded_intact(&c), "%s writes outside C (seed %llu)", name,
+              (unsigned long long)test_seed_value);
+    guarded *const all[] = {&a, &b, &bias, &residual, &c};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        guarded_free(all[i]);
+}
+
+Test(gemm, ends_agree_with_the_definition) {
+    test_seed();
+    for (int i = 0; i < 600; i++) {
+        const ended e = random_ended();
+        const size_t v = (size_t)i % (N_VARIANTS - 1);
+        if (isa_runs(variants[v].isa))
+            check_ended(&e, variants[v].packs, variants[v].name);
     }
 }
 
