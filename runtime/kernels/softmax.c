@@ -4,8 +4,10 @@
 
 static void column(const cr_softmax_shape *s, const float *x, float *y) {
     double most = -INFINITY, sum = 0;
-    for (int64_t k = 0; k < s->extent; k++)
-        most = fmax(most, (double)x[k * s->inner]);
+    for (int64_t k = 0; k < s->extent; k++) {
+        const double value = (double)x[k * s->inner];
+        most = value > most ? value : most;
+    }
     for (int64_t k = 0; k < s->extent; k++)
         sum += exp((double)x[k * s->inner] - most);
     for (int64_t k = 0; k < s->extent; k++) {
