@@ -1,6 +1,7 @@
 #include "runtime/base/cpu.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,11 +30,15 @@ static cr_isa best(void) {
     return CR_ISA_VECTOR;
 }
 
+static bool contains(cr_isa whole, cr_isa part) {
+    return part <= CR_ISA_VECTOR || part == whole || (part < whole && whole != CR_ISA_NEON);
+}
+
 static void choose(void) {
     chosen = best();
     const char *wish = getenv("CREASE_CPU");
     for (int i = 0; wish && i <= (int)chosen; i++)
-        if (strcmp(wish, names[i]) == 0)
+        if (strcmp(wish, names[i]) == 0 && contains(chosen, (cr_isa)i))
             chosen = (cr_isa)i;
 }
 
