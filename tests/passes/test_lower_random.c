@@ -241,6 +241,11 @@ Test(lower_random, vector) {
     try_all("vector");
 }
 
+#if defined __aarch64__
+Test(lower_random, neon) {
+    try_all("neon");
+}
+#else
 Test(lower_random, avx2) {
     try_all("avx2");
 }
@@ -248,3 +253,4 @@ Test(lower_random, avx2) {
 Test(lower_random, avx512) {
     try_all("avx512");
 }
+#endif

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/runtime/kernels/guard.h"
+
 /* Every kernel that this processor runs against the reference in double. */
 
 enum { SEED = 20261127, ROUNDS = 300, MAX = 8192, GUARD = 32 };
@@ -54,11 +56,9 @@ static void check_one(cr_isa isa, int round) {
 
 Test(softmax, every_kernel_agrees_with_the_reference) {
     srand(SEED);
-    for (cr_isa isa = CR_ISA_VECTOR; isa <= CR_ISA_AVX512 && isa <= cr_cpu_isa(); isa++)
-        for (int round = 0; round < ROUNDS; round++)
+    for (cr_isa isa = CR_ISA_VECTOR; isa <= CR_ISA_NEON; isa++)
+        for (int round = 0; isa_runs(isa) && round < ROUNDS; round++)
             check_one(isa, round);
-    for (int round = 0; round < ROUNDS; round++)
-        check_one(cr_cpu_isa(), round);
 }
 
 Test(softmax, nan_and_infinities_stay_in_their_column) {
