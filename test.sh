@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Packages, build, every test. Usage: ./test.sh [SUITE...]; suites: style docs unit cli conformance models install
-# clang tsan asan
+# neon clang tsan asan
 set -u
 cd "$(dirname "$0")" || exit 2
 . .ci/packages.sh
 crease_install "${crease_build_packages[@]}" "${crease_test_packages[@]}" || exit 2
 
 suites=("$@")
-[ ${#suites[@]} -eq 0 ] && suites=(style docs unit cli conformance models install clang tsan asan)
+[ ${#suites[@]} -eq 0 ] && suites=(style docs unit cli conformance models install neon clang tsan asan)
 passed=0 failed=0
 
 step() { # name, command...
@@ -80,6 +80,20 @@ suite_models() {
 suite_install() {
     need_release
     step "install: consumers" bash tests/install/run.sh build/release
+}
+# The arm64 build in an emulator, which computes floats slowly: fewer random cases, and not the batches of large images.
+suite_neon() {
+    local reason
+    crease_install "${crease_neon_packages[@]}" || { echo "== neon: skipped, no cross compiler or emulator"; return; }
+    reason=$(tests/arm64/sysroot.sh)
+    [ $? -ne 3 ] || { echo "== neon: skipped, $reason"; return; }
+    step "build: neon" build neon
+    step "neon: unit" env CREASE_TEST_PERCENT=25 CREASE_TEST_GRAPHS=20 \
+        ctest --test-dir build/neon --output-on-failure -j2 -E runtime_exec_test_batch
+    step "neon: kernels chosen" bash -o pipefail -c "tests/arm64/crease --version | grep 'kernels neon'"
+    step "neon: trained network" /usr/bin/python3 tests/models/accuracy.py tests/arm64/crease vector
+    step "neon: converted networks" /usr/bin/python3 tests/conformance/run.py tests/arm64/crease \
+        /usr/share/libonnx-testdata/data/pytorch-converted
 }
 suite_clang() {
     step "build: clang" bash -c "CC=clang cmake --preset release -B build/clang && cmake --build build/clang"

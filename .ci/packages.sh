@@ -21,3 +21,5 @@ crease_build_packages=(gcc libc6-dev cmake ninja-build pkg-config libprotobuf-c-
     libopenblas0-pthread libpng-dev libjpeg-dev zlib1g-dev)
 crease_test_packages=(git clang libclang-rt-dev clang-format cppcheck libcriterion-dev libonnx-testdata python3
     python3-numpy python3-onnx)
+# by ./test.sh neon alone
+crease_neon_packages=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)

@@ -104,6 +104,13 @@ TEST_UNUSED static guarded random_buffer(size_t n) {
     return g;
 }
 
+/* The number of random cases where usually there are `usual`: CREASE_TEST_PERCENT of them, for emulators. */
+TEST_UNUSED static int test_rounds(int usual) {
+    const char *percent = getenv("CREASE_TEST_PERCENT");
+    const int rounds = percent != NULL ? usual * atoi(percent) / 100 : usual;
+    return rounds > 0 ? rounds : 1;
+}
+
 /* Whether this processor runs kernels of an instruction set. */
 TEST_UNUSED static bool isa_runs(cr_isa isa) {
     const cr_isa best = cr_cpu_isa();

@@ -46,7 +46,7 @@ static cr_conv random_conv(int lanes, int rank) {
 
 static void check_ranks(int rank, int rounds) {
     test_seed();
-    for (int i = 0; i < rounds; i++) {
+    for (int i = 0; i < test_rounds(rounds); i++) {
         const size_t v = (size_t)i % N_VARIANTS;
         if (!isa_runs(variants[v].isa))
             continue;

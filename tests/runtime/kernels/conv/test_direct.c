@@ -61,7 +61,7 @@ static void each_isa(const char *name, void (*body)(const cr_conv_algorithm *, i
     for (int isa = CR_ISA_PLAIN; isa <= CR_ISA_NEON; isa++) {
         const cr_conv_algorithm *algorithm = cr_conv_find(cr_conv_algorithms((cr_isa)isa), name);
         if (algorithm != NULL && isa_runs((cr_isa)isa))
-            for (int round = 0; round < ROUNDS; round++)
+            for (int round = 0; round < test_rounds(ROUNDS); round++)
                 body(algorithm, cr_conv_lanes((cr_isa)isa));
     }
 }

@@ -46,7 +46,7 @@ static void each_isa(void (*body)(const cr_conv_algorithm *, int lanes)) {
     for (int isa = CR_ISA_PLAIN; isa <= CR_ISA_NEON; isa++) {
         const cr_conv_algorithm *algorithm = cr_conv_find(cr_conv_algorithms((cr_isa)isa), "transposed");
         if (algorithm != NULL && isa_runs((cr_isa)isa))
-            for (int round = 0; round < ROUNDS; round++)
+            for (int round = 0; round < test_rounds(ROUNDS); round++)
                 body(algorithm, cr_conv_lanes((cr_isa)isa));
     }
 }
@@ -136,7 +136,7 @@ static void scatter(const cr_conv_geometry *g, const float *x, const float *w, f
 
 Test(transposed, reference_is_the_definition) {
     test_seed();
-    for (int round = 0; round < ROUNDS; round++) {
+    for (int round = 0; round < test_rounds(ROUNDS); round++) {
         cr_conv conv = random_conv(4, 2);
         cr_conv_geometry *g = &conv.geometry;
         g->n = 1;

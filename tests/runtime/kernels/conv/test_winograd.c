@@ -87,7 +87,7 @@ Test(winograd, schemes_are_consistent) {
 
 Test(winograd, agrees_with_the_reference) {
     test_seed();
-    for (int i = 0; i < 60 * N_ROWS; i++) {
+    for (int i = 0; i < test_rounds(60 * N_ROWS); i++) {
         const size_t v = (size_t)i % N_VARIANTS;
         const int row = i / (int)N_VARIANTS % N_ROWS;
         if (!isa_runs(variants[v].isa))
@@ -193,7 +193,7 @@ static void expect_nan(const conv_case *c, const guarded *output, int64_t y, int
 
 Test(winograd, nan_stays_nan_behind_the_prologue) {
     test_seed();
-    for (int i = 0; i < 12 * N_ROWS; i++) {
+    for (int i = 0; i < test_rounds(12 * N_ROWS); i++) {
         const size_t v = (size_t)i % N_VARIANTS;
         const int row = i / (int)N_VARIANTS % N_ROWS;
         if (!isa_runs(variants[v].isa))
