@@ -44,6 +44,7 @@ set(crease_library_sources
   proto/originals.c
   proto/save.c
   proto/scope.c
+  proto/wire.c
   runtime/api/calibrate.c
   runtime/api/compare.c
   runtime/api/fold.c

@@ -201,10 +201,7 @@ crease_status cr_import_call(cr_import *import, cr_scope *site, const CreaseOnnx
     size_t names = function->n_input + function->n_output;
     CR_TRY(cr_scope_open(&body, NULL, &call, site->graph,
                          names + cr_import_count_names(function->node, function->n_node)));
-    bool copies = import->copies;
-    import->copies = true; /* the next call needs the body's tensors as well */
     crease_status status = import_body(import, &body, &call);
-    import->copies = copies;
     cr_scope_close(&body);
     return status;
 }

@@ -3,20 +3,30 @@
 
 #include "proto/scope.h"
 
+/* The file that is imported, or its copy in memory. */
+typedef struct cr_source {
+    const void *data;
+    size_t bytes;
+    bool is_mapping;
+} cr_source;
+
+/* A range of them. Pages of a mapping are let go once they are copied, so that file and copy do not fill
+ * memory together. */
+void cr_source_copy(const cr_source *from, size_t at, size_t bytes, void *to);
+
 /* What the importing files share. */
 typedef struct cr_import {
     cr_model *model;
+    cr_source source;   /* has the raw_data that proto/wire.h leaves out */
     const char *folder; /* of the model file, for external data; NULL: loaded from memory */
     bool assume_const;
-    bool copies;                           /* leave tensors in the parsed file: they are read again */
     CreaseOnnx__FunctionProto **functions; /* sorted */
     size_t n_functions;
     size_t n_inlined, n_unnamed; /* nodes that calls expanded to; calls without a name */
 } cr_import;
 
-/* A TensorProto as a tensor with one reference for the caller. raw_data is taken out of `proto`, not copied,
- * unless import->copies. */
-crease_status cr_import_tensor(cr_import *import, CreaseOnnx__TensorProto *proto,
+/* A TensorProto as a tensor with one reference for the caller; the bytes are copied. */
+crease_status cr_import_tensor(cr_import *import, const CreaseOnnx__TensorProto *proto,
                                cr_tensor *tensor) CREASE_MUST_TEST;
 
 /* Contents of external data: `bytes` bytes, mapped or, when they are few or not aligned, read. Stays inside

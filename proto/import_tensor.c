@@ -28,21 +28,22 @@ static crease_status wrong_count(const CreaseOnnx__TensorProto *proto, size_t fo
 
 /* ---- raw_data and external data ---- */
 
-static crease_status take_raw(cr_import *import, CreaseOnnx__TensorProto *proto, size_t bytes,
+/* The walk over the wire writes no other ranges; nothing is read on its word alone. */
+static bool is_inside(const cr_source *source, uint64_t at, uint64_t bytes) {
+    return bytes <= source->bytes && at <= source->bytes - bytes;
+}
+
+static crease_status take_raw(const cr_import *import, const CreaseOnnx__TensorProto *proto, size_t bytes,
                               cr_tensor *tensor) {
-    if (proto->raw_data.len != bytes)
-        return wrong_count(proto, proto->raw_data.len, (int64_t)bytes, "bytes");
-    if (bytes == 0)
-        return cr_tensor_create_lasting(import->model->heap, tensor->dtype, &tensor->shape, tensor);
-    if (import->copies) {
-        CR_TRY(cr_tensor_create_lasting(import->model->heap, tensor->dtype, &tensor->shape, tensor));
+    const bool left_out = proto->raw_data_bytes > 0;
+    const size_t found = left_out ? (size_t)proto->raw_data_bytes : proto->raw_data.len;
+    if (found != bytes || (left_out && !is_inside(&import->source, proto->raw_data_at, found)))
+        return wrong_count(proto, found, (int64_t)bytes, "bytes");
+    CR_TRY(cr_tensor_create_lasting(import->model->heap, tensor->dtype, &tensor->shape, tensor));
+    if (left_out)
+        cr_source_copy(&import->source, (size_t)proto->raw_data_at, bytes, tensor->data);
+    else if (bytes)
         memcpy(tensor->data, proto->raw_data.data, bytes);
-        return CREASE_OK;
-    }
-    CR_TRY(cr_buffer_adopt(import->model->heap, proto->raw_data.data, bytes, &tensor->buffer));
-    tensor->data = proto->raw_data.data;
-    proto->raw_data.data = NULL; /* the tensor's from here on */
-    proto->raw_data.len = 0;
     return CREASE_OK;
 }
 
@@ -118,7 +119,7 @@ static crease_status import_strings(cr_import *import, const CreaseOnnx__TensorP
     return CREASE_OK;
 }
 
-crease_status cr_import_tensor(cr_import *import, CreaseOnnx__TensorProto *proto, cr_tensor *tensor) {
+crease_status cr_import_tensor(cr_import *import, const CreaseOnnx__TensorProto *proto, cr_tensor *tensor) {
     size_t bytes;
     *tensor = (cr_tensor){0};
     if (!cr_dtype_valid(proto->data_type))

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "proto/import.h"
 #include "proto/proto.h"
+#include "proto/wire.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,99 +28,41 @@ ProtobufCAllocator cr_proto_allocator(cr_heap *heap) {
 }
 
 /* The parser does not say why it gave up: this remembers that memory ran out. */
-typedef struct source {
+typedef struct parser_heap {
     cr_heap *heap;
     bool exhausted;
-    void *mapping; /* of the file that is parsed, or NULL */
-    size_t mapped_bytes;
-} source;
-
-enum { LARGE_BYTES = 1 << 20 };
-
-/* The parser copies large weights: the pages it has read are let go as it comes to the next, so that file and
- * copy do not fill memory together. Where they are wanted again they are read again. */
-static void let_go_of_pages(const source *from, size_t bytes) {
-    if (from->mapping && bytes >= LARGE_BYTES)
-        (void)madvise(from->mapping, from->mapped_bytes, MADV_DONTNEED);
-}
+} parser_heap;
 
 static void *allocate_from(void *data, size_t bytes) {
-    source *from = data;
-    let_go_of_pages(from, bytes);
+    parser_heap *from = data;
     void *block = allocate(from->heap, bytes);
     from->exhausted |= !block;
     return block;
 }
 
 static void release_to(void *data, void *block) {
-    release(((source *)data)->heap, block);
+    release(((parser_heap *)data)->heap, block);
 }
 
-/* ---- nesting: the parser recurses, so the depth of graphs within graphs is limited before it sees the bytes
- * ---- */
+/* ---- the bytes of a model ---- */
 
-enum { MAX_DEPTH = 100 };
-enum message { NONE, MODEL, GRAPH, NODE, ATTRIBUTE, FUNCTION };
+enum { PIECE_BYTES = 4 << 20 };
 
-static enum message child(enum message parent, unsigned field) {
-    static const struct {
-        enum message parent;
-        unsigned field;
-        enum message child;
-    } edges[] = {{MODEL, 7, GRAPH}, {MODEL, 25, FUNCTION}, {FUNCTION, 7, NODE},   {FUNCTION, 11, ATTRIBUTE},
-                 {GRAPH, 1, NODE},  {NODE, 5, ATTRIBUTE},  {ATTRIBUTE, 6, GRAPH}, {ATTRIBUTE, 11, GRAPH}};
-    for (size_t i = 0; i < sizeof edges / sizeof *edges; i++)
-        if (edges[i].parent == parent && edges[i].field == field)
-            return edges[i].child;
-    return NONE;
+/* Pages of the file that are in memory are let go; where they are wanted again they are read again. */
+static void let_go_of_pages(const cr_source *from, size_t begin, size_t end) {
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    begin -= begin % page;
+    if (from->is_mapping && begin < end)
+        (void)madvise((char *)(uintptr_t)from->data + begin, end - begin, MADV_DONTNEED);
 }
 
-static bool read_varint(const unsigned char **at, const unsigned char *end, uint64_t *value) {
-    *value = 0;
-    for (int shift = 0; shift < 64 && *at < end; shift += 7) {
-        unsigned char byte = *(*at)++;
-        *value |= (uint64_t)(byte & 127) << shift;
-        if (byte < 128)
-            return true;
+void cr_source_copy(const cr_source *from, size_t at, size_t bytes, void *to) {
+    for (size_t done = 0; done < bytes;) {
+        const size_t left = bytes - done, n = left < PIECE_BYTES ? left : PIECE_BYTES;
+        memcpy((char *)to + done, (const char *)from->data + at + done, n);
+        let_go_of_pages(from, at + done, at + done + n);
+        done += n;
     }
-    return false;
-}
-
-/* Whether the bytes are well-formed down to `depth` levels. */
-static bool is_shallow(enum message message, const unsigned char *at, const unsigned char *end, int depth) {
-    uint64_t key, n;
-    if (depth == 0)
-        return false;
-    while (at < end) {
-        if (!read_varint(&at, end, &key))
-            return false;
-        switch (key & 7) {
-        case 0:
-            if (!read_varint(&at, end, &n))
-                return false;
-            break;
-        case 1:
-        case 5: {
-            size_t size = (key & 7) == 1 ? 8 : 4;
-            if ((size_t)(end - at) < size)
-                return false;
-            at += size;
-            break;
-        }
-        case 2: {
-            if (!read_varint(&at, end, &n) || n > (uint64_t)(end - at))
-                return false;
-            enum message inner = child(message, (unsigned)(key >> 3));
-            if (inner != NONE && !is_shallow(inner, at, at + n, depth - 1))
-                return false;
-            at += n;
-            break;
-        }
-        default:
-            return false;
-        }
-    }
-    return true;
 }
 
 /* ---- from bytes ---- */
@@ -144,8 +87,6 @@ static crease_status sniff(const void *data, size_t bytes, const char *who) {
                        "%s: a Git LFS pointer, not the model itself: fetch it with git lfs pull", who);
     if (is_page(data, bytes))
         return cr_fail(CREASE_ERROR_MODEL, "%s: an HTML page, not an ONNX model", who);
-    if (!is_shallow(MODEL, data, (const unsigned char *)data + bytes, MAX_DEPTH))
-        return cr_fail(CREASE_ERROR_MODEL, "%s: not an ONNX model, or truncated", who);
     return CREASE_OK;
 }
 
@@ -170,12 +111,21 @@ static crease_status import_heads(cr_model *model, const CreaseOnnx__ModelProto 
     return CREASE_OK;
 }
 
-static crease_status import_model(CreaseOnnx__ModelProto *proto, const char *who, const char *folder,
-                                  bool assume_const, cr_heap *heap, cr_model **model) {
+/* What is loaded, and how. */
+typedef struct request {
+    cr_source source;
+    const char *who;    /* in failures */
+    const char *folder; /* of the file, or NULL */
+    bool assume_const;
+    cr_heap *heap;
+} request;
+
+static crease_status import_model(const request *r, CreaseOnnx__ModelProto *proto, cr_model **model) {
     if (!proto->graph)
-        return cr_fail(CREASE_ERROR_MODEL, "%s: not an ONNX model: it has no graph", who);
-    CR_TRY(cr_model_create(heap, model));
-    cr_import import = {.model = *model, .folder = folder, .assume_const = assume_const};
+        return cr_fail(CREASE_ERROR_MODEL, "%s: not an ONNX model: it has no graph", r->who);
+    CR_TRY(cr_model_create(r->heap, model));
+    cr_import import = {
+        .model = *model, .source = r->source, .folder = r->folder, .assume_const = r->assume_const};
     crease_status status = import_heads(*model, proto);
     if (status == CREASE_OK)
         status = cr_import_functions(&import, proto->functions, proto->n_functions);
@@ -188,11 +138,11 @@ static crease_status import_model(CreaseOnnx__ModelProto *proto, const char *who
     return status;
 }
 
-static crease_status parse(const void *data, size_t bytes, source from, const char *who,
-                           CreaseOnnx__ModelProto **proto) {
+/* Bytes that a walk over the wire has found sound. */
+static crease_status unpack(const void *data, size_t bytes, const char *who, cr_heap *heap,
+                            CreaseOnnx__ModelProto **proto) {
+    parser_heap from = {.heap = heap};
     ProtobufCAllocator allocator = {allocate_from, release_to, &from};
-    *proto = NULL;
-    CR_TRY(sniff(data, bytes, who));
     *proto = crease_onnx__model_proto__unpack(&allocator, bytes, data);
     if (*proto)
         return CREASE_OK;
@@ -202,24 +152,43 @@ static crease_status parse(const void *data, size_t bytes, source from, const ch
 
 crease_status cr_proto_parse(const void *data, size_t bytes, const char *who, cr_heap *heap,
                              CreaseOnnx__ModelProto **proto) {
-    return parse(data, bytes, (source){.heap = heap}, who, proto);
+    *proto = NULL;
+    CR_TRY(sniff(data, bytes, who));
+    CR_TRY(cr_wire_check(data, bytes, who));
+    return unpack(data, bytes, who, heap, proto);
 }
 
-/* Imports what was parsed, and frees it. */
-static crease_status take_in(CreaseOnnx__ModelProto *proto, const char *who, const char *folder,
-                             bool assume_const, cr_heap *heap, cr_model **model) {
-    ProtobufCAllocator allocator = cr_proto_allocator(heap);
-    crease_status status = import_model(proto, who, folder, assume_const, heap, model);
+/* The parser copies what it parses: it is given the model without its weights, which the import then copies
+ * where they are to stay. */
+static crease_status parse_outline(const request *r, CreaseOnnx__ModelProto **proto) {
+    void *outline;
+    size_t bytes;
+    *proto = NULL;
+    CR_TRY(sniff(r->source.data, r->source.bytes, r->who));
+    CR_TRY(cr_wire_outline(r->source.data, r->source.bytes, r->who, r->heap, &outline, &bytes));
+    let_go_of_pages(&r->source, 0, r->source.bytes);
+    crease_status status = unpack(outline, bytes, r->who, r->heap, proto);
+    cr_free(r->heap, outline);
+    return status;
+}
+
+static crease_status load(const request *r, cr_model **model) {
+    ProtobufCAllocator allocator = cr_proto_allocator(r->heap);
+    CreaseOnnx__ModelProto *proto;
+    CR_TRY(parse_outline(r, &proto));
+    crease_status status = import_model(r, proto, model);
     crease_onnx__model_proto__free_unpacked(proto, &allocator);
     return status;
 }
 
 crease_status cr_proto_load_memory(const void *data, size_t bytes, cr_heap *heap, bool assume_const,
                                    cr_model **model) {
-    CreaseOnnx__ModelProto *proto;
     *model = NULL;
-    CR_TRY(cr_proto_parse(data, bytes, "model in memory", heap, &proto));
-    return take_in(proto, "model in memory", NULL, assume_const, heap, model);
+    return load(&(request){.source = {data, bytes, false},
+                           .who = "model in memory",
+                           .assume_const = assume_const,
+                           .heap = heap},
+                model);
 }
 
 /* ---- from a file ---- */
@@ -235,15 +204,16 @@ static crease_status folder_of(const char *path, cr_heap *heap, char **folder) {
     return CREASE_OK;
 }
 
-static crease_status load_mapping(void *data, size_t bytes, const char *path, bool assume_const,
+static crease_status load_mapping(const void *data, size_t bytes, const char *path, bool assume_const,
                                   cr_heap *heap, cr_model **model) {
-    const source from = {.heap = heap, .mapping = data, .mapped_bytes = bytes};
-    CreaseOnnx__ModelProto *proto;
     char *folder;
     CR_TRY(folder_of(path, heap, &folder));
-    crease_status status = parse(data, bytes, from, path, &proto);
-    if (status == CREASE_OK)
-        status = take_in(proto, path, folder, assume_const, heap, model);
+    crease_status status = load(&(request){.source = {data, bytes, true},
+                                           .who = path,
+                                           .folder = folder,
+                                           .assume_const = assume_const,
+                                           .heap = heap},
+                                model);
     cr_free(heap, folder);
     return status;
 }
