@@ -185,7 +185,7 @@ static crease_status build(cr_plan *plan, const cr_plan_settings *settings, cons
     set_tensors(plan);
     CR_TRY(add_steps(plan, settings));
     CR_TRY(cr_plan_memory(plan, settings->keep_all));
-    cr_packs_fill(settings->packs, settings->pool, settings->forget);
+    CR_TRY(cr_packs_fill(settings->packs, settings->pool, settings->forget));
     forget_contents(plan);
     CR_TRY(cr_alloc_lasting(plan->heap, plan->slab_bytes, &plan->slab));
     CR_TRY(cr_alloc(plan->heap, plan->scratch_bytes, &plan->scratch));

@@ -133,7 +133,9 @@ const char *cr_node_problem(const cr_node *node, char *text, size_t bytes);
 
 /* Packed bytes under (node, kind), a string that outlives the session. When they do not exist yet, fill
  * writes them before the first run: side by side with others, in any thread. context must live as long as the
- * plan. input: the constant that fill reads and run does not, so that its own memory can go; -1: none. */
+ * plan, and so must *packed where input is given: the constant that fill reads and run does not, so that its
+ * own memory can go. *packed is then set no later than it is filled. input -1: there is none, *packed is set
+ * at once. */
 typedef void cr_pack_fill(const void *context, void *packed);
 crease_status cr_prepare_pack(cr_prepare *prepare, const char *kind, int input, size_t bytes,
                               cr_pack_fill *fill, const void *context, const void **packed) CREASE_MUST_TEST;

@@ -1,6 +1,7 @@
 #include "runtime/ops/packs.h"
 #include "runtime/graph/edit.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,8 @@ typedef struct pack {
     size_t n_bytes;
     cr_pack_fill *fill;
     const void *context;
-    cr_value *source; /* may be forgotten once it is packed; or NULL */
+    cr_value *source;    /* may be forgotten once it is packed; or NULL */
+    const void **packed; /* where bytes go to when they come with the filling; or NULL */
 } pack;
 
 struct cr_packs {
@@ -47,11 +49,22 @@ size_t cr_packs_bytes(const cr_packs *packs) {
     return sum;
 }
 
-static void *find(const cr_packs *packs, const cr_node *node, const char *kind) {
+static const pack *find(const cr_packs *packs, const cr_node *node, const char *kind) {
     for (size_t i = 0; i < packs->n; i++)
         if (packs->entries[i].node == node && strcmp(packs->entries[i].kind, kind) == 0)
-            return packs->entries[i].bytes;
+            return &packs->entries[i];
     return NULL;
+}
+
+/* Memory for what takes a weight's place comes with the filling, when other weights have gone: even the first
+ * byte of a large block can cost a huge page. */
+static crease_status reserve(cr_packs *packs, pack *entry, const void **packed) {
+    if (entry->source)
+        entry->packed = packed;
+    else
+        CR_TRY(cr_alloc_lasting(packs->heap, entry->n_bytes, &entry->bytes));
+    *packed = entry->bytes;
+    return CREASE_OK;
 }
 
 crease_status cr_prepare_pack(cr_prepare *prepare, const char *kind, int input, size_t bytes,
@@ -64,15 +77,22 @@ crease_status cr_prepare_pack(cr_prepare *prepare, const char *kind, int input, 
         *packed = block;
         return CREASE_OK;
     }
-    *packed = find(packs, prepare->node, kind);
-    if (*packed)
+    const pack *made = find(packs, prepare->node, kind);
+    if (made) {
+        assert(made->bytes && "a node is prepared once for each plan");
+        *packed = made->bytes;
         return CREASE_OK;
+    }
     CR_TRY(cr_grow(packs->heap, (void **)&packs->entries, &packs->capacity, packs->n + 1,
                    sizeof *packs->entries));
-    CR_TRY(cr_alloc_lasting(packs->heap, bytes, &block));
-    packs->entries[packs->n++] =
-        (pack){prepare->node, kind, block, bytes, fill, context, cr_node_input(prepare->node, input)};
-    *packed = block;
+    packs->entries[packs->n] = (pack){.node = prepare->node,
+                                      .kind = kind,
+                                      .n_bytes = bytes,
+                                      .fill = fill,
+                                      .context = context,
+                                      .source = cr_node_input(prepare->node, input)};
+    CR_TRY(reserve(packs, &packs->entries[packs->n], packed));
+    packs->n++;
     return CREASE_OK;
 }
 
@@ -101,21 +121,41 @@ static void forget_sources(const pack *entries, size_t n) {
             cr_value_forget(entries[i].source);
 }
 
-/* In waves, so that plain and packed weights never stand side by side as a whole. */
-void cr_packs_fill(cr_packs *packs, cr_pool *pool, bool forget) {
-    const size_t threads = (size_t)cr_pool_threads(pool), wave = 2 * threads;
-    const size_t n = packs->n - packs->n_filled;
-    if (n == 0)
-        return;
-    pack *first = packs->entries + packs->n_filled;
-    qsort(first, n, sizeof *first, by_size);
-    for (size_t done = 0; done < n; done += wave) {
-        fill_job job = {first + done, n - done < wave ? n - done : wave, threads};
+/* Entries of a few megabytes together, but one for each thread: the barrier between waves costs little then,
+ * and no more than a wave stands in memory both plain and packed. */
+static size_t wave_of(const pack *entries, size_t n, size_t threads) {
+    const size_t enough = (size_t)4 << 20;
+    size_t some = 0;
+    for (size_t bytes = 0; some < n && (some < threads || bytes < enough); some++)
+        bytes += entries[some].n_bytes;
+    return some;
+}
+
+static crease_status take_memory(cr_heap *heap, pack *entries, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (!entries[i].bytes) {
+            CR_TRY(cr_alloc_lasting(heap, entries[i].n_bytes, &entries[i].bytes));
+            *entries[i].packed = entries[i].bytes;
+        }
+    return CREASE_OK;
+}
+
+crease_status cr_packs_fill(cr_packs *packs, cr_pool *pool, bool forget) {
+    const size_t threads = (size_t)cr_pool_threads(pool);
+    if (packs->n == packs->n_filled)
+        return CREASE_OK;
+    qsort(packs->entries + packs->n_filled, packs->n - packs->n_filled, sizeof *packs->entries, by_size);
+    while (packs->n_filled < packs->n) {
+        pack *entries = packs->entries + packs->n_filled;
+        const size_t n = wave_of(entries, packs->n - packs->n_filled, threads);
+        CR_TRY(take_memory(packs->heap, entries, n));
+        fill_job job = {entries, n, threads};
         cr_parallel(pool, (int64_t)threads, fill_some, &job);
         if (forget)
-            forget_sources(job.entries, job.n);
+            forget_sources(entries, n);
+        packs->n_filled += n;
     }
-    packs->n_filled = packs->n;
+    return CREASE_OK;
 }
 
 void cr_packs_drop_unfilled(cr_packs *packs) {
