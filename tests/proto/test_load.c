@@ -220,6 +220,32 @@ Test(load, holds_tensor_sizes_against_their_bytes) {
     refuse(model_of(with_weight(GRAPH_INITIALIZER, tensor("w", 8, (int64_t)1 << 40)), 8), "'w'");
 }
 
+/* Large ones are copied from where they stand in the file, at any offset. */
+Test(load, weights_stand_in_memory_once) {
+    enum { N = 12000, BYTES = N * 4 };
+    static float values[N];
+    for (int i = 0; i < N; i++)
+        values[i] = (float)i;
+    for (size_t shift = 0; shift < 4; shift++) {
+        bytes weight = tensor("w", 1, N);
+        text(&weight, 12, &"abc"[shift % 4]);
+        blob(&weight, 9, values, BYTES);
+        cr_heap *counted;
+        cr_model *model;
+        const bytes file = model_of(with_weight(GRAPH_INITIALIZER, weight), 8);
+        cr_assert_eq(cr_heap_create(NULL, 0, &counted), CREASE_OK);
+        cr_assert_eq(cr_proto_load_memory(file.data, file.n, counted, true, &model), CREASE_OK);
+        cr_assert_lt(cr_heap_peak(counted), 2 * BYTES);
+        bool found = false;
+        for (int i = 0; i < model->n_values; i++)
+            if (strcmp(model->values[i]->name, "w") == 0 && model->values[i]->constant)
+                found = memcmp(model->values[i]->constant->data, values, BYTES) == 0;
+        cr_assert(found);
+        cr_model_destroy(model);
+        cr_heap_release(counted);
+    }
+}
+
 Test(load, bounds_sparse_tensors) {
     bytes values = tensor("w", 1, 1), indices = tensor("", 7, 1), sparse = {.n = 0};
     blob(&values, 9, "\0\0\xa0\x40", 4); /* 5.0f */
