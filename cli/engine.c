@@ -10,6 +10,7 @@ crease_options engine_session_options(const engine_options *e, bool fold) {
     crease_options_init(&options);
     options.threads = e->threads;
     options.memory_limit_bytes = (size_t)e->max_memory_mib << 20;
+    options.weight_limit_bytes = (size_t)e->max_weights_mib << 20;
     options.exact = e->exact;
     options.assume_const = e->assume_const;
     options.plain_layout = e->plain_layout;

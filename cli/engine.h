@@ -6,7 +6,7 @@
 
 /* How models are loaded and sessions run, as far as the command line decides it. */
 typedef struct engine_options {
-    int threads, max_memory_mib;
+    int threads, max_memory_mib, max_weights_mib;
     bool exact, assume_const, plain_layout, tune;
     const char *convolution, *tune_cache;
 } engine_options;
@@ -27,6 +27,14 @@ typedef struct engine_options {
          0,                                                                                                    \
          0},                                                                                                   \
         {"max-memory", 0, ARG_INT, &(o).max_memory_mib, "MIB", "fail beyond this much memory", 0, 1 << 30},    \
+        {"max-weights",                                                                                        \
+         0,                                                                                                    \
+         ARG_INT,                                                                                              \
+         &(o).max_weights_mib,                                                                                 \
+         "MIB",                                                                                                \
+         "give up speed where packed weights take more",                                                       \
+         0,                                                                                                    \
+         1 << 30},                                                                                             \
         ASSUME_CONST_ARG((o).assume_const)
 
 #define ASSUME_CONST_ARG(value)                                                                              \

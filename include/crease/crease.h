@@ -182,6 +182,10 @@ typedef struct crease_options {
      * was the last one, weights are given back as they are folded and packed, and never stand in memory
      * twice. */
     bool take_model;
+    /* What packed weights may take together (crease_memory.weight_bytes); 0: whatever is fastest. Beyond it
+     * convolutions are given algorithms with smaller weights, those first that lose the least time for each
+     * byte. A wish: where the smallest are larger, they are taken. Those given up are not tried by `tune`. */
+    size_t weight_limit_bytes;
 } crease_options;
 
 /* Fill with defaults. `options` must not be NULL. */
@@ -194,9 +198,9 @@ CREASE_API void crease_options_init(crease_options *options);
 typedef struct crease_model crease_model;
 
 /* Load an ONNX model. External tensor data are looked for in the file's folder only and never outside it.
- * options may be NULL; allocator, memory limit and assume_const are used. Large weights stay mapped to the
- * file, which must not be changed while the model lives. On failure *model is NULL. Fails with FILE, MODEL,
- * MEMORY; operators crease does not know are no failure here (see crease_model_check). */
+ * options may be NULL; allocator, memory limit and assume_const are used. Large external data stay mapped
+ * to their file, which must not be changed while the model lives. On failure *model is NULL. Fails with FILE,
+ * MODEL, MEMORY; operators crease does not know are no failure here (see crease_model_check). */
 CREASE_API crease_status crease_model_load_file(const char *path, const crease_options *options,
                                                 crease_model **model) CREASE_MUST_TEST;
 

@@ -73,7 +73,8 @@ static crease_status make_executor(crease_session *s, crease_model *optimized, c
                                           .own_model = true,
                                           .convolution = o->convolution,
                                           .tune = o->tune,
-                                          .tune_cache = o->tune_cache};
+                                          .tune_cache = o->tune_cache,
+                                          .weight_limit_bytes = o->weight_limit_bytes};
     CR_TRY(crease_model_check(optimized));
     return cr_session_create(optimized->ir, &settings, exec);
 }

@@ -75,7 +75,8 @@ static crease_status prepare_step(cr_plan *plan, const cr_plan_settings *setting
                           .packs = settings->packs,
                           .exact = settings->exact,
                           .convolution = settings->convolution,
-                          .tuner = settings->tuner};
+                          .tuner = settings->tuner,
+                          .byte_cost = settings->byte_cost};
     CR_TRY(node->op->prepare(&prepare));
     step->state = prepare.state;
     step->scratch_bytes = prepare.scratch_bytes;
@@ -176,7 +177,7 @@ static crease_status set_infos(cr_plan *plan, const cr_plan_inputs *inputs) {
     return CREASE_OK;
 }
 
-static crease_status build(cr_plan *plan, const cr_plan_settings *settings, const cr_plan_inputs *inputs) {
+static crease_status prepare(cr_plan *plan, const cr_plan_settings *settings, const cr_plan_inputs *inputs) {
     size_t n_values = (size_t)plan->model->n_values;
     CR_TRY(CR_ARENA_NEW(&plan->arena, &plan->tensors, n_values));
     CR_TRY(CR_ARENA_NEW(&plan->arena, &plan->slots, n_values));
@@ -184,12 +185,15 @@ static crease_status build(cr_plan *plan, const cr_plan_settings *settings, cons
     CR_TRY(cr_infer_walk_graph(&plan->walk, plan->graph));
     set_tensors(plan);
     CR_TRY(add_steps(plan, settings));
-    CR_TRY(cr_plan_memory(plan, settings->keep_all));
+    return cr_plan_memory(plan, settings->keep_all);
+}
+
+static crease_status fill(cr_plan *plan, const cr_plan_settings *settings) {
     CR_TRY(cr_packs_fill(settings->packs, settings->pool, settings->forget));
     forget_contents(plan);
     CR_TRY(cr_alloc_lasting(plan->heap, plan->slab_bytes, &plan->slab));
     CR_TRY(cr_alloc(plan->heap, plan->scratch_bytes, &plan->scratch));
-    for (size_t id = 0; id < n_values; id++) {
+    for (int id = 0; id < plan->model->n_values; id++) {
         const cr_slot *slot = &plan->slots[id];
         if (slot->place == CR_PLACE_SLAB)
             plan->tensors[id].data =
@@ -198,8 +202,15 @@ static crease_status build(cr_plan *plan, const cr_plan_settings *settings, cons
     return CREASE_OK;
 }
 
-crease_status cr_plan_create(const cr_graph *graph, const cr_plan_settings *settings,
-                             const cr_plan_inputs *inputs, cr_plan **plan) {
+/* With what it asked to be packed. */
+static void discard(cr_plan *plan, const cr_plan_settings *settings) {
+    cr_packs_drop_unfilled(settings->packs);
+    cr_plan_destroy(plan);
+}
+
+/* All but what takes much memory. */
+static crease_status begin(const cr_graph *graph, const cr_plan_settings *settings,
+                           const cr_plan_inputs *inputs, cr_plan **plan) {
     void *block;
     *plan = NULL;
     CR_TRY(cr_alloc_zeroed(settings->heap, sizeof(cr_plan), &block));
@@ -209,12 +220,57 @@ crease_status cr_plan_create(const cr_graph *graph, const cr_plan_settings *sett
     p->graph = graph;
     p->outer = inputs->outer;
     cr_arena_init(&p->arena, settings->heap);
-    crease_status status = build(p, settings, inputs);
-    if (status == CREASE_OK) {
+    crease_status status = prepare(p, settings, inputs);
+    if (status == CREASE_OK)
         *plan = p;
-    } else {
-        cr_packs_drop_unfilled(settings->packs);
-        cr_plan_destroy(p);
+    else
+        discard(p, settings);
+    return status;
+}
+
+/* From a cycle for ten thousand bytes to more than any algorithm saves. */
+enum { BYTE_COSTS = 104 };
+
+static double byte_cost(int i) {
+    double cost = 1e-4;
+    while (i-- > 0)
+        cost *= 1.25;
+    return cost;
+}
+
+/* The lowest cost of a byte with which the packed weights are as small as they should be, or else the
+ * highest: under one cost for all, layers give up large weights in the order of what those save for each
+ * byte. */
+static crease_status begin_within_limit(const cr_graph *graph, const cr_plan_settings *settings,
+                                        const cr_plan_inputs *inputs, cr_plan **plan) {
+    const size_t limit = settings->weight_limit_bytes;
+    cr_plan_settings priced = *settings;
+    CR_TRY(begin(graph, settings, inputs, plan));
+    if (!limit || cr_packs_bytes(settings->packs) <= limit)
+        return CREASE_OK;
+    int low = 0, high = BYTE_COSTS;
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        priced.byte_cost = byte_cost(middle);
+        discard(*plan, settings);
+        CR_TRY(begin(graph, &priced, inputs, plan));
+        if (cr_packs_bytes(settings->packs) <= limit)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    discard(*plan, settings);
+    priced.byte_cost = byte_cost(high);
+    return begin(graph, &priced, inputs, plan);
+}
+
+crease_status cr_plan_create(const cr_graph *graph, const cr_plan_settings *settings,
+                             const cr_plan_inputs *inputs, cr_plan **plan) {
+    CR_TRY(begin_within_limit(graph, settings, inputs, plan));
+    crease_status status = fill(*plan, settings);
+    if (status != CREASE_OK) {
+        discard(*plan, settings);
+        *plan = NULL;
     }
     return status;
 }

@@ -67,8 +67,10 @@ typedef struct cr_plan_settings {
     cr_packs *packs;
     bool exact, keep_all;
     const char *convolution;
-    cr_tuner *tuner;   /* NULL: algorithms are not tried */
-    size_t part_bytes; /* of a batch in parts, see cr_plan_batch */
+    cr_tuner *tuner;           /* NULL: algorithms are not tried */
+    size_t part_bytes;         /* of a batch in parts, see cr_plan_batch */
+    size_t weight_limit_bytes; /* crease_options.weight_limit_bytes */
+    double byte_cost;          /* of packed weights (conv.h); cr_plan_create finds it from the limit */
     bool forget; /* the only plan of a model of one's own: weights that are packed lose their plain form */
 } cr_plan_settings;
 

@@ -110,6 +110,7 @@ static crease_status build(cr_session *session, const cr_session_settings *setti
                            .exact = settings->exact,
                            .keep_all = settings->keep_all,
                            .tuner = session->tuner,
+                           .weight_limit_bytes = settings->weight_limit_bytes,
                            .part_bytes = settings->part_bytes ? settings->part_bytes : PART_BYTES};
     if (settings->convolution)
         CR_TRY(cr_arena_string(&session->arena, settings->convolution, &session->settings.convolution));

@@ -14,7 +14,8 @@ typedef struct cr_session_settings {
     bool own_model;          /* nobody else uses the model: with static input shapes its weights may go */
     const char *convolution; /* copied */
     bool tune;
-    const char *tune_cache; /* with tune; may be NULL */
+    const char *tune_cache;    /* with tune; may be NULL */
+    size_t weight_limit_bytes; /* 0: none */
     size_t part_bytes; /* of a batch in parts (batch.h); 0: as the second-level caches of today suggest */
 } cr_session_settings;
 

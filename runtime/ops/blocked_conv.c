@@ -177,6 +177,7 @@ static void describe(const cr_prepare *p, conv_state *s) {
     s->conv.has_border_bias = input(p, TAP_SUMS) != NULL;
     s->conv.exact = p->exact;
     s->conv.threads = cr_pool_threads(p->pool);
+    s->conv.byte_cost = p->byte_cost;
 }
 
 static crease_status reserve(cr_prepare *p, conv_state *s) {
@@ -194,7 +195,7 @@ static crease_status choose(cr_prepare *p, conv_state *s) {
     if (p->is_part)
         one.geometry.n = 1;
     s->algorithm = cr_conv_choose(cr_conv_algorithms(cr_cpu_isa()), &one, p->convolution);
-    if (!p->tuner || p->convolution || cr_shape_n(&p->out[0].shape) == 0)
+    if (!p->tuner || p->byte_cost > 0 || p->convolution || cr_shape_n(&p->out[0].shape) == 0)
         return CREASE_OK;
     const cr_tune_case tuned = {&s->conv, &s->epilogue, &s->prologue, p->in[W]->known->data};
     return cr_tune(p->tuner, p->pool, &tuned, &s->algorithm);

@@ -53,6 +53,7 @@ typedef struct cr_prepare {
     bool exact;              /* crease_options.exact */
     const char *convolution; /* crease_options.convolution */
     cr_tuner *tuner;         /* NULL: the cost model chooses */
+    double byte_cost;        /* of packed weights (conv.h); above 0 the cost model chooses */
     /* results */
     void *state;
     size_t scratch_bytes;  /* one block for the whole node; the operator divides it among threads */

@@ -15,8 +15,8 @@ const cr_conv_algorithm *const *cr_conv_algorithms(cr_isa isa);
 /* By name; NULL if the list has none of that name. */
 const cr_conv_algorithm *cr_conv_find(const cr_conv_algorithm *const *list, const char *name);
 
-/* The cheapest that accepts; `forced` (a name, or NULL) comes before it wherever it accepts. Never NULL for a
- * list that ends in the reference. */
+/* The cheapest that accepts, conv->byte_cost for its packed weights included; `forced` (a name, or NULL)
+ * comes before it wherever it accepts. Never NULL for a list that ends in the reference. */
 const cr_conv_algorithm *cr_conv_choose(const cr_conv_algorithm *const *list, const cr_conv *conv,
                                         const char *forced);
 

@@ -70,14 +70,22 @@ const cr_conv_algorithm *cr_conv_find(const cr_conv_algorithm *const *list, cons
     return NULL;
 }
 
+static double price(const cr_conv_algorithm *algorithm, const cr_conv *conv) {
+    const double bytes = conv->byte_cost > 0 ? (double)algorithm->packed_bytes(conv) : 0;
+    return algorithm->cost(conv) + conv->byte_cost * bytes;
+}
+
 const cr_conv_algorithm *cr_conv_choose(const cr_conv_algorithm *const *list, const cr_conv *conv,
                                         const char *forced) {
     const cr_conv_algorithm *best = forced != NULL ? cr_conv_find(list, forced) : NULL;
     if (best != NULL && best->refuses(conv) == NULL)
         return best;
     best = NULL;
-    for (; *list != NULL; list++)
-        if ((*list)->refuses(conv) == NULL && (best == NULL || (*list)->cost(conv) < best->cost(conv)))
+    for (; *list != NULL; list++) {
+        if (best != NULL && conv->byte_cost > 0 && *list == &cr_conv_reference)
+            break; /* its weights are small, but no saving is worth its time */
+        if ((*list)->refuses(conv) == NULL && (best == NULL || price(*list, conv) < price(best, conv)))
             best = *list;
+    }
     return best;
 }

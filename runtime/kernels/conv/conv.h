@@ -56,6 +56,7 @@ typedef struct cr_conv {
     bool has_border_bias;
     bool exact; /* refuse algorithms whose rounding differs from direct summation (Winograd) */
     int threads;
+    double byte_cost; /* of packed weights, in the units of cost(): what a byte must save to be worth it */
 } cr_conv;
 
 /* Transposed: output o of an axis sums over the inputs i and taps t with i stride + t dilation - pad = o. in
