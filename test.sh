@@ -59,7 +59,7 @@ suite_cli() {
 }
 suite_conformance() {
     need_release
-    for cpu in "" plain; do
+    for cpu in "" avx2 plain; do
         for fold in "" --no-fold; do
             step "conformance: public operator tests ${cpu:-best kernels} $fold" env ${cpu:+CREASE_CPU=$cpu} \
                 /usr/bin/python3 tests/conformance/run.py build/release/crease $fold

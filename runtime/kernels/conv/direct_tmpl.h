@@ -298,14 +298,14 @@ CR_INLINE void tile_one(int pixels, int blocks, int distance, cr_direct_pass *pa
 
 /* tile_one for one tap, which is all there is. The rest of it would take the registers that keep a pointwise
  * convolution of few channels from waiting for addresses. */
-CR_INLINE void tile_point(int pixels, int blocks, int distance, cr_direct_pass *pass) {
+CR_INLINE void tile_point(int pixels, int blocks, cr_direct_pass *pass) {
     cr_vec acc[CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS];
     if (__builtin_expect(pass->output_ahead != 0, 0))
         fetch_output(pixels, blocks, pass);
     tile_bias(pixels, blocks, pass, acc);
     if (pixels == 1) {
         tile_single(blocks, pass, pass->input, acc[0]);
-        tile_end(pixels, blocks, distance, pass, acc);
+        tile_end(pixels, blocks, CR_LANES, pass, acc);
         return;
     }
     const float *input = pass->input, *weights = pass->weights, *fetch = pass->fetch;
@@ -314,15 +314,15 @@ CR_INLINE void tile_point(int pixels, int blocks, int distance, cr_direct_pass *
     const int64_t lines = fetch < pass->fetch_end ? pass->fetch_lines : 0;
     for (int64_t left = pass->input_blocks; left > 0; left--) {
         if (__builtin_expect(ahead != 0, 0))
-            fetch_input(pixels, distance, &input, ahead);
+            fetch_input(pixels, CR_LANES, &input, ahead);
         fetch_weights(fetch, lines);
-        tile_lanes(pixels, blocks, distance, &input, 0, left == 1 ? pass->last_lanes : pass->lanes, weights,
+        tile_lanes(pixels, blocks, CR_LANES, &input, 0, left == 1 ? pass->last_lanes : pass->lanes, weights,
                    weights_step, acc);
         input += input_step;
         weights += weights_step;
         fetch += lines * TILE_LINE;
     }
-    tile_end(pixels, blocks, distance, pass, acc);
+    tile_end(pixels, blocks, CR_LANES, pass, acc);
 }
 
 CR_INLINE void next_tile(cr_direct_pass *pass) {
@@ -359,7 +359,7 @@ CR_INLINE void tiles_plain_skipping(int pixels, int blocks, cr_direct_pass *pass
 
 CR_INLINE void tiles_pointwise(int pixels, int blocks, cr_direct_pass *pass) {
     for (int64_t i = 0; i < pass->tiles; i++, next_tile(pass))
-        tile_point(pixels, blocks, CR_LANES, pass);
+        tile_point(pixels, blocks, pass);
 }
 
 /* ---- halved blocks: on AVX-512, elsewhere joining halves costs what it saves ---- */
@@ -406,7 +406,7 @@ CR_INLINE void tile_halved(int pixels, int blocks, cr_direct_pass *pass) {
     const int last = blocks - 1;
     cr_vec acc[CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS];
     if (pixels == 1) { /* has no neighbour to share with */
-        tile_point(pixels, blocks, CR_LANES, pass);
+        tile_point(pixels, blocks, pass);
         return;
     }
     if (__builtin_expect(pass->output_ahead != 0, 0))
