@@ -1,4 +1,3 @@
-#include "passes/extents.h"
 #include "passes/lower.h"
 #include "runtime/graph/attr.h"
 #include "runtime/graph/edit.h"
@@ -62,33 +61,12 @@ static crease_status take_user(const cr_extents *extents, cr_node *conv, bool *a
     return CREASE_OK;
 }
 
-/* The convolutions as they stand before any moves. */
-static crease_status list_convs(const cr_graph *graph, cr_arena *arena, cr_node ***convs, size_t *n) {
-    *n = 0;
-    CR_TRY(CR_ARENA_NEW(arena, convs, (size_t)graph->n_nodes));
-    CR_FOR_NODES(node, graph)
-    if (is_conv(node))
-        (*convs)[(*n)++] = node;
-    return CREASE_OK;
-}
-
-static crease_status fuse(cr_graph *graph, const cr_extents *extents, cr_arena *arena) {
-    cr_node **convs;
-    size_t n;
-    CR_TRY(list_convs(graph, arena, &convs, &n));
-    for (size_t i = 0; i < n; i++)
-        for (bool again = true; again;)
-            CR_TRY(take_user(extents, convs[i], &again));
+static crease_status fuse_conv(const cr_extents *extents, cr_node *conv) {
+    for (bool again = true; again;)
+        CR_TRY(take_user(extents, conv, &again));
     return CREASE_OK;
 }
 
 crease_status cr_pass_fuse_epilogue(cr_model *model) {
-    cr_arena arena;
-    cr_extents *extents;
-    CR_TRY(cr_extents_create(model, &extents));
-    cr_arena_init(&arena, model->heap);
-    crease_status status = fuse(model->graph, extents, &arena);
-    cr_arena_clear(&arena);
-    cr_extents_free(extents);
-    return status;
+    return cr_lower_each(model, is_conv, fuse_conv);
 }

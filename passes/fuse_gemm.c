@@ -1,4 +1,3 @@
-#include "passes/extents.h"
 #include "passes/lower.h"
 #include "runtime/graph/attr.h"
 #include "runtime/graph/edit.h"
@@ -94,31 +93,10 @@ static crease_status fuse_node(const cr_extents *extents, cr_node *node) {
     return fuses ? cr_node_set_op(node, node->op_type, "crease") : CREASE_OK;
 }
 
-static crease_status list_products(const cr_graph *graph, cr_arena *arena, cr_node ***nodes, size_t *n) {
-    *n = 0;
-    CR_TRY(CR_ARENA_NEW(arena, nodes, (size_t)graph->n_nodes));
-    CR_FOR_NODES(node, graph)
-    if (cr_node_is(node, "Gemm") || cr_node_is(node, "MatMul"))
-        (*nodes)[(*n)++] = node;
-    return CREASE_OK;
-}
-
-static crease_status fuse(cr_graph *graph, const cr_extents *extents, cr_arena *arena) {
-    cr_node **nodes;
-    size_t n;
-    CR_TRY(list_products(graph, arena, &nodes, &n));
-    for (size_t i = 0; i < n; i++)
-        CR_TRY(fuse_node(extents, nodes[i]));
-    return CREASE_OK;
+static bool is_product(const cr_node *node) {
+    return cr_node_is(node, "Gemm") || cr_node_is(node, "MatMul");
 }
 
 crease_status cr_pass_fuse_gemm(cr_model *model) {
-    cr_arena arena;
-    cr_extents *extents;
-    CR_TRY(cr_extents_create(model, &extents));
-    cr_arena_init(&arena, model->heap);
-    crease_status status = fuse(model->graph, extents, &arena);
-    cr_arena_clear(&arena);
-    cr_extents_free(extents);
-    return status;
+    return cr_lower_each(model, is_product, fuse_node);
 }

@@ -46,6 +46,32 @@ cr_node *cr_node_only_user(const cr_node *node) {
     return out->uses[0].node;
 }
 
+static crease_status visit_each(const cr_graph *graph, const cr_extents *extents, cr_arena *arena,
+                                bool (*wanted)(const cr_node *node),
+                                crease_status (*visit)(const cr_extents *extents, cr_node *node)) {
+    cr_node **nodes;
+    size_t n = 0;
+    CR_TRY(CR_ARENA_NEW(arena, &nodes, (size_t)graph->n_nodes));
+    CR_FOR_NODES(node, graph)
+    if (wanted(node))
+        nodes[n++] = node;
+    for (size_t i = 0; i < n; i++)
+        CR_TRY(visit(extents, nodes[i]));
+    return CREASE_OK;
+}
+
+crease_status cr_lower_each(cr_model *model, bool (*wanted)(const cr_node *node),
+                            crease_status (*visit)(const cr_extents *extents, cr_node *node)) {
+    cr_arena arena;
+    cr_extents *extents;
+    CR_TRY(cr_extents_create(model, &extents));
+    cr_arena_init(&arena, model->heap);
+    crease_status status = visit_each(model->graph, extents, &arena, wanted, visit);
+    cr_arena_clear(&arena);
+    cr_extents_free(extents);
+    return status;
+}
+
 crease_status cr_optimize_lower(cr_model *model, const cr_lower_settings *settings) {
     CR_TRY(cr_model_verify_after(model, cr_pass_fold_constants(model, NULL)));
     CR_TRY(cr_model_verify_after(model, cr_pass_drop_noops(model)));

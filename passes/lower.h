@@ -1,6 +1,7 @@
 #ifndef CREASE_PASSES_LOWER_H
 #define CREASE_PASSES_LOWER_H
 
+#include "passes/extents.h"
 #include "runtime/graph/graph.h"
 #include "runtime/ops/blocked.h"
 
@@ -56,6 +57,11 @@ crease_status cr_node_take_activation(cr_node *to, const char *name, int slope, 
                                       int from_slope) CREASE_MUST_TEST;
 /* Whether the node has an activation under `name`. */
 bool cr_node_has_activation(const cr_node *node, const char *name);
+/* Call visit for every wanted node of the main graph, in the order in which they stand before any of the
+ * calls moves one, with the extents as they are then. */
+crease_status cr_lower_each(cr_model *model, bool (*wanted)(const cr_node *node),
+                            crease_status (*visit)(const cr_extents *extents,
+                                                   cr_node *node)) CREASE_MUST_TEST;
 /* The node that alone uses output 0, in the same graph; NULL: none, or several. */
 cr_node *cr_node_only_user(const cr_node *node);
 
