@@ -98,9 +98,8 @@ static crease_status prepare_and_run(job *j) {
                           .convolution = j->eval->convolution};
     if (node->op->prepare)
         CR_TRY(node->op->prepare(&prepare));
-    void *scratch = NULL;
-    if (prepare.scratch_bytes)
-        CR_TRY(cr_alloc(j->eval->heap, prepare.scratch_bytes, &scratch));
+    void *scratch; /* of no bytes, too: threads take their parts of it by address */
+    CR_TRY(cr_alloc(j->eval->heap, prepare.scratch_bytes, &scratch));
     cr_run run = {.node = node,
                   .op = node->op,
                   .state = prepare.state,
