@@ -313,16 +313,17 @@ static const cr_value *walk_down(const cr_twins *t, const cr_value *first, bool 
     return first;
 }
 
-const cr_value *cr_twins_checkpoint(const cr_twins *t, const crease_fold_entry *entry,
-                                    const cr_node *folded) {
+crease_status cr_twins_checkpoint(const cr_twins *t, const crease_fold_entry *entry, const cr_node *folded,
+                                  const cr_value **checkpoint) {
     void *reached;
     const cr_value *first = entry->folded ? first_value(t, entry, folded) : NULL;
-    if (!first || !first->producer || t->same_before[first->id] < 0 ||
-        cr_alloc_zeroed(t->heap, (size_t)t->after->n_values, &reached) != CREASE_OK)
-        return NULL;
-    const cr_value *found = walk_down(t, first, reached);
+    *checkpoint = NULL;
+    if (!first || !first->producer || t->same_before[first->id] < 0)
+        return CREASE_OK;
+    CR_TRY(cr_alloc_zeroed(t->heap, (size_t)t->after->n_values, &reached));
+    *checkpoint = walk_down(t, first, reached);
     cr_free(t->heap, reached);
-    return found;
+    return CREASE_OK;
 }
 
 /* ---- one fold by itself ---- */
@@ -399,7 +400,9 @@ crease_status cr_twins_measure(const cr_twins *twins, const cr_report *report, s
     CR_TRY(cr_pool_create(twins->heap, twins->threads, &pool));
     for (const cr_node *n = cr_twins_next(twins, node, NULL); n; n = cr_twins_next(twins, node, n)) {
         double error = NAN;
-        const cr_value *end = cr_twins_checkpoint(twins, &report->entries[entry], n);
+        const cr_value *end = NULL;
+        if (status == CREASE_OK)
+            status = cr_twins_checkpoint(twins, &report->entries[entry], n, &end);
         if (end && status == CREASE_OK)
             status = measure_turn(twins, pool, end, &error);
         *measured = fmax(*measured, error);

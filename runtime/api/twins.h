@@ -32,8 +32,8 @@ const cr_node *cr_twins_next(const cr_twins *twins, int node, const cr_node *pre
 /* Where the fold of this copy can be checked: the first value, from the folded node's output downwards, that
  * has the same meaning before and after. (A later fold may scale what an earlier one left behind.) When none
  * agrees, the folded node's output. NULL: the fold left nothing to compare. The result belongs to `after`. */
-const cr_value *cr_twins_checkpoint(const cr_twins *twins, const crease_fold_entry *entry,
-                                    const cr_node *folded);
+crease_status cr_twins_checkpoint(const cr_twins *twins, const crease_fold_entry *entry,
+                                  const cr_node *folded, const cr_value **checkpoint) CREASE_MUST_TEST;
 
 /* The relative error at its checkpoint that a fold causes by itself, computed in float64 from the values that
  * the unfolded network has before it; the worst of all turns. NAN: not known. */

@@ -194,7 +194,8 @@ static crease_status compare_folds(runs *r) {
         const int id = folds->nodes[i];
         for (const cr_node *n = cr_twins_next(t, id, NULL); n; n = cr_twins_next(t, id, n)) {
             views v;
-            const cr_value *value = cr_twins_checkpoint(t, &folds->entries[i], n);
+            const cr_value *value;
+            CR_TRY(cr_twins_checkpoint(t, &folds->entries[i], n, &value));
             if (value && view_kept(r, t->same_before[value->id], value->id, &v))
                 CR_TRY(add_layer(r, id, folds->entries[i].name, value, &v));
         }
