@@ -138,7 +138,7 @@ crease_status cr_import_tensor(cr_import *import, const CreaseOnnx__TensorProto 
         tensor->data = cr_buffer_data(tensor->buffer);
         return CREASE_OK;
     }
-    if (proto->has_raw_data)
+    if (proto->has_raw_data || proto->raw_data_bytes > 0) /* the parser, merging tensors, drops empty bytes */
         return take_raw(import, proto, bytes, tensor);
     /* sizes first: dims alone must not make us allocate */
     size_t most = proto->n_float_data + proto->n_int32_data + proto->n_int64_data + proto->n_double_data +

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "proto/proto.h"
+#include "runtime/graph/attr.h"
 #include "runtime/graph/edit.h"
 #include "runtime/graph/order.h"
 #include "runtime/graph/verify.h"
@@ -244,6 +245,30 @@ Test(load, weights_stand_in_memory_once) {
         cr_model_destroy(model);
         cr_heap_release(counted);
     }
+}
+
+/* A message that comes twice is merged: the first half has the contents, the second may add anything. */
+Test(load, keeps_large_weights_of_merged_tensors) {
+    enum { N = 2000, BYTES = N * 4 };
+    static float values[N];
+    values[N - 1] = 5;
+    bytes weight = tensor("", 1, N), rest = {.n = 0}, value = {.n = 0}, constant = {.n = 0};
+    blob(&weight, 9, values, BYTES);
+    text(&rest, 12, "doc");
+    text(&value, 1, "value");
+    message(&value, 5, &weight);
+    number(&value, 20, 4);
+    message(&value, 5, &rest);
+    text(&constant, 2, "y");
+    text(&constant, 4, "Constant");
+    message(&constant, 5, &value);
+    bytes graph = frame();
+    add(&graph, GRAPH_NODE, constant);
+    cr_model *model = load_good(model_of(graph, 8), false);
+    const cr_attr *attr = cr_attr_find(model->graph->first, "value");
+    cr_assert_not_null(attr);
+    cr_assert_arr_eq(attr->tensors[0].data, values, BYTES);
+    cr_model_destroy(model);
 }
 
 Test(load, bounds_sparse_tensors) {
