@@ -330,11 +330,12 @@ static void count_run(cr_step *step) {
     if (step->n_runs++ == 0 || step->pass_seconds < step->best_seconds)
         step->best_seconds = step->pass_seconds;
     step->seconds += step->pass_seconds;
-    step->pass_seconds = 0;
 }
 
 static crease_status run_steps(cr_session *session, cr_plan *plan) {
     int next = 0; /* loop */
+    for (int s = 0; s < plan->n_steps; s++)
+        plan->steps[s].pass_seconds = 0; /* a run that failed has left some */
     for (int s = 0; s < plan->n_steps; s++)
         if (next < plan->n_loops && plan->loops[next].first == s) {
             CR_TRY(run_loop(session, plan, &plan->loops[next]));

@@ -1,10 +1,12 @@
+#include "runtime/api/model.h"
 #include "tests/runtime/api/network.h"
 
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
-enum { CLASSES = 5 };
+enum { CLASSES = 5, SIDE = 128 };
 
 static crease_options options_with(int threads, bool fold) {
     crease_options options;
@@ -399,6 +401,61 @@ Test(session, profiles_count_runs) {
     crease_session_profile(session, true);
     crease_session_step_at(session, 0, &step);
     cr_assert_eq(step.n_runs, 0);
+    crease_session_free(session);
+    crease_model_free(model);
+}
+
+/* y = Gather(MatMul(x, x), index): the product takes the time, an index out of range fails behind it. */
+static crease_model *product_and_gather(void) {
+    network n = {.seed = 7};
+    crease_model *model;
+    cr_value *x, *index;
+    cr_node *node;
+    OK(cr_heap_create(NULL, 0, &n.heap));
+    OK(cr_model_create(n.heap, &n.model));
+    OK(cr_model_set_opset(n.model, "", 13));
+    OK(cr_graph_add_value(n.model->graph, "x", true, &x));
+    OK(cr_graph_add_value(n.model->graph, "index", true, &index));
+    x->dtype = CREASE_FLOAT;
+    x->shape = cr_shape_of(2, (int64_t[]){SIDE, SIDE});
+    index->dtype = CREASE_INT64;
+    index->shape = cr_shape_of(0, NULL);
+    OK(cr_graph_add_input(n.model->graph, x));
+    OK(cr_graph_add_input(n.model->graph, index));
+    cr_value *product = network_node(&n, "MatMul", "p", (cr_value *[]){x, x}, 2, &node);
+    OK(cr_graph_add_output(n.model->graph,
+                           network_node(&n, "Gather", "y", (cr_value *[]){product, index}, 2, &node)));
+    OK(cr_model_publish(n.model, &model));
+    cr_heap_release(n.heap);
+    return model;
+}
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+Test(session, profiles_leave_failed_runs_out) {
+    enum { FAILING = 50 };
+    static const float x[SIDE * SIDE];
+    int64_t index = SIDE;
+    crease_model *model = product_and_gather();
+    crease_session *session = network_session(model, NULL);
+    crease_step step = {.struct_size = sizeof step};
+    OK(crease_session_bind_input(session, "x", CREASE_FLOAT, 2, (int64_t[]){SIDE, SIDE}, x));
+    OK(crease_session_bind_input(session, "index", CREASE_INT64, 0, NULL, &index));
+    crease_session_profile(session, true);
+    for (int i = 0; i < FAILING; i++)
+        cr_assert_neq(crease_session_run(session), CREASE_OK);
+    index = 0;
+    const double start = now();
+    OK(crease_session_run(session));
+    const double all = now() - start;
+    cr_assert(crease_session_step_at(session, 0, &step));
+    cr_assert_str_eq(step.op_type, "MatMul");
+    cr_assert_eq(step.n_runs, 1);
+    cr_assert_leq(step.seconds, all);
     crease_session_free(session);
     crease_model_free(model);
 }
