@@ -26,7 +26,7 @@ static bool comes_later(const cr_node *first, const cr_node *second) {
 /* The other operand of the Add behind a convolution, if the convolution may take the Add in. */
 static cr_value *residual_of(const cr_extents *extents, const cr_node *conv, const cr_node *add) {
     const cr_value *own = conv->outputs[0];
-    cr_value *other = add->inputs[0] == own ? add->inputs[1] : add->inputs[0];
+    cr_value *other = cr_node_other_operand(add, own);
     const cr_node *rival = other->producer;
     if (cr_node_input(conv, RESIDUAL) || cr_node_has_activation(conv, "after") || other->constant ||
         !cr_extents_same(extents, own, other))

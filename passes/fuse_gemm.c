@@ -37,20 +37,14 @@ static crease_status read_gemm(const cr_node *node, int64_t *columns, bool *fits
 
 static crease_status read_product(const cr_node *node, int64_t *columns, bool *fits) {
     const cr_value *a = cr_node_input(node, 0);
-    const bool gemm = cr_node_is(node, "Gemm");
-    *fits = (gemm || cr_node_is(node, "MatMul")) && a && a->dtype == CREASE_FLOAT && a->shape.rank >= 2 &&
-            is_matrix(cr_node_constant(node, B));
+    *fits = a && a->dtype == CREASE_FLOAT && a->shape.rank >= 2 && is_matrix(cr_node_constant(node, B));
     if (!*fits)
         return CREASE_OK;
     *columns = cr_node_constant(node, B)->shape.dims[1];
-    return gemm ? read_gemm(node, columns, fits) : CREASE_OK;
+    return cr_node_is(node, "Gemm") ? read_gemm(node, columns, fits) : CREASE_OK;
 }
 
 /* ---- what stands behind it ---- */
-
-static cr_value *other_operand(const cr_node *add, const cr_value *own) {
-    return add->inputs[add->inputs[0] == own ? 1 : 0];
-}
 
 static crease_status take_add(cr_node *node, cr_node *add, int input, cr_value *other) {
     CR_TRY(cr_node_set_input(node, input, other));
@@ -58,27 +52,33 @@ static crease_status take_add(cr_node *node, cr_node *add, int input, cr_value *
     return cr_node_take_over(node, 0, add);
 }
 
+/* The input that takes what an Add adds; 0: none does. */
+static int input_for(const cr_extents *extents, const cr_node *node, int64_t columns, const cr_value *other) {
+    const cr_value *own = node->outputs[0];
+    if (!cr_node_input(node, C) && is_bias(other, columns, own->shape.rank))
+        return C;
+    return !cr_node_input(node, RESIDUAL) && !other->constant && cr_extents_same(extents, own, other)
+               ? RESIDUAL
+               : 0;
+}
+
 /* One step; *again when there was one. */
 static crease_status take_user(const cr_extents *extents, cr_node *node, int64_t columns, bool *again) {
-    const cr_value *own = node->outputs[0];
     cr_node *user = cr_node_only_user(node);
-    *again = true;
-    if (!user || cr_node_has_activation(node, "act")) {
-        *again = false;
-    } else if (cr_is_ours(user, "Activation") && user->lanes == 0 && !cr_node_input(user, 1)) {
+    *again = false;
+    if (!user || cr_node_has_activation(node, "act"))
+        return CREASE_OK;
+    if (cr_is_ours(user, "Activation") && user->lanes == 0 && !cr_node_input(user, 1)) {
+        *again = true;
         CR_TRY(cr_node_take_activation(node, "act", 0, user, -1));
         return cr_node_take_over(node, 0, user);
-    } else if (cr_node_is(user, "Add")) {
-        cr_value *other = other_operand(user, own);
-        if (!cr_node_input(node, C) && is_bias(other, columns, own->shape.rank))
-            return take_add(node, user, C, other);
-        if (!cr_node_input(node, RESIDUAL) && !other->constant && cr_extents_same(extents, own, other))
-            return take_add(node, user, RESIDUAL, other);
-        *again = false;
-    } else {
-        *again = false;
     }
-    return CREASE_OK;
+    if (!cr_node_is(user, "Add"))
+        return CREASE_OK;
+    cr_value *other = cr_node_other_operand(user, node->outputs[0]);
+    const int input = input_for(extents, node, columns, other);
+    *again = input != 0;
+    return input ? take_add(node, user, input, other) : CREASE_OK;
 }
 
 static crease_status fuse_node(const cr_extents *extents, cr_node *node) {

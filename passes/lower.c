@@ -46,6 +46,10 @@ cr_node *cr_node_only_user(const cr_node *node) {
     return out->uses[0].node;
 }
 
+cr_value *cr_node_other_operand(const cr_node *node, const cr_value *own) {
+    return node->inputs[node->inputs[0] == own ? 1 : 0];
+}
+
 static crease_status visit_each(const cr_graph *graph, const cr_extents *extents, cr_arena *arena,
                                 bool (*wanted)(const cr_node *node),
                                 crease_status (*visit)(const cr_extents *extents, cr_node *node)) {
