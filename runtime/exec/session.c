@@ -334,7 +334,7 @@ static void count_run(cr_step *step) {
 
 static crease_status run_steps(cr_session *session, cr_plan *plan) {
     int next = 0; /* loop */
-    for (int s = 0; s < plan->n_steps; s++)
+    for (int s = 0; session->profiling && s < plan->n_steps; s++)
         plan->steps[s].pass_seconds = 0; /* a run that failed has left some */
     for (int s = 0; s < plan->n_steps; s++)
         if (next < plan->n_loops && plan->loops[next].first == s) {
@@ -386,7 +386,7 @@ void cr_session_profile(cr_session *session, bool on) {
     for (int p = 0; on && p < session->n_plans; p++)
         for (int s = 0; s < session->plans[p]->n_steps; s++) {
             cr_step *step = &session->plans[p]->steps[s];
-            step->pass_seconds = step->seconds = step->best_seconds = 0;
+            step->seconds = step->best_seconds = 0;
             step->n_runs = 0;
         }
 }
