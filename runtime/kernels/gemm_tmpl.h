@@ -105,6 +105,10 @@ static int64_t panel_count(int64_t rows) {
     return (rows + CR_MICRO_ROWS - 1) / CR_MICRO_ROWS;
 }
 
+static micro_start start_at(micro_start start, int64_t row, int64_t column) {
+    return (micro_start){start.from != NULL ? start.from + row * start.step + column : NULL, start.step};
+}
+
 /* Rows x n of C with packed rows of A and a packed strip of B. */
 static void multiply_strip(const float *panels, const float *strip, int64_t depth, int64_t rows, int64_t n,
                            micro_start start, float *c, int64_t ldc) {
@@ -113,7 +117,7 @@ static void multiply_strip(const float *panels, const float *strip, int64_t dept
         const int64_t row = panel_row(rows, count, p), height = panel_row(rows, count, p + 1) - row;
         const float *panel = panels + row * panel_depth(depth);
         micro_function *multiply = micro_tiles[height - 1][vectors - 1];
-        const micro_start own = {start.from != NULL ? start.from + row * start.step : NULL, start.step};
+        const micro_start own = start_at(start, row, 0);
         if (n == vectors * CR_LANES)
             multiply(panel, strip, depth, micro_follow(strip), own, c + row * ldc, ldc);
         else
@@ -210,10 +214,6 @@ static product_ends ends_of(float beta, const float *c, int64_t ldc, const cr_ge
     else
         e.start = (micro_start){end->bias, 0};
     return e;
-}
-
-static micro_start start_at(micro_start start, int64_t row, int64_t column) {
-    return (micro_start){start.from != NULL ? start.from + row * start.step + column : NULL, start.step};
 }
 
 /* rows x n of C = start + alpha op(A) B, a piece of the sum at a time; behind the last one what is to become
