@@ -4,6 +4,7 @@
 #include "runtime/graph/edit.h"
 #include "runtime/graph/order.h"
 #include "runtime/graph/verify.h"
+#include "tests/proto/by_hand.h"
 
 #include "onnx.pb-c.h"
 
@@ -18,29 +19,9 @@
 #include <criterion/criterion.h>
 #undef cr_free
 
-/* Models are written here in wire format by hand, so that hostile ones are as easy as good ones. */
-typedef struct bytes {
-    unsigned char data[1 << 16];
-    size_t n;
-} bytes;
-
-static void varint(bytes *b, uint64_t value) {
-    for (; value > 127; value >>= 7)
-        b->data[b->n++] = (unsigned char)(value | 128);
-    b->data[b->n++] = (unsigned char)value;
-}
-
 static void number(bytes *b, unsigned field, int64_t value) {
     varint(b, field << 3);
     varint(b, (uint64_t)value);
-}
-
-static void blob(bytes *b, unsigned field, const void *data, size_t n) {
-    varint(b, field << 3 | 2);
-    varint(b, n);
-    if (n)
-        memcpy(b->data + b->n, data, n);
-    b->n += n;
 }
 
 static void text(bytes *b, unsigned field, const char *value) {

@@ -1,4 +1,5 @@
 #include "proto/wire.h"
+#include "tests/proto/by_hand.h"
 
 #include "onnx.pb-c.h"
 
@@ -17,24 +18,6 @@ enum { ATTRIBUTE_SPARSE = 22, ATTRIBUTE_SPARSES = 23, FUNCTION_NODE = 7, FUNCTIO
 enum { VALUES = 1, INDICES = 2, RAW_DATA = 9, RAW_DATA_AT = 1000, RAW_DATA_BYTES = 1001 };
 
 /* ---- models by hand ---- */
-
-typedef struct bytes {
-    unsigned char data[1 << 15];
-    size_t n;
-} bytes;
-
-static void varint(bytes *b, uint64_t value) {
-    for (; value > 127; value >>= 7)
-        b->data[b->n++] = (unsigned char)(value | 128);
-    b->data[b->n++] = (unsigned char)value;
-}
-
-static void blob(bytes *b, unsigned field, const void *data, size_t n) {
-    varint(b, field << 3 | 2);
-    varint(b, n);
-    memcpy(b->data + b->n, data, n);
-    b->n += n;
-}
 
 static void fixed64(bytes *b, unsigned field, uint64_t value) {
     varint(b, field << 3 | 1);
