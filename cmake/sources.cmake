@@ -20,6 +20,7 @@ set(crease_library_sources
   passes/fuse_elementwise.c
   passes/fuse_epilogue.c
   passes/fuse_gemm.c
+  passes/fuse_means.c
   passes/fuse_pad.c
   passes/fuse_prologue.c
   passes/known_lists.c

@@ -94,6 +94,7 @@ crease_status cr_optimize_lower(cr_model *model, const cr_lower_settings *settin
     CR_TRY(cr_model_verify_after(model, cr_pass_fuse_prologue(model, settings->fold)));
     CR_TRY(cr_model_drop_dead(model)); /* what was absorbed is no user any more */
     CR_TRY(cr_model_verify_after(model, cr_pass_fuse_epilogue(model)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_fuse_means(model)));
     CR_TRY(cr_model_verify_after(model, cr_pass_fuse_gemm(model)));
     CR_TRY(cr_model_drop_dead(model));
     model->lowered = true;

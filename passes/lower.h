@@ -42,6 +42,8 @@ crease_status cr_pass_fuse_elementwise(cr_model *model) CREASE_MUST_TEST;
 crease_status cr_pass_fuse_prologue(cr_model *model, bool fold) CREASE_MUST_TEST;
 /* passes/fuse_epilogue.c: activations and residuals join the convolution before them */
 crease_status cr_pass_fuse_epilogue(cr_model *model) CREASE_MUST_TEST;
+/* passes/fuse_means.c: means over pixels take the means of rows from the convolution before them */
+crease_status cr_pass_fuse_means(cr_model *model) CREASE_MUST_TEST;
 /* passes/fuse_gemm.c: biases, residuals and activations join the product by a constant before them */
 crease_status cr_pass_fuse_gemm(cr_model *model) CREASE_MUST_TEST;
 

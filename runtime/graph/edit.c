@@ -349,6 +349,20 @@ crease_status cr_node_keep_inputs(cr_node *node, int n) {
     return CREASE_OK;
 }
 
+crease_status cr_node_add_output(cr_node *node, cr_value *value) {
+    cr_value **longer;
+    if (value->producer || value->constant || value->is_input)
+        return cr_fail(CREASE_ERROR_MODEL, "node '%s' cannot give '%s'", node->name, value->name);
+    CR_TRY(CR_ARENA_NEW(&node->graph->model->arena, &longer, (size_t)node->n_outputs + 1));
+    if (node->n_outputs)
+        memcpy(longer, node->outputs, (size_t)node->n_outputs * sizeof *longer);
+    node->outputs = longer;
+    value->producer = node;
+    value->producer_output = node->n_outputs;
+    node->outputs[node->n_outputs++] = value;
+    return CREASE_OK;
+}
+
 crease_status cr_node_set_output(cr_node *node, int i, cr_value *fresh) {
     if (i >= node->n_outputs || !node->outputs[i] || fresh->producer || fresh->constant || fresh->is_input)
         return cr_fail(CREASE_ERROR_MODEL, "node '%s' cannot give '%s'", node->name, fresh->name);

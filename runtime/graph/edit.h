@@ -57,6 +57,8 @@ crease_status cr_node_set_op(cr_node *node, const char *op_type, const char *dom
 crease_status cr_node_set_input(cr_node *node, int i,
                                 cr_value *value) CREASE_MUST_TEST;        /* NULL: absent; may extend */
 crease_status cr_node_keep_inputs(cr_node *node, int n) CREASE_MUST_TEST; /* the first n, at most all */
+/* One more output, a value without a producer. */
+crease_status cr_node_add_output(cr_node *node, cr_value *value) CREASE_MUST_TEST;
 /* Output i, which the node gives, becomes `fresh`, a value without a producer; the old one has none then. */
 crease_status cr_node_set_output(cr_node *node, int i, cr_value *fresh) CREASE_MUST_TEST;
 crease_status cr_node_set_doc(cr_node *node, const char *doc) CREASE_MUST_TEST;

@@ -18,7 +18,10 @@
  *      input, the shift of an affine in front of zero padding (kernels/conv/conv.h, border bias)
  *   9  slope [channels of the input] of a PRelu `pre`
  * Padding is zero behind the affine. Attributes: Conv's, and the activations "act", "after" and "pre".
- * ConvTranspose takes no stem and no tap sums. */
+ * ConvTranspose takes no stem and no tap sums.
+ *
+ * Output 1 of Conv, which may be left out: the mean of each row of y, blocked, of y's shape but for a last
+ * extent of 1. What averages y over all pixels is to average these. */
 
 enum { FORWARD, TRANSPOSED };
 
@@ -46,6 +49,12 @@ static const cr_info *input(const cr_prepare *p, int i) {
 static crease_status conv_infer(cr_infer *infer) {
     CR_TRY(cr_conv_infer(infer));
     infer->out[0].lanes = infer->node->lanes;
+    if (infer->n_out > 1) {
+        cr_shape *means = &infer->out[1].shape;
+        infer->out[1] = infer->out[0];
+        if (means->rank > 2)
+            means->dims[means->rank - 1] = 1;
+    }
     return CREASE_OK;
 }
 
@@ -238,6 +247,30 @@ static void conv_task(void *context, int64_t begin, int64_t end, int thread) {
                          j->scratch + (size_t)thread * j->s->thread_scratch);
 }
 
+/* ---- row means ---- */
+
+typedef struct means_job {
+    cr_blocked_shape shape; /* rows as planes */
+    const float *from;
+    float *to;
+} means_job;
+
+static void means_task(void *context, int64_t begin, int64_t end, int thread) {
+    const means_job *j = context;
+    (void)thread;
+    cr_blocked(cr_cpu_isa())->global_average(&j->shape, j->from, j->to, begin, end);
+}
+
+/* Of an algorithm that gives none. */
+static void average_rows(const cr_conv *conv, cr_run *r) {
+    const cr_conv_geometry *g = &conv->geometry;
+    const int64_t blocks = (g->oc + conv->lanes - 1) / conv->lanes;
+    means_job job = {.shape = {.pixels = g->out[CR_W], .lanes = conv->lanes},
+                     .from = r->out[0]->data,
+                     .to = r->out[1]->data};
+    cr_parallel(r->pool, g->n * blocks * g->out[CR_D] * g->out[CR_H], means_task, &job);
+}
+
 static crease_status conv_run(cr_run *r) {
     const conv_state *s = r->state;
     cr_epilogue epilogue = s->epilogue;
@@ -254,7 +287,12 @@ static crease_status conv_run(cr_run *r) {
         epilogue.residual = r->in[RESIDUAL]->data;
     if (s->scale_runs)
         prologue.scale = r->in[SCALE]->data;
+    const bool wants_means = r->n_out > 1, gives_means = s->algorithm->row_means && s->tasks > 0;
+    if (wants_means && gives_means)
+        job.args.row_means = r->out[1]->data;
     cr_parallel(r->pool, s->tasks, conv_task, &job);
+    if (wants_means && !gives_means)
+        average_rows(&s->conv, r);
     return CREASE_OK;
 }
 

@@ -73,6 +73,9 @@ typedef struct cr_conv_args {
     /* Border correction: replaces epilogue->bias. [cr_conv_border_rows][oc rounded up to lanes], a row for
      * each border class of an output pixel; NULL: none. */
     const float *border_bias;
+    /* [n][blocks][depth][height][L]: the mean of each row of the output, in the blocked layout; NULL: not
+     * wanted. Only of algorithms that have row_means. */
+    float *row_means;
 } cr_conv_args;
 
 /* ---- geometry ---- */
@@ -136,6 +139,7 @@ typedef struct cr_conv_algorithm {
     int64_t (*tasks)(const cr_conv *conv);
     void (*run)(const cr_conv *conv, const cr_conv_args *args, int64_t task_begin, int64_t task_end,
                 void *workspace);
+    bool row_means; /* run() can give them: of rows that are in the nearest cache when it finishes them */
 } cr_conv_algorithm;
 
 /* Plain loops in double for every layout, geometry and option: the judge of the others and the last of every

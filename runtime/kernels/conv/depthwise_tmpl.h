@@ -38,6 +38,7 @@ typedef struct depthwise_row {
     int64_t channel;               /* first of the block */
     int64_t offset;                /* of the row in the output, floats */
     float *output;
+    float *means; /* of the plane's rows, or NULL */
 } depthwise_row;
 
 /* A run; constants wherever this is inlined. taps 0: extents by the geometry. */
@@ -335,6 +336,26 @@ static void finish_rows(const depthwise_row *row, int64_t begin) {
                       row->output);
 }
 
+/* The means of rows [begin, end) of the plane, which are finished; `rows` points at the first of them. A sum
+ * for every fourth pixel, so that they need not wait for each other. */
+static void average_rows(const depthwise_row *row, const float *rows, int64_t begin, int64_t end) {
+    enum { CHAINS = 4 };
+    const int64_t width = row->g->out[CR_W];
+    const cr_vec part = cr_broadcast(1.0f / (float)width);
+    for (int64_t r = begin; r < end; r++, rows += width * CR_LANES) {
+        cr_vec sums[CHAINS] = {{0}};
+        int64_t x = 0;
+        for (; x + CHAINS <= width; x += CHAINS) {
+            CR_UNROLL
+            for (int i = 0; i < CHAINS; i++)
+                sums[i] += cr_load(rows + (x + i) * CR_LANES);
+        }
+        for (; x < width; x++)
+            sums[0] += cr_load(rows + x * CR_LANES);
+        cr_store(row->means + r * CR_LANES, ((sums[0] + sums[1]) + (sums[2] + sums[3])) * part);
+    }
+}
+
 /* A run that would be cut short begins earlier, if it may: an output that is computed twice has the same
  * bits. A residual, which may be the output itself, is read once. */
 static void choose_runs(depthwise_row *row) {
@@ -359,7 +380,7 @@ static void convolve_rows(depthwise_row *row, const float *border_bias, const fl
     row->line_z_step = g->dilation[CR_D] * g->in[CR_H] * g->in[CR_W] * CR_LANES;
     row->weights_y_step = g->kernel[CR_W] * CR_LANES;
     row->weights_z_step = g->kernel[CR_H] * row->weights_y_step;
-    int64_t finished = plane_offset + begin * width;
+    int64_t finished = begin; /* rows */
     int64_t z = begin / g->out[CR_H], y = begin % g->out[CR_H];
     for (int64_t r = begin; r < end; r++) {
         place_row(row, plane, weights, z, y);
@@ -371,9 +392,12 @@ static void convolve_rows(depthwise_row *row, const float *border_bias, const fl
             y = 0;
             z++;
         }
-        if (later && (row->offset + width - finished >= SOME_VECTORS * CR_LANES || r == end - 1)) {
-            finish_rows(row, finished);
-            finished = row->offset + width;
+        if ((r + 1 - finished) * width >= SOME_VECTORS * CR_LANES || r + 1 == end) {
+            if (later)
+                finish_rows(row, plane_offset + finished * width);
+            if (row->means != NULL)
+                average_rows(row, row->output + plane_offset + finished * width, finished, r + 1);
+            finished = r + 1;
         }
     }
 }
@@ -478,6 +502,7 @@ static void CR_NAME(depthwise_run)(const cr_conv *conv, const cr_conv_args *args
         depthwise_row row = {.g = g, .epilogue = args->epilogue, .output = args->output};
         row.channel = block * CR_LANES;
         row.offset = plane * plan.rows * g->out[CR_W] * CR_LANES;
+        row.means = args->row_means != NULL ? args->row_means + plane * plan.rows * CR_LANES : NULL;
         const float *weights = (const float *)args->packed + block * plan.taps * CR_LANES;
         const int64_t first = plan.rows * strip / plan.strips, last = plan.rows * (strip + 1) / plan.strips;
         const float *input = depthwise_input(conv, &plan, args, n, block, first, last, workspace);
@@ -494,6 +519,7 @@ const cr_conv_algorithm CR_NAME(cr_conv_depthwise) = {
     .workspace_bytes = cr_depthwise_workspace_bytes,
     .tasks = cr_depthwise_tasks,
     .run = CR_NAME(depthwise_run),
+    .row_means = true,
 };
 
 /* ---- groups of several channels ---- */
@@ -525,6 +551,7 @@ static void CR_NAME(grouped_run)(const cr_conv *conv, const cr_conv_args *args, 
         depthwise_row row = {.g = g, .epilogue = args->epilogue, .output = args->output, .span = &span};
         row.channel = block * CR_LANES;
         row.offset = plane * plan.rows * g->out[CR_W] * CR_LANES;
+        row.means = args->row_means != NULL ? args->row_means + plane * plan.rows * CR_LANES : NULL;
         const int64_t first = plan.rows * strip / plan.strips, last = plan.rows * (strip + 1) / plan.strips;
         if (cr_prologue_of(args) != NULL)
             input = transform_planes(conv, args, n, span.first_block, span.blocks, first, last, workspace);
@@ -541,4 +568,5 @@ const cr_conv_algorithm CR_NAME(cr_conv_grouped) = {
     .workspace_bytes = cr_grouped_workspace_bytes,
     .tasks = cr_grouped_tasks,
     .run = CR_NAME(grouped_run),
+    .row_means = true,
 };

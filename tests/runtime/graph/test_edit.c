@@ -185,6 +185,18 @@ Test(edit, inputs_and_outputs) {
     cr_assert_eq(y->n_outputs, 2);
 }
 
+Test(edit, one_more_output) {
+    chain();
+    cr_value *more = sketch_value(model->graph, "more");
+    OK(cr_node_add_output(relu, more));
+    cr_assert_eq(relu->n_outputs, 2);
+    cr_assert_eq(relu->outputs[1], more);
+    cr_assert_eq(more->producer_output, 1);
+    OK(cr_model_verify(model));
+    REFUSED(cr_node_add_output(neg, more), "cannot give 'more'"); /* it has a producer */
+    REFUSED(cr_node_add_output(neg, x), "cannot give 'x'");       /* an input */
+}
+
 Test(edit, constants_hold_their_buffer) {
     cr_value *value;
     cr_tensor *tensor, four;

@@ -90,6 +90,23 @@ TEST_UNUSED static void conv_case_free(conv_case *c) {
     }
 }
 
+/* Each row's mean, where channels exist, to the rounding of some additions. */
+TEST_UNUSED static void conv_check_means(const cr_conv *conv, const guarded *output, const guarded *means) {
+    const cr_conv_geometry *g = &conv->geometry;
+    const int64_t width = g->out[CR_W], lanes = conv->lanes;
+    for (int64_t i = 0; i < (int64_t)means->n; i++) {
+        const float *row = output->data + i / lanes * width * lanes + i % lanes;
+        double sum = 0, size = 0;
+        for (int64_t x = 0; x < width; x++) {
+            sum += (double)row[x * lanes];
+            size += fabs((double)row[x * lanes]);
+        }
+        cr_assert(fabs((double)means->data[i] * (double)width - sum) <= 1e-6 * size, "mean %lld is %g of %g",
+                  (long long)i, (double)means->data[i], sum / (double)width);
+    }
+    cr_assert(guarded_intact(means), "written past the means");
+}
+
 /* Runs the tasks in `parts` random parts, out of order, each with a poisoned workspace; in place if there is
  * a residual and parts is even. */
 TEST_UNUSED static guarded conv_case_run(conv_case *c, const cr_conv_algorithm *algorithm, int parts) {
@@ -106,6 +123,9 @@ TEST_UNUSED static guarded conv_case_run(conv_case *c, const cr_conv_algorithm *
     args.packed = packed.data;
     args.output = output.data;
     args.epilogue = &epilogue;
+    guarded means =
+        guarded_new(algorithm->row_means ? c->output_floats / (size_t)c->conv.geometry.out[CR_W] : 0);
+    args.row_means = algorithm->row_means ? means.data : NULL;
     const int64_t tasks = algorithm->tasks(&c->conv);
     for (int part = parts - 1; part >= 0; part--) {
         guarded workspace = guarded_new_aligned((algorithm->workspace_bytes(&c->conv) + 3) / 4);
@@ -115,6 +135,8 @@ TEST_UNUSED static guarded conv_case_run(conv_case *c, const cr_conv_algorithm *
     }
     cr_assert(guarded_intact(&packed), "%s wrote past its packed weights", algorithm->name);
     cr_assert(guarded_intact(&output), "%s wrote past its output", algorithm->name);
+    conv_check_means(&c->conv, &output, &means);
+    guarded_free(&means);
     guarded_free(&packed);
     return output;
 }
