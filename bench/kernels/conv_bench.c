@@ -20,6 +20,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/threads.h"
 #include "runtime/kernels/conv/algorithms.h"
+#include "runtime/kernels/conv/execute.h"
 #include "runtime/kernels/peak.h"
 
 enum { MAX_ALGORITHMS = 16 };
@@ -45,16 +46,15 @@ static const struct {
 /* A layer made ready for one algorithm. */
 typedef struct trial {
     const cr_conv_algorithm *algorithm;
+    cr_conv_work work;
     cr_conv_args args;
     void *packed, *workspace;
-    size_t workspace_bytes; /* of a thread */
-    double best;            /* seconds */
+    double best; /* seconds */
 } trial;
 
 typedef struct bench {
     const bench_options *options;
     cr_conv conv;
-    const trial *running;
     cr_pool *pool;
     double peak; /* flops a second of one thread */
     float *input, *weights, *output, *bias, *scale;
@@ -84,13 +84,6 @@ static int64_t blocks(int64_t channels, int lanes) {
     return (channels + lanes - 1) / lanes;
 }
 
-static void run_part(void *context, int64_t begin, int64_t end, int thread) {
-    const bench *b = context;
-    const trial *t = b->running;
-    t->algorithm->run(&b->conv, &t->args, begin, end,
-                      (char *)t->workspace + (size_t)thread * t->workspace_bytes);
-}
-
 /* Flushed line by line where that can be said, and otherwise pushed out by other data. */
 static void clear_caches(const char *data, size_t bytes) {
 #if defined __x86_64__
@@ -107,11 +100,10 @@ static void clear_caches(const char *data, size_t bytes) {
 }
 
 static void run_once(bench *b, trial *t) {
-    b->running = t;
     if (b->options->cold)
         clear_caches(t->packed, t->algorithm->packed_bytes(&b->conv));
     const double begin = cr_clock_seconds();
-    cr_parallel(b->pool, t->algorithm->tasks(&b->conv), run_part, b);
+    cr_conv_execute(b->pool, &t->work, &t->args, t->workspace);
     const double time = cr_clock_seconds() - begin;
     t->best = time < t->best ? time : t->best;
 }
@@ -155,8 +147,9 @@ static void make_trial(bench *b, const cr_conv_algorithm *algorithm) {
     *t = (trial){.algorithm = algorithm, .best = INFINITY};
     t->packed = allocate(algorithm->packed_bytes(&b->conv));
     algorithm->pack(&b->conv, b->weights, t->packed);
-    t->workspace_bytes = (algorithm->workspace_bytes(&b->conv) + 63) / 64 * 64;
-    t->workspace = allocate(t->workspace_bytes * (size_t)b->options->threads);
+    if (!cr_conv_plan_work(algorithm, &b->conv, &t->work))
+        exit(5);
+    t->workspace = allocate(t->work.workspace_bytes);
     t->args =
         (cr_conv_args){.input = b->input, .packed = t->packed, .output = b->output, .epilogue = &b->epilogue};
     t->args.prologue = b->conv.has_prologue ? &b->prologue : NULL;

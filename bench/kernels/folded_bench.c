@@ -20,6 +20,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/threads.h"
 #include "runtime/kernels/conv/algorithms.h"
+#include "runtime/kernels/conv/execute.h"
 
 enum { BARE, BIAS, BORDER, PROLOGUE, PASS, N_KINDS };
 static const char *const kind_names[N_KINDS] = {"bare", "bias", "border", "prologue", "pass"};
@@ -33,9 +34,9 @@ typedef struct bench_options {
 typedef struct way {
     cr_conv conv;
     const cr_conv_algorithm *algorithm;
+    cr_conv_work work;
     cr_conv_args args;
     void *packed, *workspace;
-    size_t workspace_bytes; /* of a thread */
     bool pass;
     double least, total; /* seconds: of one run, of a network */
 } way;
@@ -48,7 +49,6 @@ typedef struct bench {
     cr_epilogue none, folded;
     cr_prologue prologue;
     way ways[N_KINDS];
-    const way *running;
     double *ratios;
 } bench;
 
@@ -121,8 +121,9 @@ static void make_way(bench *b, int kind, const cr_conv *bare) {
     w->algorithm = cr_conv_choose(cr_conv_algorithms(cr_cpu_isa()), &w->conv, NULL);
     w->packed = allocate(w->algorithm->packed_bytes(&w->conv));
     w->algorithm->pack(&w->conv, b->weights, w->packed);
-    w->workspace_bytes = (w->algorithm->workspace_bytes(&w->conv) + 63) / 64 * 64;
-    w->workspace = allocate(w->workspace_bytes * (size_t)b->options.threads);
+    if (!cr_conv_plan_work(w->algorithm, &w->conv, &w->work))
+        exit(5);
+    w->workspace = allocate(w->work.workspace_bytes);
     w->args = (cr_conv_args){.input = b->input, .packed = w->packed, .output = b->output};
     w->args.epilogue = kind == BIAS ? &b->folded : &b->none;
     w->args.border_bias = kind == BORDER ? b->rows : NULL;
@@ -142,13 +143,6 @@ static void free_layer(bench *b) {
 
 /* ---- time ---- */
 
-static void run_part(void *context, int64_t begin, int64_t end, int thread) {
-    const bench *b = context;
-    const way *w = b->running;
-    w->algorithm->run(&w->conv, &w->args, begin, end,
-                      (char *)w->workspace + (size_t)thread * w->workspace_bytes);
-}
-
 /* ReLU(s x + t), which compilers make vectors of. */
 static void pass_part(void *context, int64_t begin, int64_t end, int thread) {
     const bench *b = context;
@@ -161,12 +155,11 @@ static void pass_part(void *context, int64_t begin, int64_t end, int thread) {
 }
 
 static double seconds_of(bench *b, way *w, int times) {
-    b->running = w;
     const double begin = cr_clock_seconds();
     for (int i = 0; i < times; i++) {
         if (w->pass)
             cr_parallel_grain(b->pool, b->n_input, 4096, pass_part, b);
-        cr_parallel(b->pool, w->algorithm->tasks(&w->conv), run_part, b);
+        cr_conv_execute(b->pool, &w->work, &w->args, w->workspace);
     }
     const double time = (cr_clock_seconds() - begin) / times;
     w->least = fmin(w->least, time);

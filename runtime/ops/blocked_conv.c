@@ -2,6 +2,7 @@
 #include "runtime/ops/conv.h"
 
 #include "runtime/kernels/conv/algorithms.h"
+#include "runtime/kernels/conv/execute.h"
 
 #include <string.h>
 
@@ -36,8 +37,7 @@ typedef struct conv_state {
     cr_epilogue epilogue;
     cr_prologue prologue;
     bool scale_runs; /* the scale is computed: taken from input 4 at each run */
-    size_t thread_scratch;
-    int64_t tasks;
+    cr_conv_work work;
 } conv_state;
 
 static const cr_info *input(const cr_prepare *p, int i) {
@@ -190,11 +190,9 @@ static void describe(const cr_prepare *p, conv_state *s) {
 }
 
 static crease_status reserve(cr_prepare *p, conv_state *s) {
-    const size_t threads = (size_t)cr_pool_threads(p->pool);
-    s->tasks = s->algorithm->tasks(&s->conv);
-    s->thread_scratch = (s->algorithm->workspace_bytes(&s->conv) + 63) / 64 * 64;
-    if (!cr_mul_size(s->thread_scratch, threads, &p->scratch_bytes))
+    if (!cr_conv_plan_work(s->algorithm, &s->conv, &s->work))
         return cr_node_fail(p->node, CREASE_ERROR_MEMORY, "the extents are too large");
+    p->scratch_bytes = s->work.workspace_bytes;
     return CREASE_OK;
 }
 
@@ -235,20 +233,6 @@ static crease_status conv_prepare(cr_prepare *p) {
 
 /* ---- running ---- */
 
-typedef struct conv_job {
-    const conv_state *s;
-    cr_conv_args args;
-    char *scratch;
-} conv_job;
-
-static void conv_task(void *context, int64_t begin, int64_t end, int thread) {
-    const conv_job *j = context;
-    j->s->algorithm->run(&j->s->conv, &j->args, begin, end,
-                         j->scratch + (size_t)thread * j->s->thread_scratch);
-}
-
-/* ---- row means ---- */
-
 typedef struct means_job {
     cr_blocked_shape shape; /* rows as planes */
     const float *from;
@@ -275,23 +259,22 @@ static crease_status conv_run(cr_run *r) {
     const conv_state *s = r->state;
     cr_epilogue epilogue = s->epilogue;
     cr_prologue prologue = s->prologue;
-    conv_job job = {.s = s,
-                    .args = {.input = r->in[X]->data,
-                             .packed = s->packed,
-                             .output = r->out[0]->data,
-                             .epilogue = &epilogue,
-                             .prologue = s->conv.has_prologue ? &prologue : NULL,
-                             .border_bias = s->border_bias},
-                    .scratch = r->scratch};
+    cr_conv_args args = {.input = r->in[X]->data,
+                         .packed = s->packed,
+                         .output = r->out[0]->data,
+                         .epilogue = &epilogue,
+                         .prologue = s->conv.has_prologue ? &prologue : NULL,
+                         .border_bias = s->border_bias};
+    const bool wants_means = r->n_out > 1, empty = cr_shape_n(&r->out[0]->shape) == 0;
     if (s->conv.has_residual)
         epilogue.residual = r->in[RESIDUAL]->data;
     if (s->scale_runs)
         prologue.scale = r->in[SCALE]->data;
-    const bool wants_means = r->n_out > 1, gives_means = s->algorithm->row_means && s->tasks > 0;
-    if (wants_means && gives_means)
-        job.args.row_means = r->out[1]->data;
-    cr_parallel(r->pool, s->tasks, conv_task, &job);
-    if (wants_means && !gives_means)
+    if (wants_means && s->algorithm->row_means)
+        args.row_means = r->out[1]->data;
+    if (!empty)
+        cr_conv_execute(r->pool, &s->work, &args, r->scratch);
+    if (wants_means && (empty || !s->algorithm->row_means))
         average_rows(&s->conv, r);
     return CREASE_OK;
 }

@@ -1,6 +1,7 @@
 #include "runtime/ops/tune.h"
 #include "runtime/base/clock.h"
 #include "runtime/kernels/conv/algorithms.h"
+#include "runtime/kernels/conv/execute.h"
 #include "runtime/ops/tune_cache.h"
 
 #include <inttypes.h>
@@ -107,10 +108,9 @@ static uint64_t key_of(const signature *s) {
 
 typedef struct trial {
     const cr_conv_algorithm *algorithm;
-    const cr_conv *conv;
+    cr_conv_work work;
     cr_conv_args args;
     void *packed, *workspace;
-    size_t thread_bytes;
     double best; /* seconds */
 } trial;
 
@@ -157,14 +157,12 @@ static crease_status set_stage(stage *s, const cr_tune_case *t) {
 
 static crease_status add_trial(stage *s, const cr_tune_case *t, const cr_conv_algorithm *algorithm) {
     trial *made = &s->trials[s->n++];
-    size_t bytes;
-    *made = (trial){.algorithm = algorithm, .conv = t->conv, .best = INFINITY};
+    *made = (trial){.algorithm = algorithm, .best = INFINITY};
     CR_TRY(cr_alloc(s->heap, algorithm->packed_bytes(t->conv), &made->packed));
     algorithm->pack(t->conv, t->weights, made->packed);
-    made->thread_bytes = (algorithm->workspace_bytes(t->conv) + 63) / 64 * 64;
-    if (!cr_mul_size(made->thread_bytes, (size_t)t->conv->threads, &bytes))
+    if (!cr_conv_plan_work(algorithm, t->conv, &made->work))
         return cr_fail(CREASE_ERROR_MEMORY, "the extents are too large to be tried");
-    CR_TRY(cr_alloc(s->heap, bytes, &made->workspace));
+    CR_TRY(cr_alloc(s->heap, made->work.workspace_bytes, &made->workspace));
     made->args = (cr_conv_args){.input = s->input,
                                 .packed = made->packed,
                                 .output = s->output,
@@ -184,14 +182,9 @@ static void clear(stage *s) {
     cr_free(s->heap, s->rows);
 }
 
-static void run_part(void *context, int64_t begin, int64_t end, int thread) {
-    const trial *t = context;
-    t->algorithm->run(t->conv, &t->args, begin, end, (char *)t->workspace + (size_t)thread * t->thread_bytes);
-}
-
 static void run_once(cr_pool *pool, trial *t) {
     const double start = cr_clock_seconds();
-    cr_parallel(pool, t->algorithm->tasks(t->conv), run_part, t);
+    cr_conv_execute(pool, &t->work, &t->args, t->workspace);
     t->best = fmin(t->best, cr_clock_seconds() - start);
 }
 
