@@ -100,6 +100,9 @@ typedef struct cr_direct_kernels {
     /* to = act(scale x + shift) for n vectors of one image and block, whose lane 0 is `channel`. */
     void (*transform)(const cr_prologue *prologue, int64_t image, int64_t channel, const float *from,
                       float *to, int64_t n);
+    /* to = the weights of an input block and an output tile of so many blocks, [taps][L][blocks L], each lane
+     * of the input times its factor. */
+    void (*scale)(const float *factors, int64_t taps, int64_t blocks, const float *from, float *to);
 } cr_direct_kernels;
 
 /* An extent cut into parts that differ by one at most, the longer ones first. */

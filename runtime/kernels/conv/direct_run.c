@@ -10,7 +10,7 @@ enum {
     LINE_FLOATS = 16, /* of a cache line */
     LARGE_BYTES = 1 << 20,
     SOME_VECTORS = 64,
-    FEW_WEIGHTS = 4 /* times as many inputs */
+    FEW_WEIGHTS = 1 /* times as many inputs */
 };
 
 static const float no_bias[CR_DIRECT_TILE_BLOCKS * CR_DIRECT_MAX_LANES];
@@ -474,15 +474,12 @@ static void pad_input(tile_walk *walk, const cr_direct_box *output) {
 static void scale_weights(tile_walk *walk, const cr_direct_span *span) {
     const cr_direct_plan *plan = walk->plan;
     const cr_prologue *prologue = walk->args->prologue;
-    const int64_t lanes = plan->kernels->lanes, width = walk->blocks * lanes;
+    const int64_t lanes = plan->kernels->lanes, step = plan->taps * lanes * walk->blocks * lanes;
     const float *scale = prologue->scale + walk->n * prologue->batch_stride + span->first_block * lanes;
     const float *from = walk->weights;
     float *to = walk->transformed;
-    for (int64_t block = 0; block < span->blocks; block++, scale += lanes)
-        for (int64_t tap = 0; tap < plan->taps; tap++)
-            for (int64_t lane = 0; lane < lanes; lane++, from += width, to += width)
-                for (int64_t i = 0; i < width; i++)
-                    to[i] = scale[lane] * from[i];
+    for (int64_t block = 0; block < span->blocks; block++, scale += lanes, from += step, to += step)
+        plan->kernels->scale(scale, plan->taps, walk->blocks, from, to);
     walk->weights = walk->transformed;
 }
 

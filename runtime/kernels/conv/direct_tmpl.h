@@ -518,6 +518,25 @@ static cr_direct_tile *const tiles[CR_DIRECT_KINDS][CR_TILE_PIXELS][CR_DIRECT_TI
     [CR_DIRECT_PLAIN_SKIPPING] = {PLAIN_SIZES(TILES_PLAIN_SKIPPING)},
 };
 
+CR_INLINE void scale_rows(int blocks, const float *factors, int64_t taps, const float *from, float *to) {
+    for (; taps > 0; taps--)
+        for (int lane = 0; lane < CR_LANES; lane++, from += blocks * CR_LANES, to += blocks * CR_LANES) {
+            const cr_vec factor = cr_broadcast(factors[lane]);
+            CR_UNROLL
+            for (int b = 0; b < blocks; b++)
+                cr_store(to + b * CR_LANES, factor * cr_load(from + b * CR_LANES));
+        }
+}
+
+static void scale_block(const float *factors, int64_t taps, int64_t blocks, const float *from, float *to) {
+    if (blocks == 1)
+        scale_rows(1, factors, taps, from, to);
+    else if (blocks == 2)
+        scale_rows(2, factors, taps, from, to);
+    else
+        scale_rows(3, factors, taps, from, to);
+}
+
 static const cr_direct_kernels kernels = {
     .lanes = CR_LANES,
     .slots = CR_TILE_PIXELS,
@@ -528,6 +547,7 @@ static const cr_direct_kernels kernels = {
               tiles[CR_DIRECT_PLAIN], tiles[CR_DIRECT_PLAIN_SKIPPING]},
     .finish = cr_finish_vectors,
     .transform = cr_prologue_vectors,
+    .scale = scale_block,
 };
 
 /* ---- the rows ---- */
