@@ -35,4 +35,8 @@ crease_status cr_pass_lint(cr_model *model, cr_report *report) CREASE_MUST_TEST;
 crease_status cr_optimize_fold(cr_model *model, const cr_fold_settings *settings,
                                cr_report *report) CREASE_MUST_TEST;
 
+/* passes/widen_halves.c: float16 and bfloat16 become float32 inside, so that what is folded into weights is
+ * not rounded to them. For a model that is run, not saved. */
+crease_status cr_optimize_widen(cr_model *model) CREASE_MUST_TEST;
+
 #endif

@@ -1,7 +1,9 @@
 #include "passes/lower.h"
+#include "passes/pass.h"
 #include "runtime/graph/attr.h"
 #include "runtime/graph/edit.h"
-#include "runtime/ops/op.h"
+#include "runtime/graph/verify.h"
+#include "runtime/ops/infer.h"
 
 /* before: nodes of float16 or bfloat16
  * after:  the same nodes of float32, weights widened once, Cast where halves come in and go out
@@ -144,4 +146,20 @@ crease_status cr_pass_widen_halves(cr_model *model) {
     crease_status status = widen(&w, &arena);
     cr_arena_clear(&arena);
     return status;
+}
+
+/* Whether a half goes in or stands in the file: others are made of these, or by a Cast that rounds anyway. */
+static bool has_halves(const cr_model *model) {
+    for (int i = 0; i < model->n_values; i++)
+        if (is_half(model->values[i]) && (model->values[i]->constant || model->values[i]->is_input))
+            return true;
+    return false;
+}
+
+crease_status cr_optimize_widen(cr_model *model) {
+    if (!has_halves(model))
+        return CREASE_OK;
+    CR_TRY(cr_model_resolve(model));
+    CR_TRY(cr_graph_infer(model->graph));
+    return cr_model_verify_after(model, cr_pass_widen_halves(model));
 }

@@ -455,7 +455,9 @@ CREASE_API crease_status crease_measure_machine(int threads, size_t block_bytes,
  * and holds with overwhelming probability (docs/verify.md). */
 typedef struct crease_verify_options {
     size_t struct_size;
-    double atol, rtol; /* |a - b| <= atol + rtol * max|b| over the output; default 0 and 1e-4 */
+    /* |a - b| <= atol + rtol * max|b| over the output; default 0 and 1e-4. Where the output is float16 or
+     * bfloat16, rtol is at least a unit in its last place, 2^-10 or 2^-7. */
+    double atol, rtol;
     bool layers; /* also compare every fold, at the output of the folded node, in a body the worst of all
                     its runs; they decide, too */
     bool judge;  /* run in float64 and state bounds; default true */

@@ -9,10 +9,15 @@
 
 /* ---- making ---- */
 
-/* For this machine, unless every intermediate must stay what it is in the file. */
+/* Whether every intermediate must stay what it is in the file. */
+static bool is_literal(const crease_options *o) {
+    return o->plain_layout || o->keep_all;
+}
+
+/* For this machine. */
 static crease_status lower(cr_model *ir, const crease_options *o) {
     const cr_lower_settings settings = {.lanes = cr_conv_lanes(cr_cpu_isa()), .fold = o->fold};
-    if (o->plain_layout || o->keep_all || !settings.lanes)
+    if (is_literal(o) || !settings.lanes)
         return CREASE_OK;
     CR_TRY(cr_model_resolve(ir));
     CR_TRY(cr_graph_infer(ir->graph));
@@ -34,8 +39,10 @@ static crease_status copy_model(crease_session *s, cr_model **ir) {
     return s->assumes ? cr_model_assume_constant(*ir) : CREASE_OK;
 }
 
-static crease_status fold(cr_model *ir, crease_fold_report **report) {
+static crease_status fold(cr_model *ir, const crease_options *o, crease_fold_report **report) {
     CR_TRY(cr_report_create(ir->heap, report));
+    if (!is_literal(o))
+        CR_TRY(cr_optimize_widen(ir));
     return cr_optimize_fold(ir, NULL, *report);
 }
 
@@ -51,7 +58,7 @@ static crease_status optimize(crease_session *s, crease_fold_report **report, cr
     cr_model *ir = NULL;
     crease_status status = copy_model(s, &ir);
     if (status == CREASE_OK && s->options.fold)
-        status = fold(ir, report);
+        status = fold(ir, &s->options, report);
     if (status == CREASE_OK)
         status = cr_model_drop_dead(ir);
     if (status == CREASE_OK)

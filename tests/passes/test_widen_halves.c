@@ -82,3 +82,36 @@ Test(widen_halves, elementwise_operators_alone_stay, .init = needs_lanes) {
     net_output(&n, cast(&n, y, CREASE_FLOAT));
     expect(&n, 2, 0);
 }
+
+/* What folding makes of half weights is not rounded to halves again: results round as they do unfolded. */
+Test(widen_halves, sessions_fold_in_float32) {
+    net n = net_begin(13, DIMS(1, 6, 7, 7));
+    const crease_dtype half = CREASE_FLOAT16;
+    cr_value *y = half_conv(&n, cast(&n, n.x, half), half);
+    cr_value *in[5] = {y};
+    for (int i = 1; i < 5; i++)
+        in[i] = half_constant(&n, half, DIMS(8));
+    for (int64_t c = 0; c < 8; c++)
+        cr_store_float(half, in[4]->constant->data, c, 0.3 + 0.1 * (double)c); /* variances */
+    net_output(&n, cast(&n, net_node(&n, "BatchNormalization", 5, in), CREASE_FLOAT));
+    crease_model *model = net_publish(&n);
+    crease_session *folded, *unfolded;
+    crease_options o = net_options();
+    OK(crease_session_create(model, &o, &folded));
+    o.fold = false;
+    OK(crease_session_create(model, &o, &unfolded));
+    cr_shape shapes[1];
+    net_shapes(model, shapes);
+    net_result a = net_run(folded, model, shapes, 3), b = net_run(unfolded, model, shapes, 3);
+    cr_assert_eq(net_count(folded->optimized->ir, "", "BatchNormalization"), 0);
+    int64_t other = 0;
+    for (int64_t i = 0; i < a.n; i++)
+        other += a.values[i] != b.values[i];
+    /* the Cast rounds both to float16: only what lies on the edge between two numbers may differ */
+    cr_assert(other <= a.n / 50, "%d of %d differ", (int)other, (int)a.n);
+    free(a.values);
+    free(b.values);
+    crease_session_free(folded);
+    crease_session_free(unfolded);
+    crease_model_free(model);
+}
