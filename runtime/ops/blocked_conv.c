@@ -148,6 +148,8 @@ static crease_status note_parts(const cr_prepare *p, const conv_state *s, const 
     if (s->conv.has_residual)
         CR_TRY(cr_arena_format(p->arena, note, "%s%sresidual%s", *note, **note ? "; " : "",
                                s->epilogue.act_after.kind != CR_ACT_NONE ? " with activation" : ""));
+    if (p->n_out > 1)
+        CR_TRY(cr_arena_format(p->arena, note, "%s%smeans of rows", *note, **note ? "; " : ""));
     return CREASE_OK;
 }
 
