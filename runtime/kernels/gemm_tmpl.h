@@ -84,14 +84,14 @@ static void pack_strip(bool trans, const float *b, int64_t ldb, int64_t depth, i
 
 /* A tile at the right edge of C, by way of a whole one. */
 static void edge_tile(micro_function *multiply, const float *panel, const float *strip, int64_t depth,
-                      int64_t rows, int64_t n, micro_start start, float *c, int64_t ldc) {
+                      micro_fetch fetch, int64_t rows, int64_t n, micro_start start, float *c, int64_t ldc) {
     float whole[CR_MICRO_ROWS * STRIP];
     for (int64_t r = 0; start.from != NULL && r < rows; r++) {
         memset(whole + r * STRIP, 0, sizeof(float) * STRIP);
         memcpy(whole + r * STRIP, start.from + r * start.step, (size_t)n * sizeof *c);
     }
     const micro_start copied = {start.from != NULL ? whole : NULL, STRIP};
-    multiply(panel, strip, depth, micro_follow(strip), copied, whole, STRIP);
+    multiply(panel, strip, depth, fetch, copied, whole, STRIP);
     for (int64_t r = 0; r < rows; r++)
         memcpy(c + r * ldc, whole + r * STRIP, (size_t)n * sizeof *c);
 }
@@ -109,19 +109,29 @@ static micro_start start_at(micro_start start, int64_t row, int64_t column) {
     return (micro_start){start.from != NULL ? start.from + row * start.step + column : NULL, start.step};
 }
 
-/* Rows x n of C with packed rows of A and a packed strip of B. */
-static void multiply_strip(const float *panels, const float *strip, int64_t depth, int64_t rows, int64_t n,
-                           micro_start start, float *c, int64_t ldc) {
+/* A single panel fetches a little ahead; several fetch the next strip, each its share, so that memory never
+ * rests. next NULL: there is none. */
+static micro_fetch fetch_strip(const float *strip, const float *next, int64_t floats, int64_t panel,
+                               int64_t panels) {
+    if (next == NULL || panels == 1)
+        return micro_follow(strip);
+    return (micro_fetch){next + floats * panel / panels, (MICRO_LINE + panels - 1) / panels};
+}
+
+/* Rows x n of C with packed rows of A and a packed strip of B. next: the strip behind it, or NULL. */
+static void multiply_strip(const float *panels, const float *strip, const float *next, int64_t depth,
+                           int64_t rows, int64_t n, micro_start start, float *c, int64_t ldc) {
     const int64_t vectors = n > CR_LANES ? 2 : 1, count = panel_count(rows);
     for (int64_t p = 0; p < count; p++) {
         const int64_t row = panel_row(rows, count, p), height = panel_row(rows, count, p + 1) - row;
         const float *panel = panels + row * panel_depth(depth);
         micro_function *multiply = micro_tiles[height - 1][vectors - 1];
+        const micro_fetch fetch = fetch_strip(strip, next, depth * vectors * CR_LANES, p, count);
         const micro_start own = start_at(start, row, 0);
         if (n == vectors * CR_LANES)
-            multiply(panel, strip, depth, micro_follow(strip), own, c + row * ldc, ldc);
+            multiply(panel, strip, depth, fetch, own, c + row * ldc, ldc);
         else
-            edge_tile(multiply, panel, strip, depth, height, n, own, c + row * ldc, ldc);
+            edge_tile(multiply, panel, strip, depth, fetch, height, n, own, c + row * ldc, ldc);
     }
 }
 
@@ -231,7 +241,8 @@ static void multiply_rows(bool trans_a, int64_t rows, int64_t n, int64_t k, floa
         for (int64_t j = 0; j < n; j += STRIP) {
             const int64_t width = n - j < STRIP ? n - j : STRIP;
             const float *strip = strip_at(b, j, width, p, depth, room);
-            multiply_strip(panels, strip, depth, rows, width, start_at(before, 0, j), c + j, ldc);
+            const float *next = b->packed != NULL && j + STRIP < n ? strip + STRIP * k : NULL;
+            multiply_strip(panels, strip, next, depth, rows, width, start_at(before, 0, j), c + j, ldc);
             const int64_t from = j / END_COLUMNS * END_COLUMNS, to = j + width;
             if (finishes && p + depth == k && (to == n || to - from == END_COLUMNS))
                 finish_block(ends->act, ends->bias != NULL ? ends->bias + from : NULL, rows, to - from,
