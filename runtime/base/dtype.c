@@ -62,6 +62,10 @@ bool cr_dtype_is_float(crease_dtype dtype) {
     return dtype == CREASE_FLOAT || dtype == CREASE_DOUBLE || cr_dtype_is_half(dtype);
 }
 
+size_t cr_element_bytes(crease_dtype dtype) {
+    return crease_dtype_bits(dtype) / 8;
+}
+
 bool cr_dtype_bytes(crease_dtype dtype, int64_t n, size_t *bytes) {
     size_t bits = crease_dtype_bits(dtype);
     if (!bits || n < 0 || (uint64_t)n > (SIZE_MAX - 7) / bits)

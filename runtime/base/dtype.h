@@ -26,6 +26,8 @@ bool cr_dtype_is_float(crease_dtype dtype); /* float16, bfloat16, float32, float
  * of all others, as of float32. */
 double cr_dtype_unit(crease_dtype dtype);
 
+/* Bytes of one element of a type of CR_T_BYTES. */
+size_t cr_element_bytes(crease_dtype dtype);
 /* Bytes of n elements, rounded up for packed types; false on overflow or a type without a size. n >= 0. */
 bool cr_dtype_bytes(crease_dtype dtype, int64_t n, size_t *bytes);
 

@@ -63,6 +63,21 @@ int64_t cr_shape_n(const cr_shape *shape) {
     return n;
 }
 
+int64_t cr_shape_extent(const cr_shape *shape, int begin, int end) {
+    int64_t extent = 1;
+    for (int d = begin; d < end; d++)
+        extent *= shape->dims[d];
+    return extent;
+}
+
+void cr_dense_strides(const cr_shape *shape, int64_t *strides) {
+    int64_t stride = 1;
+    for (int d = shape->rank - 1; d >= 0; d--) {
+        strides[d] = stride;
+        stride *= shape->dims[d];
+    }
+}
+
 crease_status cr_shape_check(const cr_shape *shape, crease_status status, const char *who) {
     int64_t n;
     char text[256];

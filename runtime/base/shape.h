@@ -25,6 +25,10 @@ bool cr_shape_fits(const cr_shape *a, const cr_shape *b);
 bool cr_shape_product(const cr_shape *shape, int begin, int end, int64_t *product);
 /* All elements; the shape must be static and have been accepted by cr_shape_check: never overflows then. */
 int64_t cr_shape_n(const cr_shape *shape);
+/* Product of dims[begin, end) of such a shape. */
+int64_t cr_shape_extent(const cr_shape *shape, int begin, int end);
+/* Strides in elements of a dense tensor of such a shape. */
+void cr_dense_strides(const cr_shape *shape, int64_t *strides);
 /* Static shape whose element count times 16 bytes fits in a size; fails with `status`, naming `who`. */
 crease_status cr_shape_check(const cr_shape *shape, crease_status status, const char *who);
 

@@ -1,6 +1,6 @@
 #include "runtime/kernels/attention.h"
 #include "runtime/kernels/gemm.h"
-#include "runtime/ops/move.h"
+#include "runtime/ops/infer.h"
 
 #include <math.h>
 #include <string.h>

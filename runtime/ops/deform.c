@@ -1,6 +1,6 @@
 #include "runtime/kernels/gemm.h"
 #include "runtime/kernels/sample.h"
-#include "runtime/ops/move.h"
+#include "runtime/ops/infer.h"
 #include "runtime/ops/window.h"
 
 #include <string.h>

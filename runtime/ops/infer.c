@@ -67,6 +67,25 @@ crease_status cr_infer_ints(const cr_infer *infer, int i, int64_t values[CR_MAX_
     return CREASE_OK;
 }
 
+crease_status cr_infer_list(const cr_infer *infer, int i, const cr_tensor **list, bool *left_out) {
+    *list = NULL;
+    *left_out = i >= infer->n_in || !infer->in[i];
+    if (*left_out)
+        return CREASE_OK;
+    crease_dtype dtype = infer->in[i]->dtype;
+    if (dtype && dtype != CREASE_INT64 && dtype != CREASE_INT32)
+        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "input %d is %s, expected int64", i,
+                            crease_dtype_name(dtype));
+    *list = infer->in[i]->known;
+    return CREASE_OK;
+}
+
+crease_status cr_axis_attr(const cr_node *node, int64_t otherwise, int rank, int *axis) {
+    int64_t value;
+    CR_TRY(cr_attr_int(node, "axis", otherwise, &value));
+    return cr_axis_resolve(value, rank, node->name, axis);
+}
+
 /* ---- one node ---- */
 
 static crease_status check_types(const cr_node *node, const cr_info *const *in) {

@@ -19,6 +19,12 @@ crease_status cr_infer_rank(const cr_infer *infer, int i, int low, int high) CRE
  * when they are not known yet (or the input is left out: *n is -1 then). */
 crease_status cr_infer_ints(const cr_infer *infer, int i, int64_t values[CR_MAX_RANK], int *n,
                             bool *known) CREASE_MUST_TEST;
+/* The same of any length, NULL when left out or not known yet: *left_out tells which. */
+crease_status cr_infer_list(const cr_infer *infer, int i, const cr_tensor **list,
+                            bool *left_out) CREASE_MUST_TEST;
+
+/* Attribute "axis" for a known rank, made non-negative. */
+crease_status cr_axis_attr(const cr_node *node, int64_t otherwise, int rank, int *axis) CREASE_MUST_TEST;
 
 /* ---- the whole graph ---- */
 

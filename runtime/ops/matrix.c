@@ -1,4 +1,4 @@
-#include "runtime/ops/move.h"
+#include "runtime/ops/infer.h"
 
 #include <math.h>
 #include <string.h>

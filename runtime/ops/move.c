@@ -5,44 +5,6 @@
 /* Data movement by bytes: Concat, Split, Transpose, Slice, Expand, Tile, DepthToSpace, SpaceToDepth, Trilu.
  * All but the first two and the last are one nest of loops that prepare writes down and run walks. */
 
-crease_status cr_axis_attr(const cr_node *node, int64_t otherwise, int rank, int *axis) {
-    int64_t value;
-    CR_TRY(cr_attr_int(node, "axis", otherwise, &value));
-    return cr_axis_resolve(value, rank, node->name, axis);
-}
-
-int64_t cr_shape_extent(const cr_shape *shape, int begin, int end) {
-    int64_t extent = 1;
-    for (int d = begin; d < end; d++)
-        extent *= shape->dims[d];
-    return extent;
-}
-
-void cr_dense_strides(const cr_shape *shape, int64_t *strides) {
-    int64_t stride = 1;
-    for (int d = shape->rank - 1; d >= 0; d--) {
-        strides[d] = stride;
-        stride *= shape->dims[d];
-    }
-}
-
-size_t cr_element_bytes(crease_dtype dtype) {
-    return crease_dtype_bits(dtype) / 8;
-}
-
-crease_status cr_infer_list(const cr_infer *infer, int i, const cr_tensor **list, bool *left_out) {
-    *list = NULL;
-    *left_out = i >= infer->n_in || !infer->in[i];
-    if (*left_out)
-        return CREASE_OK;
-    crease_dtype dtype = infer->in[i]->dtype;
-    if (dtype && dtype != CREASE_INT64 && dtype != CREASE_INT32)
-        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "input %d is %s, expected int64", i,
-                            crease_dtype_name(dtype));
-    *list = infer->in[i]->known;
-    return CREASE_OK;
-}
-
 /* ---- a nest over threads ---- */
 
 typedef struct copy_job {

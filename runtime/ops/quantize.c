@@ -1,6 +1,6 @@
 #include "runtime/kernels/quantize.h"
 #include "runtime/kernels/narrow.h"
-#include "runtime/ops/move.h"
+#include "runtime/ops/infer.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 #include "runtime/ops/blocked.h"
-#include "runtime/ops/move.h"
+#include "runtime/ops/infer.h"
 #include "runtime/kernels/remap.h"
 #include "runtime/kernels/resize.h"
 

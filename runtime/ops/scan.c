@@ -1,4 +1,4 @@
-#include "runtime/ops/move.h"
+#include "runtime/ops/infer.h"
 #include "runtime/kernels/scan.h"
 
 /* CumSum (ONNX 11, 14). The axis is an input and may be known only when the node runs. */

@@ -1,5 +1,5 @@
 #include "runtime/ops/control.h"
-#include "runtime/ops/move.h"
+#include "runtime/ops/infer.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "runtime/ops/move.h"
+#include "runtime/ops/infer.h"
 #include "runtime/kernels/select.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 #include "runtime/kernels/softmax.h"
-#include "runtime/ops/move.h"
+#include "runtime/ops/infer.h"
 
 #include <math.h>
 
