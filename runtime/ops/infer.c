@@ -45,28 +45,6 @@ crease_status cr_infer_rank(const cr_infer *infer, int i, int low, int high) {
     return CREASE_OK;
 }
 
-crease_status cr_infer_ints(const cr_infer *infer, int i, int64_t values[CR_MAX_RANK], int *n, bool *known) {
-    *n = -1;
-    *known = true;
-    if (i >= infer->n_in || !infer->in[i])
-        return CREASE_OK;
-    const cr_info *info = infer->in[i];
-    if (info->dtype && info->dtype != CREASE_INT64 && info->dtype != CREASE_INT32)
-        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "input %d is %s, expected int64", i,
-                            crease_dtype_name(info->dtype));
-    *known = info->known != NULL;
-    if (!info->known)
-        return CREASE_OK;
-    int64_t count = cr_shape_n(&info->known->shape);
-    if (count > CR_MAX_RANK || info->known->shape.rank > 1)
-        return cr_node_fail(infer->node, CREASE_ERROR_UNSUPPORTED,
-                            "input %d has %lld values, at most %d are supported", i, (long long)count,
-                            CR_MAX_RANK);
-    for (*n = 0; *n < count; ++*n)
-        values[*n] = cr_tensor_int(info->known, *n);
-    return CREASE_OK;
-}
-
 crease_status cr_infer_list(const cr_infer *infer, int i, const cr_tensor **list, bool *left_out) {
     *list = NULL;
     *left_out = i >= infer->n_in || !infer->in[i];
@@ -77,6 +55,24 @@ crease_status cr_infer_list(const cr_infer *infer, int i, const cr_tensor **list
         return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "input %d is %s, expected int64", i,
                             crease_dtype_name(dtype));
     *list = infer->in[i]->known;
+    return CREASE_OK;
+}
+
+crease_status cr_infer_ints(const cr_infer *infer, int i, int64_t values[CR_MAX_RANK], int *n, bool *known) {
+    const cr_tensor *list;
+    bool left_out;
+    *n = -1;
+    CR_TRY(cr_infer_list(infer, i, &list, &left_out));
+    *known = list || left_out;
+    if (!list)
+        return CREASE_OK;
+    int64_t count = cr_shape_n(&list->shape);
+    if (count > CR_MAX_RANK || list->shape.rank > 1)
+        return cr_node_fail(infer->node, CREASE_ERROR_UNSUPPORTED,
+                            "input %d has %lld values, at most %d are supported", i, (long long)count,
+                            CR_MAX_RANK);
+    for (*n = 0; *n < count; ++*n)
+        values[*n] = cr_tensor_int(list, *n);
     return CREASE_OK;
 }
 

@@ -15,13 +15,14 @@ crease_status cr_infer_need(const cr_infer *infer, int i) CREASE_MUST_TEST;
 crease_status cr_infer_same_type(const cr_infer *infer, int i, int j) CREASE_MUST_TEST;
 /* Known rank of input i must lie in [low, high]. */
 crease_status cr_infer_rank(const cr_infer *infer, int i, int low, int high) CREASE_MUST_TEST;
-/* Contents of an integer input (int32 or int64), at most CR_MAX_RANK values, scalar or 1-D: *known is false
- * when they are not known yet (or the input is left out: *n is -1 then). */
-crease_status cr_infer_ints(const cr_infer *infer, int i, int64_t values[CR_MAX_RANK], int *n,
-                            bool *known) CREASE_MUST_TEST;
-/* The same of any length, NULL when left out or not known yet: *left_out tells which. */
+/* Contents of an integer input (int32 or int64), NULL when left out or not known yet: *left_out tells which.
+ * Fails with MODEL for other types. */
 crease_status cr_infer_list(const cr_infer *infer, int i, const cr_tensor **list,
                             bool *left_out) CREASE_MUST_TEST;
+/* Copied, at most CR_MAX_RANK of them, scalar or 1-D: *known is false when they are not known yet; left out:
+ * *known is true and *n -1. */
+crease_status cr_infer_ints(const cr_infer *infer, int i, int64_t values[CR_MAX_RANK], int *n,
+                            bool *known) CREASE_MUST_TEST;
 
 /* Attribute "axis" for a known rank, made non-negative. */
 crease_status cr_axis_attr(const cr_node *node, int64_t otherwise, int rank, int *axis) CREASE_MUST_TEST;
