@@ -167,7 +167,7 @@ static crease_status check_density(const CreaseOnnx__SparseTensorProto *proto, c
 
 static crease_status scatter(const CreaseOnnx__SparseTensorProto *proto, const cr_tensor *values,
                              const cr_tensor *indices, cr_tensor *dense) {
-    size_t element = crease_dtype_bits(dense->dtype) / 8;
+    size_t element = cr_element_bytes(dense->dtype);
     int64_t n = cr_shape_n(&values->shape), total = cr_shape_n(&dense->shape);
     int coordinates = indices->shape.rank == 2 ? dense->shape.rank : 1;
     if (indices->dtype != CREASE_INT64 || cr_shape_n(&indices->shape) != n * coordinates)

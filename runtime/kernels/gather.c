@@ -89,7 +89,7 @@ static void combine_bool(cr_reduction reduction, const uint8_t *from, uint8_t *t
 
 void cr_combine(cr_reduction reduction, crease_dtype dtype, const void *from, void *to, int64_t n) {
     if (reduction == CR_REDUCE_NONE) {
-        memcpy(to, from, (size_t)n * (crease_dtype_bits(dtype) / 8));
+        memcpy(to, from, (size_t)n * cr_element_bytes(dtype));
         return;
     }
     switch (dtype) {
@@ -135,7 +135,7 @@ void cr_combine(cr_reduction reduction, crease_dtype dtype, const void *from, vo
 
 void cr_scatter_elements(const cr_elements *e, cr_reduction reduction, crease_dtype dtype,
                          const void *updates, const void *indices, bool wide, void *y, int64_t n) {
-    size_t element = crease_dtype_bits(dtype) / 8;
+    size_t element = cr_element_bytes(dtype);
     for (int64_t i = 0; i < n; i++)
         cr_combine(reduction, dtype, (const char *)updates + (size_t)i * element,
                    (char *)y + (size_t)element_at(e, indices, wide, i) * element, 1);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 bool cr_is_nonzero(crease_dtype dtype, const void *data, int64_t i) {
-    size_t bytes = crease_dtype_bits(dtype) / 8;
+    size_t bytes = cr_element_bytes(dtype);
     const unsigned char *element = (const unsigned char *)data + (size_t)i * bytes;
     unsigned any = element[bytes - 1] & (cr_dtype_is_float(dtype) ? 0x7fU : 0xffU); /* not the sign */
     for (size_t b = 0; b + 1 < bytes; b++)
@@ -101,7 +101,7 @@ static void best_of_line(crease_dtype dtype, uint64_t flip, const void *x, int64
 
 void cr_top_k(crease_dtype dtype, bool largest, const void *x, void *values, int64_t *indices, int64_t n,
               int64_t k, int64_t inner, cr_candidate *workspace, int64_t begin, int64_t end) {
-    size_t element = crease_dtype_bits(dtype) / 8;
+    size_t element = cr_element_bytes(dtype);
     for (int64_t line = begin; k > 0 && line < end; line++) {
         int64_t outer = line / inner, column = line % inner, first = outer * n * inner + column;
         best_of_line(dtype, largest ? 0 : UINT64_MAX, x, first, inner, n, k, workspace);

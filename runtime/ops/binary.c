@@ -265,7 +265,7 @@ static row_function *row_for(int op, crease_dtype dtype) {
 static void pair_rows(void *context, int64_t begin, int64_t end, int thread) {
     const pair_job *j = context;
     const cr_shape *y = &j->y->shape;
-    size_t in = crease_dtype_bits(j->a->dtype) / 8, out = crease_dtype_bits(j->y->dtype) / 8;
+    size_t in = cr_element_bytes(j->a->dtype), out = cr_element_bytes(j->y->dtype);
     int64_t n = y->rank ? y->dims[y->rank - 1] : 1, sa = y->rank ? j->stride_a[y->rank - 1] : 0,
             sb = y->rank ? j->stride_b[y->rank - 1] : 0;
     (void)thread;
@@ -284,8 +284,8 @@ static void pair_rows(void *context, int64_t begin, int64_t end, int thread) {
 
 static void flat_range(void *context, int64_t begin, int64_t end, int thread) {
     const pair_job *j = context;
-    size_t in = crease_dtype_bits(j->a->dtype) / 8 * (size_t)begin,
-           out = crease_dtype_bits(j->y->dtype) / 8 * (size_t)begin;
+    size_t in = cr_element_bytes(j->a->dtype) * (size_t)begin,
+           out = cr_element_bytes(j->y->dtype) * (size_t)begin;
     (void)thread;
     j->row(j->op, (const char *)j->a->data + in, 1, (const char *)j->b->data + in, 1,
            (char *)j->y->data + out, end - begin);
@@ -320,7 +320,7 @@ static cr_shape slope_shape(const cr_run *r, const cr_shape *b) {
 static cr_tensor convert_exponent(const cr_run *r) {
     const cr_tensor *b = r->in[1];
     const cr_tensor converted = {.dtype = r->in[0]->dtype, .shape = b->shape, .data = r->scratch};
-    const size_t from_bytes = crease_dtype_bits(b->dtype) / 8, bytes = crease_dtype_bits(converted.dtype) / 8;
+    const size_t from_bytes = cr_element_bytes(b->dtype), bytes = cr_element_bytes(converted.dtype);
     for (int64_t i = 0, n = cr_shape_n(&b->shape); i < n; i++) {
         double v;
         if (cr_dtype_is_float(b->dtype))
@@ -425,7 +425,7 @@ static crease_status where_infer(cr_infer *infer) {
 static void where_range(void *context, int64_t begin, int64_t end, int thread) {
     const cr_run *r = context;
     const cr_shape *y = &r->out[0]->shape;
-    size_t element = crease_dtype_bits(r->out[0]->dtype) / 8;
+    size_t element = cr_element_bytes(r->out[0]->dtype);
     int64_t strides[3][CR_MAX_RANK];
     (void)thread;
     for (int k = 0; k < 3; k++)

@@ -14,7 +14,7 @@ static const cr_norm_kernels *kernels_for(crease_dtype dtype) {
 }
 
 static size_t element_bytes(const cr_tensor *t) {
-    return crease_dtype_bits(t->dtype) / 8;
+    return cr_element_bytes(t->dtype);
 }
 
 static double value_at(const cr_tensor *t, int64_t i) {

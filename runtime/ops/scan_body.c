@@ -184,7 +184,7 @@ typedef struct strip {
 } strip;
 
 static strip strip_of(const cr_tensor *t, int axis, int64_t at) {
-    size_t element = crease_dtype_bits(t->dtype) / 8;
+    size_t element = cr_element_bytes(t->dtype);
     size_t bytes = (size_t)cr_shape_extent(&t->shape, axis + 1, t->shape.rank) * element;
     return (strip){cr_shape_extent(&t->shape, 0, axis), bytes, bytes * (size_t)t->shape.dims[axis],
                    bytes * (size_t)at};

@@ -209,7 +209,7 @@ static bool less(crease_dtype dtype, int64_t u, int64_t v) {
 static crease_status integers_run(cr_run *r) {
     const cr_tensor *x = r->in[0], *low = r->n_in > 1 ? r->in[1] : NULL,
                     *high = r->n_in > 2 ? r->in[2] : NULL;
-    size_t element = crease_dtype_bits(x->dtype) / 8;
+    size_t element = cr_element_bytes(x->dtype);
     for (int64_t i = 0, n = cr_shape_n(&x->shape); i < n; i++) {
         int64_t u = cr_tensor_int(x, i), v = u;
         if (r->op->variant == ABS)
@@ -310,7 +310,7 @@ static crease_status test_run(cr_run *r) {
 static crease_status not_run(cr_run *r) {
     const uint8_t *x = r->in[0]->data;
     uint8_t *y = r->out[0]->data;
-    int64_t n = cr_shape_n(&r->in[0]->shape) * (int64_t)(crease_dtype_bits(r->in[0]->dtype) / 8);
+    int64_t n = cr_shape_n(&r->in[0]->shape) * (int64_t)cr_element_bytes(r->in[0]->dtype);
     for (int64_t i = 0; i < n; i++)
         y[i] = r->op->variant == NOT ? !x[i] : (uint8_t)~x[i];
     return CREASE_OK;
