@@ -133,6 +133,7 @@ set(crease_library_sources
   runtime/ops/blocked_pool.c
   runtime/ops/boxes.c
   runtime/ops/cast.c
+  runtime/ops/concat.c
   runtime/ops/constant.c
   runtime/ops/control.c
   runtime/ops/conv.c
@@ -164,6 +165,7 @@ set(crease_library_sources
   runtime/ops/sequence.c
   runtime/ops/shape.c
   runtime/ops/signal.c
+  runtime/ops/slice.c
   runtime/ops/softmax.c
   runtime/ops/tune.c
   runtime/ops/tune_cache.c

@@ -3,8 +3,9 @@
 #include <math.h>
 #include <string.h>
 
-/* Det (ONNX 11, 22): the determinant of each square matrix, by elimination in double with partial pivoting.
- */
+/* Operators on the matrices of the last two axes: Det, Trilu. */
+
+/* ---- Det (ONNX 11, 22): elimination in double with partial pivoting ---- */
 
 static crease_status det_infer(cr_infer *infer) {
     CR_TRY(cr_infer_need(infer, 0));
@@ -74,7 +75,68 @@ static crease_status det_run(cr_run *r) {
     return CREASE_OK;
 }
 
+/* ---- Trilu (ONNX 14) ---- */
+
+static crease_status trilu_infer(cr_infer *infer) {
+    CR_TRY(cr_infer_same(infer));
+    return cr_infer_rank(infer, 0, 2, CR_MAX_RANK);
+}
+
+typedef struct trilu_job {
+    const char *x;
+    char *y;
+    int64_t rows, columns, k;
+    size_t element;
+    bool upper;
+} trilu_job;
+
+static void trilu_task(void *context, int64_t begin, int64_t end, int thread) {
+    const trilu_job *j = context;
+    (void)thread;
+    for (int64_t row = begin; row < end; row++) {
+        int64_t diagonal = row % j->rows + j->k + !j->upper;
+        int64_t at = diagonal < 0 ? 0 : diagonal > j->columns ? j->columns : diagonal;
+        size_t left = (size_t)at * j->element, all = (size_t)j->columns * j->element,
+               base = (size_t)row * all;
+        size_t keep = j->upper ? left : 0, n = j->upper ? all - left : left;
+        memset(j->y + base, 0, keep);
+        memcpy(j->y + base + keep, j->x + base + keep, n);
+        memset(j->y + base + keep + n, 0, all - keep - n);
+    }
+}
+
+static crease_status trilu_prepare(cr_prepare *p) {
+    int64_t *upper;
+    CR_TRY(CR_PREPARE_STATE(p, &upper));
+    return cr_attr_int(p->node, "upper", 1, upper);
+}
+
+enum { TASK_ELEMENTS = 1 << 15 };
+
+static crease_status trilu_run(cr_run *r) {
+    const cr_shape *x = &r->in[0]->shape;
+    int64_t k = 0, n = cr_shape_n(x);
+    if (r->n_in > 1 && r->in[1]) {
+        if (r->in[1]->dtype != CREASE_INT64 || cr_shape_n(&r->in[1]->shape) != 1)
+            return cr_node_fail(r->node, CREASE_ERROR_MODEL, "k is not one int64");
+        k = cr_tensor_int(r->in[1], 0);
+    }
+    int64_t rows = x->dims[x->rank - 2], columns = x->dims[x->rank - 1];
+    k = k < -rows - 1 ? -rows - 1 : k > columns ? columns : k;
+    trilu_job job = {r->in[0]->data,
+                     r->out[0]->data,
+                     rows,
+                     columns,
+                     k,
+                     cr_element_bytes(r->in[0]->dtype),
+                     *(const int64_t *)r->state != 0};
+    if (n)
+        cr_parallel_grain(r->pool, n / columns, TASK_ELEMENTS / columns + 1, trilu_task, &job);
+    return CREASE_OK;
+}
+
 const cr_op cr_ops_matrix[] = {
     {"Det", 11, 0, CR_T_FLOATS, det_infer, det_prepare, det_run, 0, CR_OP_HALF, 0, NULL},
+    {"Trilu", 14, 0, CR_T_BYTES, trilu_infer, trilu_prepare, trilu_run, 0, CR_OP_HALF, 0, NULL},
     {0},
 };

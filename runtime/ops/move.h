@@ -7,4 +7,15 @@
 /* Copy a whole nest with the pool's threads; finishes the nest. */
 void cr_move(cr_pool *pool, cr_nest *nest, size_t element_bytes, const void *from, void *to);
 
+/* An operator that is one nest: its prepare begins with cr_move_begin, which makes the state, and fills the
+ * rest; its run is cr_move_run. */
+typedef struct cr_move_state {
+    cr_nest nest;
+    int64_t rows, offset; /* of the first source element */
+    size_t element;
+} cr_move_state;
+
+crease_status cr_move_begin(cr_prepare *prepare, cr_move_state **state) CREASE_MUST_TEST;
+crease_status cr_move_run(cr_run *run);
+
 #endif
