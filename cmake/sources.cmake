@@ -126,6 +126,7 @@ set(crease_library_sources
   runtime/kernels/softmax.c
   runtime/kernels/softmax_generic.c
   runtime/ops/attention.c
+  runtime/ops/batch_norm.c
   runtime/ops/binary.c
   runtime/ops/blocked.c
   runtime/ops/blocked_conv.c
@@ -146,6 +147,7 @@ set(crease_library_sources
   runtime/ops/gemm_packed.c
   runtime/ops/infer.c
   runtime/ops/integer.c
+  runtime/ops/layer_norm.c
   runtime/ops/loss.c
   runtime/ops/matrix.c
   runtime/ops/move.c

@@ -87,3 +87,7 @@ int64_t cr_tensor_int(const cr_tensor *t, int64_t i) {
         return ((const uint8_t *)t->data)[i];
     }
 }
+
+double cr_tensor_float(const cr_tensor *tensor, int64_t i) {
+    return cr_load_float(tensor->dtype, tensor->data, i);
+}

@@ -41,5 +41,7 @@ void cr_tensor_release(cr_tensor *tensor);
 
 /* Element i of a tensor of integers or bool; uint64 keeps its bits. */
 int64_t cr_tensor_int(const cr_tensor *tensor, int64_t i);
+/* Of a float type. */
+double cr_tensor_float(const cr_tensor *tensor, int64_t i);
 
 #endif

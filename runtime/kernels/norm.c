@@ -19,3 +19,7 @@ enum { CHAINS = 8 }; /* independent additions in flight: hides their latency, an
 #define POW(x, y) pow(x, y)
 #define SQRT(x)   sqrt(x)
 #include "runtime/kernels/norm_tmpl.h"
+
+const cr_norm_kernels *cr_norm_kernels_of(crease_dtype dtype) {
+    return dtype == CREASE_DOUBLE ? &cr_norm_f64 : &cr_norm_f32;
+}

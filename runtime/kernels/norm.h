@@ -1,7 +1,7 @@
 #ifndef CREASE_RUNTIME_KERNELS_NORM_H
 #define CREASE_RUNTIME_KERNELS_NORM_H
 
-#include <stdint.h>
+#include "runtime/base/dtype.h"
 
 typedef struct cr_lrn {
     double alpha, beta, bias;
@@ -25,5 +25,8 @@ typedef struct cr_norm_kernels {
 } cr_norm_kernels;
 
 extern const cr_norm_kernels cr_norm_f32, cr_norm_f64;
+
+/* Those for float32 or float64. */
+const cr_norm_kernels *cr_norm_kernels_of(crease_dtype dtype);
 
 #endif
