@@ -8,6 +8,35 @@
  * integers. Gemm's attribute `broadcast` (1, 6) only forbids what the newer versions allow: it is not read.
  */
 
+/* ---- pieces ---- */
+
+typedef struct pieces_job {
+    int64_t m, n, row_pieces, column_pieces;
+    cr_gemm_multiply *multiply;
+    const void *context;
+} pieces_job;
+
+static void multiply_pieces(void *context, int64_t begin, int64_t end, int thread) {
+    const pieces_job *j = context;
+    (void)thread;
+    for (int64_t task = begin; task < end; task++) {
+        const int64_t c = task % j->column_pieces, r = task / j->column_pieces % j->row_pieces;
+        cr_gemm_piece piece = {.item = task / j->column_pieces / j->row_pieces,
+                               .row = cr_gemm_cut(j->m, j->row_pieces, r),
+                               .column = cr_gemm_cut(j->n, j->column_pieces, c)};
+        piece.rows = cr_gemm_cut(j->m, j->row_pieces, r + 1) - piece.row;
+        piece.columns = cr_gemm_cut(j->n, j->column_pieces, c + 1) - piece.column;
+        j->multiply(j->context, &piece);
+    }
+}
+
+void cr_gemm_pieces(cr_pool *pool, int64_t items, int64_t m, int64_t n, int64_t k, cr_gemm_multiply *multiply,
+                    const void *context) {
+    pieces_job job = {.m = m, .n = n, .multiply = multiply, .context = context};
+    cr_gemm_grid(m, n, k, &job.row_pieces, &job.column_pieces);
+    cr_parallel(pool, items * job.row_pieces * job.column_pieces, multiply_pieces, &job);
+}
+
 /* ---- integers ---- */
 
 /* Wrapping products by plain loops; signed and unsigned have the same bits. Strides in elements. */
@@ -99,32 +128,21 @@ typedef struct gemm_job {
     const gemm_state *s;
     const void *a, *b;
     void *y;
-    int64_t m, n, k, row_pieces, column_pieces;
+    int64_t m, n, k;
     bool is_double, added; /* C is in y already */
 } gemm_job;
 
-static void gemm_piece(const gemm_job *j, int64_t row, int64_t m, int64_t column, int64_t n) {
+static void gemm_piece(const void *context, const cr_gemm_piece *p) {
+    const gemm_job *j = context;
     const bool ta = j->s->ta != 0, tb = j->s->tb != 0;
-    const int64_t lda = ta ? j->m : j->k, ldb = tb ? j->k : j->n, y = row * j->n + column;
-    const int64_t a = ta ? row : row * j->k, b = tb ? column * j->k : column;
+    const int64_t lda = ta ? j->m : j->k, ldb = tb ? j->k : j->n, y = p->row * j->n + p->column;
+    const int64_t a = ta ? p->row : p->row * j->k, b = tb ? p->column * j->k : p->column;
     if (j->is_double)
-        cr_dgemm(ta, tb, m, n, j->k, (double)j->s->alpha, (const double *)j->a + a, lda,
+        cr_dgemm(ta, tb, p->rows, p->columns, j->k, (double)j->s->alpha, (const double *)j->a + a, lda,
                  (const double *)j->b + b, ldb, j->added, (double *)j->y + y, j->n);
     else
-        cr_sgemm(ta, tb, m, n, j->k, j->s->alpha, (const float *)j->a + a, lda, (const float *)j->b + b, ldb,
-                 j->added, (float *)j->y + y, j->n);
-}
-
-static void gemm_pieces(void *context, int64_t begin, int64_t end, int thread) {
-    const gemm_job *j = context;
-    (void)thread;
-    for (int64_t task = begin; task < end; task++) {
-        const int64_t i = task / j->column_pieces, c = task % j->column_pieces;
-        const int64_t row = cr_gemm_cut(j->m, j->row_pieces, i);
-        const int64_t column = cr_gemm_cut(j->n, j->column_pieces, c);
-        gemm_piece(j, row, cr_gemm_cut(j->m, j->row_pieces, i + 1) - row, column,
-                   cr_gemm_cut(j->n, j->column_pieces, c + 1) - column);
-    }
+        cr_sgemm(ta, tb, p->rows, p->columns, j->k, j->s->alpha, (const float *)j->a + a, lda,
+                 (const float *)j->b + b, ldb, j->added, (float *)j->y + y, j->n);
 }
 
 /* Strides, in elements, of C broadcast to the result. */
@@ -232,8 +250,7 @@ static crease_status gemm_run(cr_run *r) {
         cr_packed_run(r->pool, &packed);
         return CREASE_OK;
     }
-    cr_gemm_grid(job.m, job.n, job.k, &job.row_pieces, &job.column_pieces);
-    cr_parallel(r->pool, job.row_pieces * job.column_pieces, gemm_pieces, &job);
+    cr_gemm_pieces(r->pool, 1, job.m, job.n, job.k, gemm_piece, &job);
     return CREASE_OK;
 }
 
@@ -274,7 +291,7 @@ static crease_status matmul_infer(cr_infer *infer) {
 typedef struct matmul_job {
     const cr_tensor *a, *b;
     cr_tensor *y;
-    int64_t m, n, k, row_pieces, column_pieces;
+    int64_t m, n, k;
     cr_shape batch_a, batch_b, batch;
 } matmul_job;
 
@@ -297,31 +314,17 @@ static const void *element(const cr_tensor *tensor, size_t bytes, int64_t i) {
     return (const char *)tensor->data + (size_t)i * bytes;
 }
 
-/* Rows and columns of one product; the offsets are of whole matrices. */
-static void matmul_piece(const matmul_job *j, int64_t item, int64_t row, int64_t m, int64_t column,
-                         int64_t n) {
-    const int64_t a = batch_offset(&j->batch, &j->batch_a, item) * j->m * j->k + row * j->k;
-    const int64_t b = batch_offset(&j->batch, &j->batch_b, item) * j->k * j->n + column;
-    const int64_t y = item * j->m * j->n + row * j->n + column;
-    if (j->y->dtype == CREASE_DOUBLE)
-        cr_dgemm(false, false, m, n, j->k, 1, element(j->a, 8, a), j->k, element(j->b, 8, b), j->n, 0,
-                 (double *)j->y->data + y, j->n);
-    else
-        cr_sgemm(false, false, m, n, j->k, 1, element(j->a, 4, a), j->k, element(j->b, 4, b), j->n, 0,
-                 (float *)j->y->data + y, j->n);
-}
-
-static void matmul_pieces(void *context, int64_t begin, int64_t end, int thread) {
+static void matmul_piece(const void *context, const cr_gemm_piece *p) {
     const matmul_job *j = context;
-    (void)thread;
-    for (int64_t task = begin; task < end; task++) {
-        const int64_t c = task % j->column_pieces, i = task / j->column_pieces % j->row_pieces;
-        const int64_t row = cr_gemm_cut(j->m, j->row_pieces, i);
-        const int64_t column = cr_gemm_cut(j->n, j->column_pieces, c);
-        matmul_piece(j, task / j->column_pieces / j->row_pieces, row,
-                     cr_gemm_cut(j->m, j->row_pieces, i + 1) - row, column,
-                     cr_gemm_cut(j->n, j->column_pieces, c + 1) - column);
-    }
+    const int64_t a = batch_offset(&j->batch, &j->batch_a, p->item) * j->m * j->k + p->row * j->k;
+    const int64_t b = batch_offset(&j->batch, &j->batch_b, p->item) * j->k * j->n + p->column;
+    const int64_t y = p->item * j->m * j->n + p->row * j->n + p->column;
+    if (j->y->dtype == CREASE_DOUBLE)
+        cr_dgemm(false, false, p->rows, p->columns, j->k, 1, element(j->a, 8, a), j->k, element(j->b, 8, b),
+                 j->n, 0, (double *)j->y->data + y, j->n);
+    else
+        cr_sgemm(false, false, p->rows, p->columns, j->k, 1, element(j->a, 4, a), j->k, element(j->b, 4, b),
+                 j->n, 0, (float *)j->y->data + y, j->n);
 }
 
 static void matmul_ints(void *context, int64_t begin, int64_t end, int thread) {
@@ -398,8 +401,7 @@ static crease_status matmul_run(cr_run *r) {
         cr_parallel(r->pool, items, matmul_ints, &job);
         return CREASE_OK;
     }
-    cr_gemm_grid(job.m, job.n, job.k, &job.row_pieces, &job.column_pieces);
-    cr_parallel(r->pool, items * job.row_pieces * job.column_pieces, matmul_pieces, &job);
+    cr_gemm_pieces(r->pool, items, job.m, job.n, job.k, matmul_piece, &job);
     return CREASE_OK;
 }
 

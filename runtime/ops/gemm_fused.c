@@ -18,7 +18,7 @@ typedef struct fused_state {
     cr_packed_b w;
     cr_gemm_end end;
     const float *b; /* as it stands, where it is not packed */
-    int64_t m, n, k, trans, row_pieces, column_pieces;
+    int64_t m, n, k, trans;
 } fused_state;
 
 static bool has(const cr_prepare *p, int i) {
@@ -57,7 +57,6 @@ static crease_status fused_prepare(cr_prepare *p) {
     s->end.bias = has(p, C) ? p->in[C]->known->data : NULL;
     s->b = p->in[B]->known->data;
     CR_TRY(note_parts(p, s));
-    cr_gemm_grid(s->m, s->n, s->k, &s->row_pieces, &s->column_pieces);
     return cr_pack_b(p, s->trans != 0, s->m, &s->w);
 }
 
@@ -69,31 +68,20 @@ typedef struct fused_job {
     float *y;
 } fused_job;
 
-static void multiply_piece(const fused_job *j, int64_t row, int64_t m, int64_t column, int64_t n) {
-    const fused_state *s = j->s;
-    float *y = j->y + row * s->n + column;
-    cr_gemm_end end = s->end;
-    if (end.bias)
-        end.bias += column;
-    for (int64_t i = 0; j->residual && j->residual != j->y && i < m; i++)
-        memcpy(y + i * s->n, j->residual + (row + i) * s->n + column, (size_t)n * sizeof *y);
-    cr_sgemm(false, s->trans != 0, m, n, s->k, 1, j->a + row * s->k, s->k,
-             s->b + (s->trans ? column * s->k : column), s->trans ? s->k : s->n, j->residual != NULL, y,
-             s->n);
-    cr_sgemm_finish(&end, m, n, y, s->n);
-}
-
-static void multiply_pieces(void *context, int64_t begin, int64_t end, int thread) {
+static void multiply_piece(const void *context, const cr_gemm_piece *p) {
     const fused_job *j = context;
     const fused_state *s = j->s;
-    (void)thread;
-    for (int64_t task = begin; task < end; task++) {
-        const int64_t i = task / s->column_pieces, c = task % s->column_pieces;
-        const int64_t row = cr_gemm_cut(s->m, s->row_pieces, i),
-                      column = cr_gemm_cut(s->n, s->column_pieces, c);
-        multiply_piece(j, row, cr_gemm_cut(s->m, s->row_pieces, i + 1) - row, column,
-                       cr_gemm_cut(s->n, s->column_pieces, c + 1) - column);
-    }
+    const int64_t at = p->row * s->n + p->column;
+    float *y = j->y + at;
+    cr_gemm_end end = s->end;
+    if (end.bias)
+        end.bias += p->column;
+    for (int64_t i = 0; j->residual && j->residual != j->y && i < p->rows; i++)
+        memcpy(y + i * s->n, j->residual + at + i * s->n, (size_t)p->columns * sizeof *y);
+    cr_sgemm(false, s->trans != 0, p->rows, p->columns, s->k, 1, j->a + p->row * s->k, s->k,
+             s->b + (s->trans ? p->column * s->k : p->column), s->trans ? s->k : s->n, j->residual != NULL, y,
+             s->n);
+    cr_sgemm_finish(&end, p->rows, p->columns, y, s->n);
 }
 
 static crease_status fused_run(cr_run *r) {
@@ -111,7 +99,7 @@ static crease_status fused_run(cr_run *r) {
         return CREASE_OK;
     }
     fused_job job = {s, r->in[A]->data, end.residual, r->out[0]->data};
-    cr_parallel(r->pool, s->row_pieces * s->column_pieces, multiply_pieces, &job);
+    cr_gemm_pieces(r->pool, 1, s->m, s->n, s->k, multiply_piece, &job);
     return CREASE_OK;
 }
 
