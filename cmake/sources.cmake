@@ -160,6 +160,7 @@ set(crease_library_sources
   runtime/ops/reduce.c
   runtime/ops/registry.c
   runtime/ops/resize.c
+  runtime/ops/resize_spec.c
   runtime/ops/sample.c
   runtime/ops/scan.c
   runtime/ops/scan_body.c

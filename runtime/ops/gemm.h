@@ -6,14 +6,14 @@
 
 /* Part of a product, or of one of several. */
 typedef struct cr_gemm_piece {
-    int64_t item;           /* which product */
-    int64_t row, column;    /* where the part begins */
+    int64_t item;        /* which product */
+    int64_t row, column; /* where the part begins */
     int64_t rows, columns;
 } cr_gemm_piece;
 typedef void cr_gemm_multiply(const void *context, const cr_gemm_piece *piece);
 
-/* Cuts `items` products of m by n, k deep, as cr_gemm_grid does, and has the pool's threads multiply every piece
- * of them once. */
+/* Cuts `items` products of m by n, k deep, as cr_gemm_grid does, and has the pool's threads multiply every
+ * piece of them once. */
 void cr_gemm_pieces(cr_pool *pool, int64_t items, int64_t m, int64_t n, int64_t k, cr_gemm_multiply *multiply,
                     const void *context);
 
