@@ -7,7 +7,8 @@
 
 /* Resize (ONNX 10, 11: coordinates, 13, 18: axes, antialias and aspect ratio, 19: half_pixel_symmetric) and
  * Upsample (1: two attributes, 7: an attribute, 9: an input), along any axes. Nearest chooses positions and
- * moves bytes of any type; linear and cubic (Keys 1981) are products of one-dimensional filters on numbers. */
+ * moves bytes of any type; linear and cubic (Keys 1981) are products of one-dimensional filters on numbers.
+ */
 
 static crease_status check_list(const cr_node *node, const cr_info *info, bool floats, const char *what) {
     if (!info || !info->dtype || (floats ? cr_dtype_is_float(info->dtype) : info->dtype == CREASE_INT64))
@@ -76,8 +77,7 @@ typedef struct resize_state {
 
 static bool changes(const resize_state *s, int d) {
     return s->x.dims[d] != s->y.dims[d] || s->s.scale[d] != 1 ||
-           (cr_resize_crops(&s->s) &&
-            (s->late_crop || s->s.crop_begin[d] != 0 || s->s.crop_end[d] != 1));
+           (cr_resize_crops(&s->s) && (s->late_crop || s->s.crop_begin[d] != 0 || s->s.crop_end[d] != 1));
 }
 
 static void fill_positions(resize_state *s) {

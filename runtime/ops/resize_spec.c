@@ -83,7 +83,8 @@ static crease_status read_axes(const cr_node *node, int rank, int *axes, int *n)
     return CREASE_OK;
 }
 
-static crease_status set_scale(const cr_node *node, const cr_shape *x, int d, double scale, cr_resize_spec *s) {
+static crease_status set_scale(const cr_node *node, const cr_shape *x, int d, double scale,
+                               cr_resize_spec *s) {
     double extent = floor((double)x->dims[d] * scale);
     if (!(scale > 0) || !(extent < 0x1p53))
         return cr_node_fail(node, CREASE_ERROR_MODEL, "a scale of %g is not possible", scale);
@@ -135,7 +136,7 @@ static crease_status attr_scales(const cr_node *node, int64_t opset, const cr_sh
 }
 
 crease_status cr_resize_read_extents(const cr_node *node, int64_t opset, const cr_shape *x,
-                                  const cr_resize_inputs *inputs, cr_resize_spec *s) {
+                                     const cr_resize_inputs *inputs, cr_resize_spec *s) {
     int axes[CR_MAX_RANK], n;
     for (int d = 0; d < x->rank; d++) {
         s->scale[d] = 1;
@@ -252,8 +253,8 @@ static double tap_weight(const cr_resize_spec *s, double position, double x, dou
     return excluded ? 0 : weight_at(s, (position - x) * stretch);
 }
 
-void cr_resize_make_taps(const cr_resize_spec *s, int d, int64_t in, int64_t i, crease_dtype work, int64_t *at,
-                      void *weight) {
+void cr_resize_make_taps(const cr_resize_spec *s, int d, int64_t in, int64_t i, crease_dtype work,
+                         int64_t *at, void *weight) {
     double x = coordinate(s, d, in, i), base = ceil(x) - 1, stretch = filter_scale(s, d), sum = 0;
     int64_t first = first_tap(s, d), n = cr_resize_taps(s, d);
     bool normalise = s->exclude_outside || stretch < 1;

@@ -3,8 +3,8 @@
 
 #include "runtime/ops/infer.h"
 
-/* What a Resize or Upsample of any version asks for, and from where its outputs come. Positions and weights are
- * those of ONNX's reference implementation. */
+/* What a Resize or Upsample of any version asks for, and from where its outputs come. Positions and weights
+ * are those of ONNX's reference implementation. */
 
 enum { CR_RESIZE_NEAREST, CR_RESIZE_LINEAR, CR_RESIZE_CUBIC };
 
