@@ -10,10 +10,12 @@ Test(fold_through, identity_and_dropout) {
 }
 
 Test(fold_through, transpose) {
-    small s = through_between("Transpose", 0, NULL, through_begin(), 4, false); /* reversed: the channels are axis 2 then */
+    small s = through_between("Transpose", 0, NULL, through_begin(), 4,
+                              false); /* reversed: the channels are axis 2 then */
     OK(cr_node_set_ints(small_find(&s, "op"), "perm", (int64_t[]){3, 1, 0, 2}, 4));
     small_expect(&s, "bn", "conv-permute-bn");
-    s = through_between("Transpose", 0, NULL, through_begin(), 4, false); /* BN's axis 1 is the height, which has 4 as well */
+    s = through_between("Transpose", 0, NULL, through_begin(), 4,
+                        false); /* BN's axis 1 is the height, which has 4 as well */
     OK(cr_node_set_ints(small_find(&s, "op"), "perm", (int64_t[]){0, 2, 1, 3}, 4));
     small_expect(&s, "bn", "axis-mismatch");
 }
@@ -44,11 +46,13 @@ Test(fold_through, gemm_reshape) {
 
 Test(fold_through, pads) {
     small s = through_begin();
-    s = through_between("Pad", IN(small_ints(&s, "pads", 8, (int64_t[]){0, 0, 1, 1, 0, 0, 1, 0})), s, 4, false);
+    s = through_between("Pad", IN(small_ints(&s, "pads", 8, (int64_t[]){0, 0, 1, 1, 0, 0, 1, 0})), s, 4,
+                        false);
     OK(cr_node_set_string(small_find(&s, "op"), "mode", "edge"));
     small_expect(&s, "bn", "conv-pad-bn");
     s = through_begin();
-    s = through_between("Pad", IN(small_ints(&s, "pads", 8, (int64_t[]){0, 0, 1, 1, 0, 0, 1, 0})), s, 4, false);
+    s = through_between("Pad", IN(small_ints(&s, "pads", 8, (int64_t[]){0, 0, 1, 1, 0, 0, 1, 0})), s, 4,
+                        false);
     small_expect(&s, "bn", "border-values");
 }
 
@@ -68,7 +72,8 @@ Test(fold_through, pads_that_move_the_channels) {
 
 Test(fold_through, a_constant_that_the_affine_maps_to_itself) {
     small s = through_begin();
-    s = through_between("Pad", IN(small_ints(&s, "pads", 8, (int64_t[]){0, 0, 1, 1, 0, 0, 1, 0})), s, 4, false);
+    s = through_between("Pad", IN(small_ints(&s, "pads", 8, (int64_t[]){0, 0, 1, 1, 0, 0, 1, 0})), s, 4,
+                        false);
     for (int i = 2; i < 4; i++)
         memset(small_find(&s, "bn")->inputs[i]->constant->data, 0, 4 * sizeof(double));
     small_expect(&s, "bn", "conv-pad-bn");
@@ -77,11 +82,13 @@ Test(fold_through, a_constant_that_the_affine_maps_to_itself) {
 /* Cut at one side and padded at the other, an axis keeps its size and not its channels. */
 Test(fold_through, a_pad_that_moves_the_channels) {
     small s = through_begin();
-    s = through_between("Pad", IN(small_ints(&s, "pads", 8, (int64_t[]){0, 1, 0, 0, 0, -1, 0, 0})), s, 4, false);
+    s = through_between("Pad", IN(small_ints(&s, "pads", 8, (int64_t[]){0, 1, 0, 0, 0, -1, 0, 0})), s, 4,
+                        false);
     OK(cr_node_set_string(small_find(&s, "op"), "mode", "edge"));
     small_expect(&s, "bn", "axis-mismatch");
     s = through_begin(); /* the batch is no matter */
-    s = through_between("Pad", IN(small_ints(&s, "pads", 8, (int64_t[]){1, 0, 0, 0, -1, 0, 0, 0})), s, 4, false);
+    s = through_between("Pad", IN(small_ints(&s, "pads", 8, (int64_t[]){1, 0, 0, 0, -1, 0, 0, 0})), s, 4,
+                        false);
     OK(cr_node_set_string(small_find(&s, "op"), "mode", "edge"));
     small_expect(&s, "bn", "conv-pad-bn");
 }
@@ -115,7 +122,8 @@ Test(fold_through, unknown_sizes_of_other_axes) {
         cr_value *scales = small_constant(&s, "scales", 1, 1, DIMS(4)), *none = NULL;
         ((double *)scales->constant->data)[3] = 2;
         cr_value *pads = small_ints(&s, "pads", 8, (int64_t[]){0, 0, 1, 0, 0, 0, 0, 1});
-        s = i ? through_between("Pad", IN(pads), s, 4, false) : through_between("Resize", IN(none, scales), s, 4, false);
+        s = i ? through_between("Pad", IN(pads), s, 4, false)
+              : through_between("Resize", IN(none, scales), s, 4, false);
         OK(cr_node_set_string(small_find(&s, "op"), "mode", i ? "edge" : "nearest"));
         OK(cr_optimize_fold(s.model, NULL, s.report));
         cr_assert_str_eq(small_entry(&s, "bn").pattern, patterns[i], "%s", ops[i]);

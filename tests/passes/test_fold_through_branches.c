@@ -21,7 +21,8 @@ Test(fold_through_branches, concat) {
 Test(fold_through_branches, concat_whole_or_not_at_all) {
     small s = through_begin();
     cr_value *a = through_conv(&s, "a");
-    cr_value *y = small_node(&s, "Concat", "join", IN(a, small_node(&s, "Relu", "relu", IN(through_conv(&s, "b")))));
+    cr_value *y =
+        small_node(&s, "Concat", "join", IN(a, small_node(&s, "Relu", "relu", IN(through_conv(&s, "b")))));
     OK(cr_node_set_int(small_find(&s, "join"), "axis", 1));
     cr_value *w = small_find(&s, "a")->inputs[1];
     small_output(&s, small_bn(&s, "bn", y, 8));
@@ -35,8 +36,9 @@ Test(fold_through_branches, sum_of_branches) {
     const char *const ops[] = {"Add", "Sub", "Sum"};
     for (size_t i = 0; i < 3; i++) {
         small s = through_begin();
-        small_output(&s,
-                     small_bn(&s, "bn", small_node(&s, ops[i], "sum", IN(through_conv(&s, "a"), through_conv(&s, "b"))), 4));
+        small_output(
+            &s, small_bn(&s, "bn",
+                         small_node(&s, ops[i], "sum", IN(through_conv(&s, "a"), through_conv(&s, "b"))), 4));
         small_expect(&s, "bn", "conv-add-bn");
     }
     small s = through_begin(); /* a branch that others need */

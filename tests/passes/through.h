@@ -17,7 +17,8 @@ static inline small through_begin(void) {
 }
 
 /* conv -> op -> BN over `channels`; positive: all scales >= 0 */
-static inline small through_between(const char *op, int n_more, cr_value **more, small s, int64_t channels, bool positive) {
+static inline small through_between(const char *op, int n_more, cr_value **more, small s, int64_t channels,
+                                    bool positive) {
     cr_value *inputs[4] = {through_conv(&s, "conv")};
     for (int i = 0; i < n_more; i++)
         inputs[i + 1] = more[i];
