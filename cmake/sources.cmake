@@ -92,6 +92,7 @@ set(crease_library_sources
   runtime/kernels/conv/depthwise_plain.c
   runtime/kernels/conv/direct.c
   runtime/kernels/conv/direct_generic.c
+  runtime/kernels/conv/direct_input.c
   runtime/kernels/conv/direct_run.c
   runtime/kernels/conv/finish_plain.c
   runtime/kernels/conv/execute.c

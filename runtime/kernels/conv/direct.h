@@ -19,8 +19,8 @@
  * are blocks on the diagonal: an output tile is multiplied by the input blocks that its groups read (its
  * span), with zero weights between channels of different groups.
  *
- * Planning is plain C, shared by all instruction sets (direct.c, direct_run.c); what differs is a
- * cr_direct_kernels. */
+ * Planning is plain C, shared by all instruction sets (direct.c, direct_input.c, direct_run.c); what differs
+ * is a cr_direct_kernels. */
 
 enum { CR_DIRECT_MAX_PIXELS = 14, CR_DIRECT_MAX_LANES = 16, CR_DIRECT_TILE_BLOCKS = 3 };
 

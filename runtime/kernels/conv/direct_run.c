@@ -2,15 +2,14 @@
 #include <math.h>
 #include <string.h>
 
-#include "runtime/kernels/conv/direct.h"
+#include "runtime/kernels/conv/direct_input.h"
 
 enum {
     MAX_TILE_FLOATS = CR_DIRECT_TILE_BLOCKS * CR_DIRECT_MAX_PIXELS * CR_DIRECT_MAX_LANES,
     VECTOR_BYTES = 64,
     LINE_FLOATS = 16, /* of a cache line */
     LARGE_BYTES = 1 << 20,
-    SOME_VECTORS = 64,
-    FEW_WEIGHTS = 1 /* times as many inputs */
+    SOME_VECTORS = 64
 };
 
 static const float no_bias[CR_DIRECT_TILE_BLOCKS * CR_DIRECT_MAX_LANES];
@@ -33,14 +32,6 @@ typedef struct pixel_list {
     int64_t rows, columns, slot_row; /* what they were made for */
     int kind;                        /* of tile functions */
 } pixel_list;
-
-/* The input as the tiles see it: the tensor, or the part of it that a prologue has transformed. */
-typedef struct input_view {
-    const float *data; /* of `origin`, block first_block */
-    int64_t origin[CR_CONV_RANK];
-    int64_t first_block;
-    ptrdiff_t step[CR_CONV_RANK], block_step;
-} input_view;
 
 /* Outputs of each block of the tile that stand in their place, but for `epilogue`. An activation has a long
  * way through the processor: a few tiles' at once cost less than each tile's after it, and are still in the
@@ -65,7 +56,7 @@ typedef struct tile_walk {
     tap_run *reach[CR_CONV_RANK]; /* of each tap of an axis; begin and end unused */
     tap_run *runs[CR_CONV_RANK];  /* of the tile at hand */
     /* of this image, chunk and output tile */
-    input_view input;
+    cr_direct_view input;
     int64_t n, block, blocks; /* output blocks of the tile */
     bool halved;              /* the last of them */
     const float *span_input;  /* input.data of the first block of the span */
@@ -189,7 +180,7 @@ static void use_pixels(tile_walk *walk, const pixel_list *list) {
 static void locate(tile_walk *walk) {
     const cr_conv_geometry *g = &walk->plan->geometry;
     const cr_direct_outputs *outputs = &walk->plan->outputs;
-    const input_view *view = &walk->input;
+    const cr_direct_view *view = &walk->input;
     int64_t first = walk->n * walk->plan->out_blocks + walk->block, step = walk->plan->kernels->lanes;
     walk->input_first = 0;
     for (int axis = 0; axis < CR_CONV_RANK; axis++) {
@@ -403,86 +394,6 @@ static int64_t run_tiles(tile_walk *walk, cr_direct_box *tile, int64_t most) {
 
 /* ---- chunks ---- */
 
-/* Looks at the tensor itself. */
-static void view_input(tile_walk *walk) {
-    const cr_direct_plan *plan = walk->plan;
-    const int64_t *in = plan->geometry.in;
-    input_view *view = &walk->input;
-    *view = (input_view){
-        .step = {in[CR_H] * in[CR_W] * plan->in_lanes, in[CR_W] * plan->in_lanes, plan->in_lanes}};
-    view->block_step = in[CR_D] * view->step[CR_D];
-    view->data = walk->args->input + walk->n * plan->in_blocks * view->block_step;
-}
-
-/* Applies the prologue to blocks [first, end) of the part of the input that the tiles of a box read, and
- * makes that the view. */
-static void transform_input(tile_walk *walk, const cr_direct_box *output, int64_t first, int64_t end) {
-    const cr_direct_kernels *kernels = walk->plan->kernels;
-    const cr_direct_box box = cr_direct_input_box(walk->plan, output);
-    const input_view from = walk->input;
-    const int64_t rows = box.end[CR_H] - box.begin[CR_H], columns = box.end[CR_W] - box.begin[CR_W];
-    input_view *view = &walk->input;
-    memcpy(view->origin, box.begin, sizeof view->origin);
-    view->first_block = first;
-    view->data = walk->transformed;
-    view->step[CR_H] = columns * kernels->lanes;
-    view->step[CR_D] = rows * view->step[CR_H];
-    view->block_step = (box.end[CR_D] - box.begin[CR_D]) * view->step[CR_D];
-    float *to = walk->transformed;
-    for (int64_t block = first; block < end; block++) {
-        const float *data = from.data + block * from.block_step + box.begin[CR_W] * from.step[CR_W];
-        for (int64_t d = box.begin[CR_D]; d < box.end[CR_D]; d++)
-            for (int64_t y = box.begin[CR_H]; y < box.end[CR_H]; y++, to += view->step[CR_H])
-                kernels->transform(walk->args->prologue, walk->n, block * kernels->lanes,
-                                   data + d * from.step[CR_D] + y * from.step[CR_H], to, columns);
-    }
-}
-
-/* A row of plain input, columns [begin, end) of `width`, zero beyond it; NULL is a row of zeros. */
-static void pad_row(const float *row, int64_t begin, int64_t end, int64_t width, float *to) {
-    const int64_t first = row != NULL ? min(max(begin, 0), end) : end, last = max(min(end, width), first);
-    memset(to, 0, (size_t)(first - begin) * sizeof *to);
-    if (last > first)
-        memcpy(to + first - begin, row + first, (size_t)(last - first) * sizeof *to);
-    memset(to + last - begin, 0, (size_t)(end - last) * sizeof *to);
-}
-
-/* Copies the part of a plain input that the tiles of a box read, with its padding, and makes that the view.
- */
-static void pad_input(tile_walk *walk, const cr_direct_box *output) {
-    const int64_t *in = walk->plan->geometry.in;
-    const cr_direct_box box = cr_direct_input_box(walk->plan, output);
-    const input_view from = walk->input;
-    input_view *view = &walk->input;
-    memcpy(view->origin, box.begin, sizeof view->origin);
-    view->data = walk->transformed;
-    view->step[CR_H] = box.end[CR_W] - box.begin[CR_W];
-    view->step[CR_D] = (box.end[CR_H] - box.begin[CR_H]) * view->step[CR_H];
-    view->block_step = (box.end[CR_D] - box.begin[CR_D]) * view->step[CR_D];
-    float *to = walk->transformed;
-    for (int64_t channel = 0; channel < walk->plan->in_blocks; channel++)
-        for (int64_t d = box.begin[CR_D]; d < box.end[CR_D]; d++)
-            for (int64_t y = box.begin[CR_H]; y < box.end[CR_H]; y++, to += view->step[CR_H]) {
-                const bool inside = d >= 0 && d < in[CR_D] && y >= 0 && y < in[CR_H];
-                const float *plane = from.data + channel * from.block_step;
-                pad_row(inside ? plane + d * from.step[CR_D] + y * from.step[CR_H] : NULL, box.begin[CR_W],
-                        box.end[CR_W], in[CR_W], to);
-            }
-}
-
-/* Scales the weights of the output tile at hand in place of the input that they meet. */
-static void scale_weights(tile_walk *walk, const cr_direct_span *span) {
-    const cr_direct_plan *plan = walk->plan;
-    const cr_prologue *prologue = walk->args->prologue;
-    const int64_t lanes = plan->kernels->lanes, step = plan->taps * lanes * walk->blocks * lanes;
-    const float *scale = prologue->scale + walk->n * prologue->batch_stride + span->first_block * lanes;
-    const float *from = walk->weights;
-    float *to = walk->transformed;
-    for (int64_t block = 0; block < span->blocks; block++, scale += lanes, from += step, to += step)
-        plan->kernels->scale(scale, plan->taps, walk->blocks, from, to);
-    walk->weights = walk->transformed;
-}
-
 static void set_output_tile(tile_walk *walk, int64_t output_tile) {
     const cr_direct_plan *plan = walk->plan;
     const cr_conv_geometry *g = &plan->geometry;
@@ -496,8 +407,11 @@ static void set_output_tile(tile_walk *walk, int64_t output_tile) {
     walk->blocks = block_end - walk->block;
     walk->halved = plan->halved && block_end == plan->out_blocks;
     walk->weights = (const float *)walk->args->packed + walk->block * plan->block_weights;
-    if (walk->scales_weights)
-        scale_weights(walk, &span);
+    if (walk->scales_weights) {
+        cr_direct_scale_weights(plan, walk->args->prologue, walk->n, &span, walk->blocks, walk->weights,
+                                walk->transformed);
+        walk->weights = walk->transformed;
+    }
     walk->bias = bias != NULL ? bias + walk->block * lanes : no_bias;
     walk->interior_bias =
         bias_at(walk, inside[CR_D], inside[CR_H], inside[CR_W]); /* unused where nothing is inside */
@@ -532,16 +446,17 @@ static void run_chunk(tile_walk *walk, int64_t chunk, int64_t begin, int64_t end
     const cr_direct_plan *plan = walk->plan;
     const int64_t first = plan->pixel_tiles * chunk / plan->chunks;
     const int64_t last = plan->pixel_tiles * (chunk + 1) / plan->chunks;
-    view_input(walk);
+    walk->input = cr_direct_view_of(plan, walk->args->input, walk->n);
     if (walk->args->prologue != NULL && walk->args->prologue->scale != NULL && !walk->scales_weights) {
         const cr_direct_box box = cr_direct_tile_box(plan, first, last);
         const cr_direct_span from = cr_direct_span_of(&plan->geometry, plan, begin);
         const cr_direct_span to = cr_direct_span_of(&plan->geometry, plan, end - 1);
-        transform_input(walk, &box, from.first_block, to.first_block + to.blocks);
+        cr_direct_transform(plan, walk->args->prologue, walk->n, &box, from.first_block,
+                            to.first_block + to.blocks, walk->transformed, &walk->input);
     }
     if (plan->padded) {
         const cr_direct_box box = cr_direct_tile_box(plan, first, last);
-        pad_input(walk, &box);
+        cr_direct_pad(plan, &box, walk->transformed, &walk->input);
     }
     cr_direct_box tile = cr_direct_tile_box(plan, 0, 1); /* the largest */
     const int64_t rows = tile.end[CR_H], columns = tile.end[CR_W];
@@ -569,21 +484,6 @@ static size_t runs_bytes(const cr_conv_geometry *g) {
     return aligned((size_t)(g->kernel[CR_D] + g->kernel[CR_H] + g->kernel[CR_W]) * sizeof(tap_run));
 }
 
-/* The input of the largest chunk. */
-static size_t transformed_bytes(const cr_direct_plan *plan) {
-    int64_t most = 0;
-    for (int64_t chunk = 0; chunk < plan->chunks; chunk++) {
-        const cr_direct_box box = cr_direct_tile_box(plan, plan->pixel_tiles * chunk / plan->chunks,
-                                                     plan->pixel_tiles * (chunk + 1) / plan->chunks);
-        const cr_direct_box in = cr_direct_input_box(plan, &box);
-        int64_t pixels = 1;
-        for (int axis = 0; axis < CR_CONV_RANK; axis++)
-            pixels *= in.end[axis] - in.begin[axis];
-        most = max(most, pixels);
-    }
-    return (size_t)(most * plan->in_blocks * plan->in_lanes) * sizeof(float);
-}
-
 size_t cr_direct_workspace_bytes(const cr_conv *conv, const cr_direct_kernels *kernels) {
     cr_direct_plan plan;
     cr_direct_make_plan(conv, kernels, &plan);
@@ -593,7 +493,7 @@ size_t cr_direct_workspace_bytes(const cr_conv *conv, const cr_direct_kernels *k
     if (!transforms || plan.pixel_tiles == 0)
         return fixed;
     const size_t weights = (size_t)(plan.tile_blocks * plan.block_weights) * sizeof(float),
-                 input = transformed_bytes(&plan);
+                 input = cr_direct_transformed_bytes(&plan);
     return fixed + (weights > input ? weights : input);
 }
 
@@ -653,16 +553,6 @@ static void choose_finish(tile_walk *walk) {
     walk->pass.high = now ? clamp(high, low_after, high_after) : INFINITY;
 }
 
-/* A prologue that only scales may as well scale the weights: where they are few, since each chunk does so
- * anew. Not a question of the chunks, whose number depends on the threads: it would show in the rounding. */
-static bool scales_weights(const cr_direct_plan *plan, const cr_prologue *prologue) {
-    const int64_t *in = plan->geometry.in;
-    const int64_t inputs = plan->in_blocks * plan->in_lanes * in[CR_D] * in[CR_H] * in[CR_W];
-    return prologue != NULL && prologue->scale != NULL && prologue->shift == NULL &&
-           prologue->act.kind == CR_ACT_NONE &&
-           plan->out_blocks * plan->block_weights <= inputs / FEW_WEIGHTS;
-}
-
 /* Tasks are (image, chunk, output tile), the last fastest: neighbours share a chunk, and its transformed
  * input. */
 void cr_direct_run_plan(const cr_direct_plan *plan, const cr_conv_args *args, int64_t task_begin,
@@ -678,7 +568,7 @@ void cr_direct_run_plan(const cr_direct_plan *plan, const cr_conv_args *args, in
     carve_workspace(&walk, workspace);
     find_reach(&walk);
     choose_finish(&walk);
-    walk.scales_weights = scales_weights(plan, args->prologue);
+    walk.scales_weights = cr_direct_scales_weights(plan, args->prologue);
     for (int64_t task = task_begin; task < task_end;) {
         const int64_t tiles = plan->output_tiles.parts, first = task % tiles,
                       last = min(tiles, first + task_end - task);

@@ -1,0 +1,100 @@
+#include "runtime/kernels/conv/direct_input.h"
+
+#include <string.h>
+
+static int64_t min(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+static int64_t max(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
+cr_direct_view cr_direct_view_of(const cr_direct_plan *plan, const float *input, int64_t image) {
+    const int64_t *in = plan->geometry.in;
+    cr_direct_view view = {
+        .step = {in[CR_H] * in[CR_W] * plan->in_lanes, in[CR_W] * plan->in_lanes, plan->in_lanes}};
+    view.block_step = in[CR_D] * view.step[CR_D];
+    view.data = input + image * plan->in_blocks * view.block_step;
+    return view;
+}
+
+size_t cr_direct_transformed_bytes(const cr_direct_plan *plan) {
+    int64_t most = 0;
+    for (int64_t chunk = 0; chunk < plan->chunks; chunk++) {
+        const cr_direct_box box = cr_direct_tile_box(plan, plan->pixel_tiles * chunk / plan->chunks,
+                                                     plan->pixel_tiles * (chunk + 1) / plan->chunks);
+        const cr_direct_box in = cr_direct_input_box(plan, &box);
+        int64_t pixels = 1;
+        for (int axis = 0; axis < CR_CONV_RANK; axis++)
+            pixels *= in.end[axis] - in.begin[axis];
+        most = max(most, pixels);
+    }
+    return (size_t)(most * plan->in_blocks * plan->in_lanes) * sizeof(float);
+}
+
+/* Of a copy of a box; the step along W stays what it was. */
+static void view_copy(const cr_direct_box *box, int64_t pixel, const float *copy, cr_direct_view *view) {
+    memcpy(view->origin, box->begin, sizeof view->origin);
+    view->data = copy;
+    view->step[CR_H] = (box->end[CR_W] - box->begin[CR_W]) * pixel;
+    view->step[CR_D] = (box->end[CR_H] - box->begin[CR_H]) * view->step[CR_H];
+    view->block_step = (box->end[CR_D] - box->begin[CR_D]) * view->step[CR_D];
+}
+
+void cr_direct_transform(const cr_direct_plan *plan, const cr_prologue *prologue, int64_t image,
+                         const cr_direct_box *output, int64_t first, int64_t end, float *to,
+                         cr_direct_view *view) {
+    const cr_direct_kernels *kernels = plan->kernels;
+    const cr_direct_box box = cr_direct_input_box(plan, output);
+    const cr_direct_view from = *view;
+    const int64_t columns = box.end[CR_W] - box.begin[CR_W];
+    view_copy(&box, kernels->lanes, to, view);
+    view->first_block = first;
+    for (int64_t block = first; block < end; block++) {
+        const float *data = from.data + block * from.block_step + box.begin[CR_W] * from.step[CR_W];
+        for (int64_t d = box.begin[CR_D]; d < box.end[CR_D]; d++)
+            for (int64_t y = box.begin[CR_H]; y < box.end[CR_H]; y++, to += view->step[CR_H])
+                kernels->transform(prologue, image, block * kernels->lanes,
+                                   data + d * from.step[CR_D] + y * from.step[CR_H], to, columns);
+    }
+}
+
+/* A row of plain input, columns [begin, end) of `width`, zero beyond it; NULL is a row of zeros. */
+static void pad_row(const float *row, int64_t begin, int64_t end, int64_t width, float *to) {
+    const int64_t first = row != NULL ? min(max(begin, 0), end) : end, last = max(min(end, width), first);
+    memset(to, 0, (size_t)(first - begin) * sizeof *to);
+    if (last > first)
+        memcpy(to + first - begin, row + first, (size_t)(last - first) * sizeof *to);
+    memset(to + last - begin, 0, (size_t)(end - last) * sizeof *to);
+}
+
+void cr_direct_pad(const cr_direct_plan *plan, const cr_direct_box *output, float *to, cr_direct_view *view) {
+    const int64_t *in = plan->geometry.in;
+    const cr_direct_box box = cr_direct_input_box(plan, output);
+    const cr_direct_view from = *view;
+    view_copy(&box, 1, to, view);
+    for (int64_t channel = 0; channel < plan->in_blocks; channel++)
+        for (int64_t d = box.begin[CR_D]; d < box.end[CR_D]; d++)
+            for (int64_t y = box.begin[CR_H]; y < box.end[CR_H]; y++, to += view->step[CR_H]) {
+                const bool inside = d >= 0 && d < in[CR_D] && y >= 0 && y < in[CR_H];
+                const float *plane = from.data + channel * from.block_step;
+                pad_row(inside ? plane + d * from.step[CR_D] + y * from.step[CR_H] : NULL, box.begin[CR_W],
+                        box.end[CR_W], in[CR_W], to);
+            }
+}
+
+bool cr_direct_scales_weights(const cr_direct_plan *plan, const cr_prologue *prologue) {
+    const int64_t *in = plan->geometry.in;
+    const int64_t inputs = plan->in_blocks * plan->in_lanes * in[CR_D] * in[CR_H] * in[CR_W];
+    return prologue != NULL && prologue->scale != NULL && prologue->shift == NULL &&
+           prologue->act.kind == CR_ACT_NONE && plan->out_blocks * plan->block_weights <= inputs;
+}
+
+void cr_direct_scale_weights(const cr_direct_plan *plan, const cr_prologue *prologue, int64_t image,
+                             const cr_direct_span *span, int64_t blocks, const float *from, float *to) {
+    const int64_t lanes = plan->kernels->lanes, step = plan->taps * lanes * blocks * lanes;
+    const float *scale = prologue->scale + image * prologue->batch_stride + span->first_block * lanes;
+    for (int64_t block = 0; block < span->blocks; block++, scale += lanes, from += step, to += step)
+        plan->kernels->scale(scale, plan->taps, blocks, from, to);
+}

@@ -1,0 +1,38 @@
+#ifndef CREASE_RUNTIME_KERNELS_CONV_DIRECT_INPUT_H
+#define CREASE_RUNTIME_KERNELS_CONV_DIRECT_INPUT_H
+
+#include "runtime/kernels/conv/direct.h"
+
+/* What the tiles of a direct convolution read: the tensor, or a copy of the part that a box of outputs reads,
+ * with its padding or after a prologue. */
+
+typedef struct cr_direct_view {
+    const float *data; /* of `origin`, block first_block */
+    int64_t origin[CR_CONV_RANK];
+    int64_t first_block;
+    ptrdiff_t step[CR_CONV_RANK], block_step;
+} cr_direct_view;
+
+/* The tensor itself. */
+cr_direct_view cr_direct_view_of(const cr_direct_plan *plan, const float *input, int64_t image);
+
+/* Bytes of the copy for the largest chunk. */
+size_t cr_direct_transformed_bytes(const cr_direct_plan *plan);
+
+/* Applies a prologue to blocks [first, end) of what the box reads, and makes that, in `to`, the view. */
+void cr_direct_transform(const cr_direct_plan *plan, const cr_prologue *prologue, int64_t image,
+                         const cr_direct_box *output, int64_t first, int64_t end, float *to,
+                         cr_direct_view *view);
+
+/* Copies what the box reads of a plain input, with its padding, and makes that, in `to`, the view. */
+void cr_direct_pad(const cr_direct_plan *plan, const cr_direct_box *output, float *to, cr_direct_view *view);
+
+/* A prologue that only scales may as well scale the weights: where they are fewer, since each chunk does so
+ * anew. Not a question of the chunks, whose number depends on the threads: it would show in the rounding. */
+bool cr_direct_scales_weights(const cr_direct_plan *plan, const cr_prologue *prologue);
+
+/* The weights of an output tile of `blocks`, scaled in place of the input of the span that they meet. */
+void cr_direct_scale_weights(const cr_direct_plan *plan, const cr_prologue *prologue, int64_t image,
+                             const cr_direct_span *span, int64_t blocks, const float *from, float *to);
+
+#endif
