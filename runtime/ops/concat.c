@@ -5,39 +5,52 @@
 
 /* ---- Concat ---- */
 
-static crease_status concat_infer(cr_infer *infer) {
-    int axis;
-    CR_TRY(cr_infer_same(infer));
-    cr_shape *y = &infer->out[0].shape;
+/* The extent of axis d, of y and of an input to be joined with it along `axis`. */
+static crease_status join_extents(const cr_infer *infer, int i, int axis, int d, int64_t *y) {
+    const int64_t extent = infer->in[i]->shape.dims[d];
+    if (d == axis && (extent < 0 || *y < 0))
+        *y = CR_DIM_UNKNOWN;
+    else if (d == axis && __builtin_add_overflow(*y, extent, y))
+        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "the extent of axis %d overflows", d);
+    else if (d != axis && *y < 0)
+        *y = extent;
+    else if (d != axis && extent >= 0 && extent != *y)
+        return cr_node_fail(infer->node, CREASE_ERROR_MODEL,
+                            "input %d has extent %lld at axis %d, expected %lld", i, (long long)extent, d,
+                            (long long)*y);
+    return CREASE_OK;
+}
+
+/* *known: all ranks are, and they are the same. */
+static crease_status check_ranks(const cr_infer *infer, bool *known) {
+    const int rank = infer->in[0]->shape.rank;
     for (int i = 0; i < infer->n_in; i++) {
         CR_TRY(cr_infer_need(infer, i));
         CR_TRY(cr_infer_same_type(infer, 0, i));
-        if (infer->in[i]->shape.rank < 0 || y->rank < 0) {
-            *y = cr_shape_unknown();
+        *known = rank >= 0 && infer->in[i]->shape.rank >= 0;
+        if (!*known)
             return CREASE_OK;
-        }
-        if (infer->in[i]->shape.rank != y->rank)
+        if (infer->in[i]->shape.rank != rank)
             return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "input %d has rank %d, input 0 has %d", i,
-                                infer->in[i]->shape.rank, y->rank);
+                                infer->in[i]->shape.rank, rank);
+    }
+    return CREASE_OK;
+}
+
+static crease_status concat_infer(cr_infer *infer) {
+    int axis;
+    bool known;
+    CR_TRY(cr_infer_same(infer));
+    CR_TRY(check_ranks(infer, &known));
+    cr_shape *y = &infer->out[0].shape;
+    if (!known) {
+        *y = cr_shape_unknown();
+        return CREASE_OK;
     }
     CR_TRY(cr_axis_attr(infer->node, 1, y->rank, &axis));
     for (int i = 1; i < infer->n_in; i++)
-        for (int d = 0; d < y->rank; d++) {
-            int64_t extent = infer->in[i]->shape.dims[d];
-            if (d == axis) {
-                if (extent < 0 || y->dims[d] < 0)
-                    y->dims[d] = CR_DIM_UNKNOWN;
-                else if (__builtin_add_overflow(y->dims[d], extent, &y->dims[d]))
-                    return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "the extent of axis %d overflows",
-                                        d);
-            } else if (y->dims[d] < 0) {
-                y->dims[d] = extent;
-            } else if (extent >= 0 && extent != y->dims[d]) {
-                return cr_node_fail(infer->node, CREASE_ERROR_MODEL,
-                                    "input %d has extent %lld at axis %d, expected %lld", i,
-                                    (long long)extent, d, (long long)y->dims[d]);
-            }
-        }
+        for (int d = 0; d < y->rank; d++)
+            CR_TRY(join_extents(infer, i, axis, d, &y->dims[d]));
     return CREASE_OK;
 }
 
