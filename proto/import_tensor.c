@@ -49,51 +49,44 @@ static crease_status take_raw(const cr_import *import, const CreaseOnnx__TensorP
 
 /* ---- the typed fields ---- */
 
-/* Little-endian low `element` bytes of each 32- or 64-bit integer. */
+/* Little-endian low `element` bytes of each 32- or 64-bit number. */
 static void narrow(const void *from, size_t from_bytes, size_t n, void *to, size_t element) {
     for (size_t i = 0; i < n; i++)
         memcpy((char *)to + i * element, (const char *)from + i * from_bytes, element);
 }
 
-static crease_status fill(const CreaseOnnx__TensorProto *proto, cr_tensor *tensor, size_t bytes) {
-    int64_t n = cr_shape_n(&tensor->shape);
-    size_t bits = crease_dtype_bits(tensor->dtype), element = bits < 8 ? 1 : bits / 8, expected = (size_t)n;
-    const void *from = proto->int32_data;
-    size_t found = proto->n_int32_data, from_bytes = 4;
-    if (bits < 8)
-        expected = bytes; /* packed: one number for each byte */
-    switch (tensor->dtype) {
+/* The repeated field that elements of a type stand in. */
+typedef struct number_field {
+    const void *numbers;
+    size_t n, bytes; /* of one number */
+} number_field;
+
+static number_field field_of(const CreaseOnnx__TensorProto *proto, crease_dtype dtype) {
+    switch (dtype) {
     case CREASE_FLOAT:
     case CREASE_COMPLEX64:
-        from = proto->float_data;
-        found = proto->n_float_data;
-        expected *= element / 4;
-        element = 4;
-        break;
+        return (number_field){proto->float_data, proto->n_float_data, 4};
     case CREASE_DOUBLE:
     case CREASE_COMPLEX128:
-        from = proto->double_data;
-        found = proto->n_double_data;
-        expected *= element / 8;
-        element = from_bytes = 8;
-        break;
+        return (number_field){proto->double_data, proto->n_double_data, 8};
     case CREASE_INT64:
-        from = proto->int64_data;
-        found = proto->n_int64_data;
-        from_bytes = 8;
-        break;
+        return (number_field){proto->int64_data, proto->n_int64_data, 8};
     case CREASE_UINT32:
     case CREASE_UINT64:
-        from = proto->uint64_data;
-        found = proto->n_uint64_data;
-        from_bytes = 8;
-        break;
+        return (number_field){proto->uint64_data, proto->n_uint64_data, 8};
     default:
-        break;
+        return (number_field){proto->int32_data, proto->n_int32_data, 4};
     }
-    if (found != expected)
-        return wrong_count(proto, found, (int64_t)expected, "elements");
-    narrow(from, from_bytes, found, tensor->data, element);
+}
+
+/* A number is an element, half of a complex one, or the elements that are packed in one byte. */
+static crease_status fill(const CreaseOnnx__TensorProto *proto, cr_tensor *tensor, size_t bytes) {
+    const number_field field = field_of(proto, tensor->dtype);
+    const size_t bits = crease_dtype_bits(tensor->dtype), element = bits < 8 ? 1 : bits / 8;
+    const size_t kept = element < field.bytes ? element : field.bytes; /* bytes of each number */
+    if (field.n != bytes / kept)
+        return wrong_count(proto, field.n, (int64_t)(bytes / kept), "elements");
+    narrow(field.numbers, field.bytes, field.n, tensor->data, kept);
     return CREASE_OK;
 }
 
