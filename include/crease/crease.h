@@ -35,8 +35,7 @@
 extern "C" {
 #endif
 
-/* ---- Status
- * ------------------------------------------------------------------------------------------------ */
+/* ---- Status ---- */
 
 typedef enum crease_status {
     CREASE_OK = 0,
@@ -69,8 +68,7 @@ CREASE_API const char *crease_build_info(void);
 CREASE_API const char *crease_kernels_name(void);
 CREASE_API const char *crease_blas_name(void);
 
-/* ---- Types
- * ------------------------------------------------------------------------------------------------- */
+/* ---- Types ---- */
 
 /* Element types, with the numbers of ONNX TensorProto.DataType. */
 typedef enum crease_dtype {
@@ -149,8 +147,7 @@ typedef struct crease_node_info {
     const char *output; /* name of the first output */
 } crease_node_info;
 
-/* ---- Options
- * ----------------------------------------------------------------------------------------------- */
+/* ---- Options ---- */
 
 /* Memory comes from here when given. allocate returns at least `bytes` bytes aligned to `alignment` (a power
  * of two, at most 64) or NULL; release takes what allocate gave. Both are called from any thread. */
@@ -169,7 +166,7 @@ typedef struct crease_options {
     bool exact;                        /* only convolution algorithms that sum directly, no Winograd */
     bool assume_const;                 /* treat overridable initializers (IR >= 4) as constants */
     bool keep_all;           /* keep every intermediate for crease_session_peek(); no fusing, more memory */
-    bool plain_layout;       /* no channel-blocked layout: the BLAS-backed executor alone */
+    bool plain_layout;       /* no channel-blocked layout: all is row-major, as in ONNX */
     const char *convolution; /* force this algorithm by name where it accepts; NULL: choose */
     /* Try the algorithms of each convolution when shapes are planned, and take the fastest. Timing decides:
      * two sessions may differ in rounding, as they otherwise do not. */
@@ -191,8 +188,7 @@ typedef struct crease_options {
 /* Fill with defaults. `options` must not be NULL. */
 CREASE_API void crease_options_init(crease_options *options);
 
-/* ---- Models
- * ------------------------------------------------------------------------------------------------ */
+/* ---- Models ---- */
 
 /* A loaded model. Immutable; may be used by any number of threads and sessions at once. */
 typedef struct crease_model crease_model;
@@ -266,8 +262,7 @@ CREASE_API crease_status crease_model_save_memory(const crease_model *model, voi
                                                   size_t *bytes) CREASE_MUST_TEST;
 CREASE_API void crease_memory_free(void *data);
 
-/* ---- Folding
- * ----------------------------------------------------------------------------------------------- */
+/* ---- Folding ---- */
 
 /* BatchNormalization at inference (Ioffe & Szegedy 2015; ONNX BatchNormalization 1-15) is, per channel,
  *     y = s x + t,   s = gamma / sqrt(var + eps),   t = beta - mean s.
@@ -299,8 +294,7 @@ typedef struct crease_fold_entry {
     const char *into;    /* the node(s) that took it in, comma-separated; NULL when kept */
     const char *pattern; /* stable code such as "conv-bn"; NULL when kept */
     const char *reason;  /* stable code such as "several-consumers"; NULL when folded */
-    const char
-        *detail; /* one sentence: tensor or attribute at fault, what the user can change; may be NULL */
+    const char *detail;  /* one sentence: what is at fault, what the user can change; may be NULL */
     /* A-priori bounds of rounding for each element y' = sum w' x + b' of the result, relative to sum |w'| |x|
      * + |b'| of that element; u is the largest relative error of one rounding (2^-24 in float32, 2^-53 in
      * float64, 2^-11 in float16, 2^-8 in bfloat16). Both are 0 when kept. A weight below the smallest normal
@@ -347,17 +341,15 @@ CREASE_API bool crease_fold_report_finding_at(const crease_fold_report *report, 
                                               crease_fold_finding *finding);
 CREASE_API void crease_fold_report_free(crease_fold_report *report);
 
-/* ---- Sessions
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Sessions ---- */
 
 /* A model made ready to run. Used by one thread at a time; sessions of one model may run at the same time. */
 typedef struct crease_session crease_session;
 
 /* Optimise, plan and pack. The session keeps what it needs of the model, which may be freed at once: weights
  * that were folded or packed are then given back (options.take_model: while the session is made). options may
- * be NULL. With static input shapes all memory
- * for running is allocated here; otherwise at the first run with new shapes. Fails with UNSUPPORTED, MODEL,
- * MEMORY. */
+ * be NULL. With static input shapes all memory for running is allocated here; otherwise at the first run with
+ * new shapes. Fails with UNSUPPORTED, MODEL, MEMORY. */
 CREASE_API crease_status crease_session_create(crease_model *model, const crease_options *options,
                                                crease_session **session) CREASE_MUST_TEST;
 CREASE_API void crease_session_free(crease_session *session);
@@ -410,8 +402,7 @@ CREASE_API void crease_session_get_memory(const crease_session *session, crease_
 /* The fold report of the session's own optimisation; NULL with options.fold false. Belongs to the session. */
 CREASE_API const crease_fold_report *crease_session_fold_report(const crease_session *session);
 
-/* ---- Profiles
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Profiles ---- */
 
 /* Start or stop timing each step of the following runs; starting clears the counts. */
 CREASE_API void crease_session_profile(crease_session *session, bool on);
@@ -445,8 +436,7 @@ typedef struct crease_machine {
 CREASE_API crease_status crease_measure_machine(int threads, size_t block_bytes,
                                                 crease_machine *machine) CREASE_MUST_TEST;
 
-/* ---- Verification
- * ------------------------------------------------------------------------------------------ */
+/* ---- Verification ---- */
 
 /* A network computed on the same inputs unfolded, folded, and both again in float64, where the unfolded one
  * is the judge. folded - unfolded is then the sum of three parts that are each measured: the rounding of the
@@ -501,8 +491,7 @@ CREASE_API bool crease_verify_report_layer_at(const crease_verify_report *report
                                               crease_verify_entry *entry);
 CREASE_API void crease_verify_report_free(crease_verify_report *report);
 
-/* ---- Calibration
- * ------------------------------------------------------------------------------------------- */
+/* ---- Calibration ---- */
 
 /* Estimating the statistics of every BatchNormalization anew, from data: a forward pass in which each one
  * normalises by the mean and the biased variance of the batch before it, layer by layer, and accumulates them
