@@ -16,7 +16,7 @@ typedef struct engine_options {
         {"exact", 0, ARG_FLAG, &(o).exact, NULL, "convolutions by direct summation only, no Winograd", 0, 0},  \
         {"algorithm", 0, ARG_TEXT, &(o).convolution, "NAME", "this convolution algorithm wherever it can",     \
          0,           0},                                                                                      \
-        {"plain-layout", 0, ARG_FLAG, &(o).plain_layout, NULL, "no channel-blocked layout, BLAS alone", 0, 0}, \
+        {"plain-layout", 0, ARG_FLAG, &(o).plain_layout, NULL, "row-major throughout, nothing blocked", 0, 0}, \
         {"tune", 0, ARG_FLAG, &(o).tune, NULL, "try convolution algorithms and take the fastest", 0, 0},       \
         {"tune-cache",                                                                                         \
          0,                                                                                                    \
