@@ -96,8 +96,8 @@ typedef struct cr_attr {
 struct cr_node {
     int id; /* index into model->nodes */
     const char *name;
-    const char *op_type,
-        *domain; /* domain "" is ONNX's own ("ai.onnx" is normalised to it); "crease" is ours */
+    const char *op_type;
+    const char *domain; /* "" is ONNX's own ("ai.onnx" is normalised to it); "crease" is ours */
     const char *doc;
     cr_graph *graph;
     cr_node *previous, *next; /* execution order */

@@ -5,9 +5,10 @@
 
 /* ---- shape rules shared by operator families ---- */
 
-crease_status cr_infer_same(cr_infer *infer); /* output 0 = type, shape and layout of input 0 */
-crease_status
-cr_infer_broadcast(cr_infer *infer); /* all inputs broadcast (ONNX multidirectional), type of input 0 */
+/* Output 0 has the type, shape and layout of input 0. */
+crease_status cr_infer_same(cr_infer *infer);
+/* All inputs broadcast (ONNX multidirectional), type of input 0. */
+crease_status cr_infer_broadcast(cr_infer *infer);
 
 /* Input i, which must be present and of a known type; fails with MODEL. */
 crease_status cr_infer_need(const cr_infer *infer, int i) CREASE_MUST_TEST;

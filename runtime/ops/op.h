@@ -6,10 +6,12 @@
 #include "runtime/ops/tune.h"
 
 /* An operator is three functions in a table row:
- *   infer    output types and shapes from input types and shapes, often without knowing the inputs' contents;
- *   prepare  once for each plan (fixed input shapes): attributes, weight packing, scratch size, choice of
- * algorithm; run      the computation: no attribute parsing, no allocation but dynamic outputs. A model is
- * checked by ONNX's rules here; kernels below see only pointers, sizes and strides. */
+ *
+ *     infer    output types and shapes from those of the inputs, often without knowing their contents;
+ *     prepare  once for each plan (fixed input shapes): attributes, weight packing, scratch size, algorithm;
+ *     run      the computation: no attribute parsing, no allocation but dynamic outputs.
+ *
+ * A model is checked by ONNX's rules here; kernels below see only pointers, sizes and strides. */
 
 /* What is known of a value before or while it is computed. */
 typedef struct cr_info {
@@ -82,14 +84,11 @@ typedef struct cr_run {
 } cr_run;
 
 enum {
-    CR_OP_VIEW =
-        1 << 0, /* output 0 has the bytes of input 0: run copies only where they are not the same memory */
-    CR_OP_INPLACE =
-        1 << 1, /* output 0 may be the memory of any input of its size and type: element by element */
-    CR_OP_JOIN =
-        1 << 2, /* inputs stand one after another in output 0 (Concat): run skips those already there */
-    CR_OP_PART = 1 << 3, /* outputs stand one after another in input 0 (Split): likewise */
-    CR_OP_ADDS = 1 << 4, /* output 0 may be the memory of input 3, a residual of its size and type */
+    CR_OP_VIEW = 1 << 0,    /* output 0 has the bytes of input 0: run copies only to other memory */
+    CR_OP_INPLACE = 1 << 1, /* element by element: output 0 may be any input's memory of its size and type */
+    CR_OP_JOIN = 1 << 2,    /* inputs one after another in output 0 (Concat): run skips those already there */
+    CR_OP_PART = 1 << 3,    /* outputs stand one after another in input 0 (Split): likewise */
+    CR_OP_ADDS = 1 << 4,    /* output 0 may be the memory of input 3, a residual of its size and type */
     CR_OP_HALF = 1 << 5, /* handles float16 and bfloat16 itself; others are given float32 and rounded back */
     CR_OP_RANDOM = 1 << 6, /* not a function of its inputs: never folded into a constant */
     CR_OP_BODY = 1 << 7, /* runs subgraphs; its outputs are its own, to be replaced by what a subgraph gave */

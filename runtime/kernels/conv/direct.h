@@ -44,12 +44,12 @@ typedef struct cr_direct_pass {
     const float *fetch, *fetch_end;     /* other weights, of which each tap of each block fetches some: */
     int64_t fetch_lines;                /* cache lines of them, until they end */
 
-    const float
-        *start; /* sums before the pass: slot s and output block b at start + s start_slot + b start_block */
+    /* Sums before the pass, slot s and output block b at start + s start_slot + b start_block. */
+    const float *start;
     ptrdiff_t start_slot; /* 0: all pixels start from the same, the bias */
     ptrdiff_t start_block;
-    float *sums; /* sums after the pass, slot s and output block b at sums + (b slots + s) L; or NULL:
-                    finish */
+    /* Sums after it, slot s and output block b at sums + (b slots + s) L; or NULL: finish. */
+    float *sums;
 
     /* To finish: y = min(max(sum + residual, low), high). Pixels and slots are the same then. */
     float *output;           /* of pixel 0 */
@@ -57,12 +57,11 @@ typedef struct cr_direct_pass {
     const ptrdiff_t *places; /* floats from the output of pixel 0 to that of pixel i */
     ptrdiff_t place_step;    /* from one to the next, of pixels at a constant distance */
     ptrdiff_t output_block;
-    ptrdiff_t
-        output_ahead; /* floats from here to the output of the next tile, which is fetched; 0: it is not */
+    ptrdiff_t output_ahead; /* floats to the output of the next tile, which is fetched; 0: it is not */
     float low, high;
 
-    int64_t
-        tiles; /* as many of these one after another: more than 1 only to finish, and not of pixels apart */
+    /* As many of these one after another: more than 1 only to finish, and not of pixels apart. */
+    int64_t tiles;
     ptrdiff_t next_input, next_output; /* floats from one to the next */
 } cr_direct_pass;
 
