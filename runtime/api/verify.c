@@ -24,8 +24,8 @@ void crease_verify_options_init(crease_verify_options *options) {
 
 typedef struct runs {
     crease_session *a, *b; /* as they run: outputs are theirs */
-    crease_session *kept_a,
-        *kept_b; /* every value kept, nothing fused: layers are theirs; NULL without layers */
+    /* Every value kept, nothing fused: layers are theirs; NULL without layers. */
+    crease_session *kept_a, *kept_b;
     crease_model *before, *after; /* what they were made from, folded or not: standard operators */
     crease_fold_report *folds;    /* of after; NULL: a file that came as it is */
     cr_twins twins;               /* those in float64; wide NULL: no judge */
@@ -331,11 +331,36 @@ static crease_status verify(runs *r, crease_model *a, crease_model *b, const cre
     return r->related ? compare_folds(r) : compare_names(r);
 }
 
+static crease_status create_report(crease_verify_report **report) {
+    void *block;
+    cr_heap *heap;
+    CR_TRY(cr_heap_create(NULL, 0, &heap));
+    const crease_status status = cr_alloc_zeroed(heap, sizeof **report, &block);
+    if (status != CREASE_OK) {
+        cr_heap_release(heap);
+        return status;
+    }
+    *report = block;
+    (*report)->heap = heap;
+    (*report)->pass = true;
+    cr_arena_init(&(*report)->arena, heap);
+    return CREASE_OK;
+}
+
+static void free_runs(runs *r) {
+    cr_twins_free(&r->twins);
+    crease_model_free(r->before);
+    crease_model_free(r->after);
+    crease_fold_report_free(r->folds);
+    crease_session_free(r->a);
+    crease_session_free(r->b);
+    crease_session_free(r->kept_a);
+    crease_session_free(r->kept_b);
+}
+
 crease_status crease_verify(crease_model *a, crease_model *b, const crease_tensor *inputs, size_t n_inputs,
                             const crease_options *options, const crease_verify_options *verify_options,
                             crease_verify_report **report) {
-    void *block;
-    cr_heap *heap;
     if (!a || !report || (n_inputs && !inputs))
         return cr_fail(CREASE_ERROR_ARGUMENT, "crease_verify: a, inputs and report must not be NULL");
     *report = NULL;
@@ -343,18 +368,11 @@ crease_status crease_verify(crease_model *a, crease_model *b, const crease_tenso
     crease_verify_options_init(&v);
     if (verify_options)
         v = *verify_options;
-    CR_TRY(cr_heap_create(NULL, 0, &heap));
-    crease_status status = cr_alloc_zeroed(heap, sizeof(crease_verify_report), &block);
-    if (status != CREASE_OK) {
-        cr_heap_release(heap);
-        return status;
-    }
-    runs r = {.options = &v, .report = block};
-    r.report->heap = heap;
-    r.report->pass = true;
-    cr_arena_init(&r.report->arena, heap);
+    runs r = {.options = &v};
+    CR_TRY(create_report(&r.report));
     crease_options o = cr_options_of(options);
     crease_model *wide = NULL;
+    crease_status status = CREASE_OK;
     if (!b) {
         o.fold = true;
         status = widen(a, &wide);
@@ -362,14 +380,7 @@ crease_status crease_verify(crease_model *a, crease_model *b, const crease_tenso
     if (status == CREASE_OK)
         status = verify(&r, wide ? wide : a, b, inputs, n_inputs, o);
     crease_model_free(wide);
-    cr_twins_free(&r.twins);
-    crease_model_free(r.before);
-    crease_model_free(r.after);
-    crease_fold_report_free(r.folds);
-    crease_session_free(r.a);
-    crease_session_free(r.b);
-    crease_session_free(r.kept_a);
-    crease_session_free(r.kept_b);
+    free_runs(&r);
     if (status == CREASE_OK)
         *report = r.report;
     else

@@ -216,20 +216,15 @@ static void widen(const cr_tensor *x, const cr_tensor *zero, int64_t extent, int
     }
 }
 
-static crease_status multiply(cr_run *r, const integer_state *s, double *y) {
+/* The product's inputs in double, in scratch. Returns how many there are. */
+static int widen_inputs(const cr_run *r, const integer_state *s, cr_tensor wide[MOST_PORTS]) {
     const ports *p = ports_of(r->op);
     const bool conv = is_conv(r->op);
-    char *scratch = r->scratch;
     const int from[MOST_PORTS] = {p->a, p->b, conv ? p->bias : -1};
-    cr_tensor wide[MOST_PORTS], result = {.dtype = CREASE_DOUBLE, .shape = r->out[0]->shape, .data = y};
-    const cr_tensor *in[MOST_PORTS];
-    cr_tensor *out = &result;
     int n = 0;
-    for (; n < MOST_PORTS && tensor_at(r, from[n]); n++) {
-        wide[n] =
-            (cr_tensor){.dtype = CREASE_DOUBLE, .shape = r->in[from[n]]->shape, .data = scratch + s->at[n]};
-        in[n] = &wide[n];
-    }
+    for (; n < MOST_PORTS && tensor_at(r, from[n]); n++)
+        wide[n] = (cr_tensor){
+            .dtype = CREASE_DOUBLE, .shape = r->in[from[n]]->shape, .data = (char *)r->scratch + s->at[n]};
     const cr_tensor *a = r->in[p->a], *b = r->in[p->b];
     const int64_t length = a->shape.rank ? a->shape.dims[a->shape.rank - 1] : 1;
     widen(a, tensor_at(r, p->a_zero), conv ? 1 : s->rows, conv ? cr_shape_n(&a->shape) : length,
@@ -241,14 +236,23 @@ static crease_status multiply(cr_run *r, const integer_state *s, double *y) {
           wide[1].data);
     if (n > 2)
         widen(r->in[from[2]], NULL, 1, cr_shape_n(&r->in[from[2]]->shape), wide[2].data);
+    return n;
+}
+
+static crease_status multiply(cr_run *r, const integer_state *s, double *y) {
+    cr_tensor wide[MOST_PORTS], result = {.dtype = CREASE_DOUBLE, .shape = r->out[0]->shape, .data = y};
+    const cr_tensor *in[MOST_PORTS];
+    cr_tensor *out = &result;
     cr_run product = *r;
     product.op = inside(r->op);
     product.state = s->product;
-    product.n_in = n;
+    product.n_in = widen_inputs(r, s, wide);
     product.in = in;
     product.n_out = 1;
     product.out = &out;
-    product.scratch = scratch + s->at_rest;
+    product.scratch = (char *)r->scratch + s->at_rest;
+    for (int i = 0; i < product.n_in; i++)
+        in[i] = &wide[i];
     return product.op->run(&product);
 }
 
