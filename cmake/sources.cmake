@@ -94,8 +94,8 @@ set(crease_library_sources
   runtime/kernels/conv/direct_generic.c
   runtime/kernels/conv/direct_input.c
   runtime/kernels/conv/direct_run.c
-  runtime/kernels/conv/finish_plain.c
   runtime/kernels/conv/execute.c
+  runtime/kernels/conv/finish_plain.c
   runtime/kernels/conv/geometry.c
   runtime/kernels/conv/grouped.c
   runtime/kernels/conv/im2col.c
