@@ -1,5 +1,5 @@
-#include "runtime/ops/infer.h"
 #include "runtime/kernels/gather.h"
+#include "runtime/ops/infer.h"
 
 #include <string.h>
 

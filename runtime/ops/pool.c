@@ -1,6 +1,6 @@
+#include "runtime/kernels/pool.h"
 #include "runtime/ops/infer.h"
 #include "runtime/ops/window.h"
-#include "runtime/kernels/pool.h"
 
 /* MaxPool (ONNX 1, 8: indices, 10: dilations and ceil_mode, 11, 12: int8, 22), AveragePool (1, 7:
  * count_include_pad, 10, 11, 19: dilations, 22), LpPool (1: float p, 2, 11, 18, 22) and their global forms,

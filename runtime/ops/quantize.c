@@ -1,5 +1,5 @@
-#include "runtime/kernels/quantize.h"
 #include "runtime/kernels/narrow.h"
+#include "runtime/kernels/quantize.h"
 #include "runtime/ops/infer.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
-#include "runtime/ops/infer.h"
 #include "runtime/kernels/gemm.h"
 #include "runtime/kernels/recurrent.h"
+#include "runtime/ops/infer.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,7 +1,7 @@
-#include "runtime/ops/blocked.h"
-#include "runtime/ops/resize_spec.h"
 #include "runtime/kernels/remap.h"
 #include "runtime/kernels/resize.h"
+#include "runtime/ops/blocked.h"
+#include "runtime/ops/resize_spec.h"
 
 #include <string.h>
 

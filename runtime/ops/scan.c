@@ -1,5 +1,5 @@
-#include "runtime/ops/infer.h"
 #include "runtime/kernels/scan.h"
+#include "runtime/ops/infer.h"
 
 /* CumSum (ONNX 11, 14). The axis is an input and may be known only when the node runs. */
 
