@@ -1,21 +1,6 @@
-#include "tests/runtime/graph/sketch.h"
+#include "tests/runtime/graph/chain.h"
 
 TestSuite(edit, .init = sketch_open, .fini = sketch_close);
-
-/* x -> Relu -> r -> Neg -> y (the output) */
-static cr_value *x, *r, *y;
-static cr_node *relu, *neg;
-
-static void chain(void) {
-    cr_graph *g = model->graph;
-    x = sketch_input(g, "x");
-    r = sketch_value(g, "r");
-    y = sketch_value(g, "y");
-    relu = sketch_node(g, "Relu", r, x, NULL);
-    neg = sketch_node(g, "Neg", y, r, NULL);
-    OK(cr_graph_add_output(g, y));
-    OK(cr_model_verify(model));
-}
 
 Test(edit, nodes_know_their_values_and_values_their_uses) {
     chain();

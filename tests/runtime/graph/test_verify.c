@@ -1,22 +1,8 @@
-#include "tests/runtime/graph/sketch.h"
+#include "tests/runtime/graph/chain.h"
 
 /* Each invariant, broken by hand: nothing but a bug or a hostile file gets there. */
 
 TestSuite(verify, .init = sketch_open, .fini = sketch_close);
-
-static cr_value *x, *r, *y;
-static cr_node *relu, *neg;
-
-static void chain(void) {
-    cr_graph *g = model->graph;
-    x = sketch_input(g, "x");
-    r = sketch_value(g, "r");
-    y = sketch_value(g, "y");
-    relu = sketch_node(g, "Relu", r, x, NULL);
-    neg = sketch_node(g, "Neg", y, r, NULL);
-    OK(cr_graph_add_output(g, y));
-    OK(cr_model_verify(model));
-}
 
 Test(verify, an_empty_model_is_fine) {
     OK(cr_model_verify(model));
