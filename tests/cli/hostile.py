@@ -5,26 +5,15 @@ Exit codes: 3 bad model or input, 4 unsupported, 5 memory or run-time failure. N
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-EXE = os.path.abspath(sys.argv[1])
-passed, failures = 0, []
+from harness import EXE, check, main
+
 MEMORY = ["--max-memory", "512"]
-
-
-def check(what, good, detail=""):
-    global passed
-    if good:
-        passed += 1
-    else:
-        failures.append(what)
-        print("FAILED", what, detail)
-
 
 # ---- running ----
 
@@ -285,14 +274,4 @@ def outputs():
     check("nothing temporary is left", not left, left)
 
 
-def main():
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        for test in (other_files, tensors, external_sizes, graphs, operators, sizes, inputs, outputs, damaged_files):
-            test()
-        os.chdir("/")
-    print(f"{passed} passed, {len(failures)} failed")
-    sys.exit(bool(failures))
-
-
-main()
+main(other_files, tensors, external_sizes, graphs, operators, sizes, inputs, outputs, damaged_files)

@@ -3,7 +3,6 @@
 import os
 import struct
 import subprocess
-import sys
 import tempfile
 import zipfile
 import zlib
@@ -12,18 +11,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-EXE = os.path.abspath(sys.argv[1])
+from harness import EXE, check, main
+
 FIXTURES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fixtures")
-passed, failures = 0, []
-
-
-def check(what, good, detail=""):
-    global passed
-    if good:
-        passed += 1
-    else:
-        failures.append(what)
-        print("FAILED", what, detail)
 
 
 # ---- making models and files ----
@@ -361,12 +351,4 @@ def fixture(name):
     return os.path.join(FIXTURES, name)
 
 
-if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as work:
-        os.chdir(work)
-        for test in (test_types, test_npy_versions, test_npz, test_tensor_proto, test_bfloat16, test_names, test_random,
-                     test_pictures):
-            test()
-        os.chdir("/")
-    print(f"{passed} passed, {len(failures)} failed")
-    sys.exit(bool(failures))
+main(test_types, test_npy_versions, test_npz, test_tensor_proto, test_bfloat16, test_names, test_random, test_pictures)
