@@ -165,9 +165,11 @@ typedef struct crease_options {
     bool fold;                         /* sessions fold batch normalisations; default true */
     bool exact;                        /* only convolution algorithms that sum directly, no Winograd */
     bool assume_const;                 /* treat overridable initializers (IR >= 4) as constants */
-    bool keep_all;           /* keep every intermediate for crease_session_peek(); no fusing, more memory */
-    bool plain_layout;       /* no channel-blocked layout: all is row-major, as in ONNX */
-    const char *convolution; /* force this algorithm by name where it accepts; NULL: choose */
+    bool keep_all;     /* keep every intermediate for crease_session_peek(); no fusing, more memory */
+    bool plain_layout; /* no channel-blocked layout: all is row-major, as in ONNX */
+    /* Force this algorithm by name where it accepts; NULL: choose. A name that no algorithm has is ARGUMENT,
+     * with all names in the sentence. */
+    const char *convolution;
     /* Try the algorithms of each convolution when shapes are planned, and take the fastest. Timing decides:
      * two sessions may differ in rounding, as they otherwise do not. */
     bool tune;
@@ -349,7 +351,7 @@ typedef struct crease_session crease_session;
 /* Optimise, plan and pack. The session keeps what it needs of the model, which may be freed at once: weights
  * that were folded or packed are then given back (options.take_model: while the session is made). options may
  * be NULL. With static input shapes all memory for running is allocated here; otherwise at the first run with
- * new shapes. Fails with UNSUPPORTED, MODEL, MEMORY. */
+ * new shapes. Fails with ARGUMENT (options.convolution), UNSUPPORTED, MODEL, MEMORY. */
 CREASE_API crease_status crease_session_create(crease_model *model, const crease_options *options,
                                                crease_session **session) CREASE_MUST_TEST;
 CREASE_API void crease_session_free(crease_session *session);

@@ -3,8 +3,10 @@
 #include "passes/pass.h"
 #include "runtime/graph/edit.h"
 #include "runtime/kernels/conv/algorithms.h"
+#include "runtime/ops/conv.h"
 #include "runtime/ops/infer.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- making ---- */
@@ -121,8 +123,31 @@ static crease_status keep_name(crease_session *s, const char **name, char **owne
     return CREASE_OK;
 }
 
+/* Of the portable build, which has every algorithm: what a name means does not depend on the processor. */
+static crease_status check_convolution(const char *name) {
+    const cr_conv_algorithm *const *blocked = cr_conv_algorithms(CR_ISA_VECTOR);
+    const char *const *plain = cr_conv_plain_names();
+    char known[384] = "";
+    size_t at = 0;
+    for (size_t i = 0; plain[i]; i++) {
+        if (strcmp(plain[i], name) == 0)
+            return CREASE_OK;
+        if (!cr_conv_find(blocked, plain[i]))
+            at += (size_t)snprintf(known + at, sizeof known - at, "%s, ", plain[i]);
+    }
+    for (size_t i = 0; blocked[i] && at < sizeof known; i++) {
+        if (strcmp(blocked[i]->name, name) == 0)
+            return CREASE_OK;
+        at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", i ? ", " : "", blocked[i]->name);
+    }
+    return cr_fail(CREASE_ERROR_ARGUMENT, "there is no convolution algorithm '%s'; there are %s", name,
+                   known);
+}
+
 static crease_status begin(crease_session *s) {
     void *block;
+    if (s->options.convolution)
+        CR_TRY(check_convolution(s->options.convolution));
     CR_TRY(keep_name(s, &s->options.convolution, &s->convolution));
     CR_TRY(keep_name(s, &s->options.tune_cache, &s->tune_cache));
     CR_TRY(crease_model_check(s->model));

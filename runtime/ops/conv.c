@@ -238,7 +238,11 @@ static bool accepts(const conv_state *s, algorithm which) {
     return which == POINTWISE ? unit : which == DEPTHWISE ? s->ic == 1 && s->g.groups > 1 : true;
 }
 
-static const char *const algorithm_names[] = {"pointwise", "depthwise", "im2col", "reference"};
+static const char *const algorithm_names[] = {"pointwise", "depthwise", "im2col", "reference", NULL};
+
+const char *const *cr_conv_plain_names(void) {
+    return algorithm_names;
+}
 
 static void choose(cr_prepare *p, conv_state *s) {
     const algorithm best = accepts(s, POINTWISE) ? POINTWISE : accepts(s, DEPTHWISE) ? DEPTHWISE : IM2COL;

@@ -15,6 +15,9 @@ crease_status cr_conv_infer(cr_infer *infer) CREASE_MUST_TEST;
  * shapes of inputs 0 and 1 and output 0. */
 crease_status cr_conv_read(cr_prepare *prepare, bool transposed, cr_conv_geometry *geometry) CREASE_MUST_TEST;
 
+/* The names of the algorithms for the plain layout, NULL at their end. */
+const char *const *cr_conv_plain_names(void);
+
 /* Chooses the algorithm (pointwise, depthwise, im2col, reference) and fills prepare's results; prepare->state
  * becomes *state. Slopes of the epilogue must outlive the plan. epilogue NULL: nothing follows. */
 crease_status cr_conv_prepare(cr_prepare *prepare, const cr_plain_epilogue *epilogue,

@@ -25,6 +25,8 @@ expect 2 "bad number" "$exe" run "$model" --threads two
 expect 2 "number out of range" "$exe" run "$model" --threads -1
 expect 2 "flag with a value" "$exe" run "$model" --no-fold=yes
 expect 2 "too many arguments" "$exe" run "$model" "$model"
+expect 2 "unknown algorithm" "$exe" run "$model" --input zeros --algorithm winograd
+says "winograd4, "
 expect 2 "fold without output" "$exe" fold "$model"
 expect 2 "demo without output" "$exe" demo resnet18
 expect 2 "demo, unknown name" "$exe" demo nothing -o x.onnx

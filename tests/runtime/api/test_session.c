@@ -48,6 +48,25 @@ Test(session, six_calls) {
     crease_session_free(session);
 }
 
+Test(session, an_algorithm_that_does_not_exist_is_refused_by_name) {
+    crease_model *model = network_load(false);
+    crease_session *session;
+    crease_options options = options_with(1, true);
+    for (const char **name = (const char *[]){"winograd", "", "Direct", NULL}; *name; name++) {
+        options.convolution = *name;
+        cr_assert_eq(crease_session_create(model, &options, &session), CREASE_ERROR_ARGUMENT);
+        cr_assert_null(session);
+        cr_assert(strstr(crease_error_message(), "pointwise, im2col, depthwise, grouped, direct, "));
+        cr_assert(strstr(crease_error_message(), ", winograd4_s2, transposed, reference"));
+    }
+    for (const char **name = (const char *[]){"im2col", "direct", "winograd4", NULL}; *name; name++) {
+        options.convolution = *name;
+        OK(crease_session_create(model, &options, &session));
+        crease_session_free(session);
+    }
+    crease_model_free(model);
+}
+
 Test(session, folding_threads_and_repetition_change_nothing) {
     crease_model *model = network_load(false);
     float first[CLASSES], again[CLASSES], other[CLASSES];
