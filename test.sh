@@ -59,21 +59,17 @@ suite_cli() {
 }
 suite_conformance() {
     need_release
-    for cpu in "" avx2 plain; do
-        for fold in "" --no-fold; do
-            step "conformance: public operator tests ${cpu:-best kernels} $fold" env ${cpu:+CREASE_CPU=$cpu} \
-                /usr/bin/python3 tests/conformance/run.py build/release/crease $fold
+    for cpu in "" avx2 vector plain; do
+        for option in "" --no-fold --freeze; do
+            step "conformance: public operator tests ${cpu:-best kernels} $option" env ${cpu:+CREASE_CPU=$cpu} \
+                /usr/bin/python3 tests/conformance/run.py build/release/crease $option
         done
-    done
-    # the converted networks, whose weights are constants
-    for algorithm in direct winograd2 winograd4 depthwise grouped; do
-        step "conformance: $algorithm wherever it can" /usr/bin/python3 tests/conformance/run.py build/release/crease \
-            --algorithm=$algorithm /usr/share/libonnx-testdata/data/pytorch-converted
     done
 }
 suite_models() {
     need_release
     step "models: trained network" /usr/bin/python3 tests/models/accuracy.py build/release/crease
+    step "models: every algorithm on every kind of kernels" /usr/bin/python3 tests/models/forced.py build/release/crease
     step "models: demo networks" /usr/bin/python3 tests/models/demo.py build/release/crease
     step "models: folded files in ONNX Runtime" /usr/bin/python3 tests/models/runtime.py build/release/crease
 }

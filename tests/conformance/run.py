@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Run ONNX's public operator tests through the crease program.
 
-    run.py EXE [OPTION...] [TREE...]
+    run.py EXE [--freeze] [OPTION...] [TREE...]
 
-TREE holds NAME/model.onnx with test_data_set_K; by default Debian's libonnx-testdata and, where it is there, a folder
+--freeze: all inputs but the first become constants, as weights are. Other options are crease's. TREE holds NAME/model.onnx with test_data_set_K; by default Debian's libonnx-testdata and, where it is there, a folder
 ../shared/conformance beside the checkout. A test counts when its operators are in crease's table (`crease ops`): a refusal
 with exit status 4 is a skip, everything else must pass, and nothing may crash.
 """
@@ -43,20 +43,40 @@ def close(got, want):
     return bool(np.allclose(got.astype(np.float64), want.astype(np.float64), rtol=1e-3, atol=1e-7, equal_nan=True))
 
 
+def frozen(model, files, path):
+    """Write the model with the tensors in `files` (by input name) as initializers that nothing can override."""
+    for name, file in files.items():
+        tensor = onnx.TensorProto()
+        with open(file, "rb") as f:
+            tensor.ParseFromString(f.read())
+        tensor.name = name
+        model.graph.initializer.append(tensor)
+    if model.ir_version >= 4:  # before it, an initializer had to be an input, too
+        inputs = [i for i in model.graph.input if i.name not in files]
+        del model.graph.input[:]
+        model.graph.input.extend(inputs)
+    onnx.save(model, path)
+    return path
+
+
 def run_case(exe, extra, folder, dataset):
     """'pass', 'skip' or a sentence saying what is wrong."""
+    path = os.path.join(folder, "model.onnx")
     try:
-        model = onnx.load(os.path.join(folder, "model.onnx"), load_external_data=False)
+        model = onnx.load(path, load_external_data=False)
     except Exception as error:  # a model of a newer ONNX than the reader's
         return "skip"
     known = {i.name for i in model.graph.initializer}
     names = [i.name for i in model.graph.input if i.name not in known]
-    command = [exe, "run", os.path.join(folder, "model.onnx")] + extra
-    for i, name in enumerate(names):
-        path = os.path.join(dataset, f"input_{i}.pb")
-        if os.path.exists(path):
-            command += ["--input", f"{name}={path}"]
+    given = {name: os.path.join(dataset, f"input_{i}.pb") for i, name in enumerate(names)}
+    given = {name: file for name, file in given.items() if os.path.exists(file)}
     with tempfile.TemporaryDirectory() as out:
+        if "--freeze" in extra:
+            tensors = [i.name for i in model.graph.input if i.type.HasField("tensor_type") and i.name in given]
+            path = frozen(model, {n: given.pop(n) for n in tensors[1:]}, os.path.join(out, "frozen.onnx"))
+        command = [exe, "run", path] + [e for e in extra if e != "--freeze"]
+        for name, file in given.items():
+            command += ["--input", f"{name}={file}"]
         done = subprocess.run(command + ["--output-dir", out], capture_output=True, text=True, timeout=120)
         if done.returncode == 4:
             return "skip"
