@@ -65,10 +65,13 @@ static int set_value(const arg_option *option, const char *text) {
         *(bool *)option->value = option->kind == ARG_FLAG;
         return CLI_OK;
     case ARG_TEXT:
-        *(const char **)option->value = text;
-        return CLI_OK;
     case ARG_LIST:
-        append(option->value, text);
+        if (!*text)
+            return fail(CLI_USAGE, "--%s: the value is empty", option->name);
+        if (option->kind == ARG_TEXT)
+            *(const char **)option->value = text;
+        else
+            append(option->value, text);
         return CLI_OK;
     case ARG_SEED:
         if (args_seed(text, option->value))
@@ -166,6 +169,8 @@ static int take_word(arg_line *line, const char *word) {
 
 static int take_positional(arg_line *line, const char *word) {
     const arg_command *command = line->command;
+    if (!*word)
+        return fail(CLI_USAGE, "an argument is empty; see 'crease %s --help'", command->name);
     if (line->n_positionals == command->max_positionals)
         return fail(CLI_USAGE, "'%s' is one argument too many; see 'crease %s --help'", word, command->name);
     line->positionals[line->n_positionals++] = word;

@@ -37,17 +37,27 @@ static int read_preset(const char *name, crease_dtype dtype, recipe *r) {
     return CLI_OK;
 }
 
+/* Up to MAX_CHANNELS numbers, of which a standard deviation is none that is 0. */
+static int read_list(const char *option, const char *text, double *values, int *n) {
+    bool good = true;
+    char *copy = memory_text(text), *next = copy;
+    *n = 0;
+    for (char *part; good && (part = strsep(&next, ",")); ++*n)
+        good = *n < MAX_CHANNELS && args_number(part, -1e30, 1e30, &values[*n]);
+    free(copy);
+    if (!good)
+        return fail(CLI_USAGE, "--%s: '%s' is not a list of up to %d numbers", option, text, MAX_CHANNELS);
+    for (int i = 0; i < *n; i++)
+        if (values[i] == 0 && strcmp(option, "std") == 0)
+            return fail(CLI_USAGE, "--std: '%s' divides by zero", text);
+    return CLI_OK;
+}
+
 /* "a" for all channels, or "a,b,c" for each. */
 static int read_channels(const char *option, const char *text, int channels, double *values) {
-    int n = 0;
-    char *copy = memory_text(text), *next = copy;
-    for (char *part; (part = strsep(&next, ",")); n++)
-        if (n == MAX_CHANNELS || !args_number(part, -1e30, 1e30, &values[n])) {
-            free(copy);
-            return fail(CLI_USAGE, "--%s: '%s' is not a list of up to %d numbers", option, text,
-                        MAX_CHANNELS);
-        }
-    free(copy);
+    int n, code = read_list(option, text, values, &n);
+    if (code)
+        return code;
     if (n != 1 && n != channels)
         return fail(CLI_USAGE, "--%s: '%s' has %d numbers, the input has %d channels", option, text, n,
                     channels);
@@ -76,9 +86,6 @@ static int read_recipe(const image_options *o, crease_dtype dtype, int channels,
         code = read_channels("mean", o->mean, channels, r->mean);
     if (!code && o->std)
         code = read_channels("std", o->std, channels, r->std);
-    for (int c = 0; !code && c < channels; c++)
-        if (r->std[c] == 0)
-            code = fail(CLI_USAGE, "--std: '%s' divides by zero", o->std);
     return code || !o->resize ? code : read_resize(o->resize, r);
 }
 
@@ -88,12 +95,17 @@ static int check_layout(const char *layout) {
     return fail(CLI_USAGE, "--layout: '%s' is not nchw or nhwc", layout);
 }
 
-/* Lists of means and deviations need the number of channels, so they are left to the picture. */
+/* Whether lists of means and deviations fit the number of channels is left to the picture. */
 int image_check(const image_options *options) {
     recipe r;
+    int n;
     image_options plain = *options;
     plain.mean = plain.std = NULL;
     int code = read_recipe(&plain, CREASE_FLOAT, 3, &r);
+    if (!code && options->mean)
+        code = read_list("mean", options->mean, r.mean, &n);
+    if (!code && options->std)
+        code = read_list("std", options->std, r.std, &n);
     return code ? code : check_layout(options->layout);
 }
 

@@ -349,6 +349,8 @@ static int use_option(collector *c, const char *option) {
     const char *equals = strchr(option, '=');
     if (!equals)
         return use_spec(c, NULL, option);
+    if (!equals[1])
+        return fail(CLI_USAGE, "--input %s: nothing follows the name", option);
     char *name = memory_format("%.*s", (int)(equals - option), option);
     int code = use_spec(c, name, equals + 1);
     free(name);

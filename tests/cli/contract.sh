@@ -27,6 +27,17 @@ expect 2 "flag with a value" "$exe" run "$model" --no-fold=yes
 expect 2 "too many arguments" "$exe" run "$model" "$model"
 expect 2 "unknown algorithm" "$exe" run "$model" --input zeros --algorithm winograd
 says "winograd4, "
+expect 2 "an empty model name" "$exe" run "" --input zeros
+expect 2 "an empty output name" "$exe" fold "$model" -o ""
+says --output
+expect 2 "an empty input" "$exe" run "$model" --input ""
+expect 2 "an input of nothing" "$exe" run "$model" --input image=
+says image=
+for option in "--mean 1,two" "--mean 1,2,3,4,5" "--std 1,0" "--scale x" "--resize crop:2"; do
+    # shellcheck disable=SC2086
+    expect 2 "$option, even without a picture" "$exe" run "$model" --input zeros $option
+    says "${option%% *}"
+done
 expect 2 "fold without output" "$exe" fold "$model"
 expect 2 "demo without output" "$exe" demo resnet18
 expect 2 "demo, unknown name" "$exe" demo nothing -o x.onnx
