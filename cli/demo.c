@@ -33,6 +33,8 @@ int demo_command(int argc, char **argv) {
     int code = args_parse(&command, argc, argv, &name);
     if (code)
         return code;
+    if (!name && output)
+        return fail(CLI_USAGE, "demo -o %s needs the NAME of a network; 'crease demo' lists them", output);
     if (!name) {
         print_names();
         return CLI_OK;

@@ -105,10 +105,33 @@ static char *temporary_name(const char *target) {
     return memory_format("%.*s.crease-%ld-%u.tmp", folder, target, (long)getpid(), count++);
 }
 
-static int open_temporary(const char *path, char *target) {
+/* Through symbolic links, which stay links; the same for every path to a file that is not there yet. */
+static char *resolve(const char *path) {
+    char *whole = realpath(path, NULL);
+    if (whole)
+        return whole;
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    char *folder = memory_format("%.*s", slash ? (int)(name - path) : 1, slash ? path : ".");
+    char *real = realpath(folder, NULL);
+    char *target = real ? memory_format("%s/%s", real, name) : memory_text(path);
+    free(folder);
+    free(real);
+    return target;
+}
+
+bool file_is_staged(const char *path) {
+    char *target = resolve(path);
+    bool found = false;
+    for (staged *s = atomic_load(&list); s && !found; s = s->next)
+        found = atomic_load(&s->pending) && strcmp(s->target, target) == 0;
+    free(target);
+    return found;
+}
+
+static int open_temporary(const char *path) {
     staged *s = memory_take(1, sizeof *s);
-    s->target = target;
-    s->temporary = temporary_name(target);
+    s->target = resolve(path);
+    s->temporary = temporary_name(s->target);
     atomic_init(&s->pending, true);
     s->next = atomic_load(&list);
     atomic_store(&list, s);
@@ -122,16 +145,15 @@ static int open_temporary(const char *path, char *target) {
 
 int file_stage(const char *path, const void *head, size_t head_bytes, const void *body, size_t body_bytes) {
     struct stat info;
-    bool exists = stat(path, &info) == 0;
     int descriptor;
-    if (exists && !S_ISREG(info.st_mode)) {
+    if (file_is_staged(path))
+        return fail(CLI_USAGE, "%s: is the name of two files to write", path);
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) {
         descriptor = open(path, O_WRONLY | O_CLOEXEC);
         if (descriptor < 0)
             return fail_write(path);
     } else {
-        /* through symbolic links, which stay links */
-        char *target = exists ? realpath(path, NULL) : NULL;
-        descriptor = open_temporary(path, target ? target : memory_text(path));
+        descriptor = open_temporary(path);
         if (descriptor < 0)
             return CLI_RUN;
     }

@@ -21,6 +21,9 @@ int file_read(const char *path, blob *out);
 int file_stage(const char *path, const void *head, size_t head_bytes, const void *body, size_t body_bytes);
 int file_commit(void);
 
+/* Whether a file is staged for this path, however it is written; another for it is CLI_USAGE. */
+bool file_is_staged(const char *path);
+
 /* Remove what is staged. May be called from a signal handler and at exit; does nothing a second time. */
 void file_discard(void);
 

@@ -57,6 +57,8 @@ static int parse(int argc, char **argv, fold_command_options *o) {
     int code = args_parse(&command, argc, argv, &o->model);
     if (!code && !o->output && !o->dry_run)
         code = fail(CLI_USAGE, "fold needs -o OUT.onnx, or --dry-run");
+    if (!code && o->json && o->report && strcmp(o->report, "-") != 0)
+        code = fail(CLI_USAGE, "--json and --report %s: the report goes to one place", o->report);
     if (o->json)
         o->report = "-";
     o->measure |= o->max_error > 0 || o->input.inputs.n > 0;

@@ -109,6 +109,8 @@ int ops_command(int argc, char **argv) {
                                  0,
                                  options};
     int code = args_parse(&command, argc, argv, NULL);
+    if (!code && as_json && as_markdown)
+        code = fail(CLI_USAGE, "--json and --markdown: one form at a time");
     if (code)
         return code;
     size_t n;

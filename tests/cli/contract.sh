@@ -40,6 +40,16 @@ for option in "--mean 1,two" "--mean 1,2,3,4,5" "--std 1,0" "--scale x" "--resiz
 done
 expect 2 "fold without output" "$exe" fold "$model"
 expect 2 "demo without output" "$exe" demo resnet18
+expect 2 "demo without a name" "$exe" demo -o x.onnx
+expect 2 "ops in two forms" "$exe" ops --json --markdown
+expect 2 "a report in two places" "$exe" fold "$model" -o x.onnx --json --report x.json
+says x.json
+for report in x.onnx ./x.onnx "$work/x.onnx"; do
+    expect 2 "a model and its report in one file" "$exe" fold "$model" -o x.onnx --report "$report"
+    says x.onnx
+done
+expect 2 "an output and a profile in one file" "$exe" run "$model" --input zeros -d x --profile x/../x/output_0.npy
+check "none of them was written" test ! -e x.onnx -a ! -e x
 expect 2 "demo, unknown name" "$exe" demo nothing -o x.onnx
 says nothing
 
