@@ -47,12 +47,24 @@ typedef struct box {
 typedef struct candidate {
     float score;
     int64_t index;
+    box box;
+    struct candidate *next; /* on the same shelf */
 } candidate;
 
 typedef struct chosen {
     int64_t (*rows)[3];
     size_t n, capacity;
 } chosen;
+
+/* The boxes chosen for one class, on shelves by where they begin in the first direction. A box looks at the
+ * shelves up to its own end, and only at those on which something reaches beyond its begin: detectors that
+ * move the boxes of each class to a place of their own would else compare every box with all others. */
+enum { SHELVES = 256 };
+typedef struct shelves {
+    float low, per_unit; /* shelf = (begin - low) * per_unit */
+    float end[SHELVES];  /* the furthest on it */
+    candidate *first[SHELVES];
+} shelves;
 
 static box box_at(const float *at, bool centered) {
     if (centered) { /* x, y of the centre, width, height */
@@ -67,10 +79,13 @@ static float area(const box *b) {
 }
 
 static bool overlaps(const box *a, const box *b, float threshold) {
-    const box both = {{fmaxf(a->low[0], b->low[0]), fmaxf(a->low[1], b->low[1])},
-                      {fminf(a->high[0], b->high[0]), fminf(a->high[1], b->high[1])}};
-    if (both.high[0] <= both.low[0] || both.high[1] <= both.low[1])
-        return false;
+    box both;
+    for (int d = 0; d < 2; d++) {
+        both.low[d] = a->low[d] > b->low[d] ? a->low[d] : b->low[d];
+        both.high[d] = a->high[d] < b->high[d] ? a->high[d] : b->high[d];
+        if (!(both.high[d] > both.low[d]))
+            return false;
+    }
     const float common = area(&both), all = area(a) + area(b) - common;
     return all > 0 && common / all > threshold;
 }
@@ -88,25 +103,55 @@ typedef struct suppression {
     bool centered, scored;
 } suppression;
 
-static size_t list_candidates(const suppression *s, const float *scores, int64_t n, candidate *list) {
+static size_t list_candidates(const suppression *s, const float *scores, const float *boxes, int64_t n,
+                              candidate *list) {
     size_t count = 0;
     for (int64_t i = 0; i < n; i++)
         if (scores[i] == scores[i] && (!s->scored || scores[i] > s->score))
-            list[count++] = (candidate){scores[i], i};
+            list[count++] = (candidate){scores[i], i, box_at(boxes + i * 4, s->centered), NULL};
     if (count)
         qsort(list, count, sizeof *list, by_score);
     return count;
 }
 
-static bool is_suppressed(const suppression *s, const float *boxes, const chosen *c, size_t first,
-                          int64_t i) {
-    const box mine = box_at(boxes + i * 4, s->centered);
-    for (size_t k = first; k < c->n; k++) {
-        const box other = box_at(boxes + c->rows[k][2] * 4, s->centered);
-        if (overlaps(&mine, &other, s->overlap))
-            return true;
+/* Never falls as `begin` grows. */
+static int shelf_of(const shelves *s, float begin) {
+    const float at = (begin - s->low) * s->per_unit;
+    return at >= SHELVES - 1 ? SHELVES - 1 : at > 0 ? (int)at : 0;
+}
+
+static void clear_shelves(shelves *s, const candidate *list, size_t n) {
+    float low = INFINITY, high = -INFINITY;
+    for (size_t i = 0; i < n; i++)
+        if (isfinite(list[i].box.low[0])) {
+            low = fminf(low, list[i].box.low[0]);
+            high = fmaxf(high, list[i].box.low[0]);
+        }
+    *s = (shelves){0};
+    if (low < high && high - low < INFINITY) {
+        s->low = low;
+        s->per_unit = SHELVES / (high - low);
     }
+    for (int i = 0; i < SHELVES; i++)
+        s->end[i] = -INFINITY;
+}
+
+static bool is_suppressed(const shelves *s, const box *mine, float threshold) {
+    const int last = shelf_of(s, mine->high[0]);
+    for (int i = 0; i <= last; i++)
+        for (const candidate *c = s->end[i] > mine->low[0] ? s->first[i] : NULL; c; c = c->next)
+            if (overlaps(mine, &c->box, threshold))
+                return true;
     return false;
+}
+
+/* One with NaN may be missed there: it overlaps nothing. */
+static void put_on_shelf(shelves *s, candidate *c) {
+    const int i = shelf_of(s, c->box.low[0]);
+    c->next = s->first[i];
+    s->first[i] = c;
+    if (c->box.high[0] > s->end[i])
+        s->end[i] = c->box.high[0];
 }
 
 static crease_status choose(const cr_run *r, const suppression *s, int64_t image, int64_t kind, chosen *c) {
@@ -115,10 +160,13 @@ static crease_status choose(const cr_run *r, const suppression *s, int64_t image
     const float *boxes = (const float *)r->in[IN_BOXES]->data + image * n * 4;
     const float *of = (const float *)r->in[IN_SCORES]->data + (image * scores->dims[1] + kind) * n;
     candidate *list = r->scratch;
-    const size_t count = list_candidates(s, of, n, list), first = c->n;
+    shelves taken;
+    const size_t count = list_candidates(s, of, boxes, n, list), first = c->n;
+    clear_shelves(&taken, list, count);
     for (size_t k = 0; k < count && (int64_t)(c->n - first) < s->most; k++) {
-        if (is_suppressed(s, boxes, c, first, list[k].index))
+        if (is_suppressed(&taken, &list[k].box, s->overlap))
             continue;
+        put_on_shelf(&taken, &list[k]);
         CR_TRY(cr_grow(r->heap, (void **)&c->rows, &c->capacity, c->n + 1, sizeof *c->rows));
         c->rows[c->n][0] = image;
         c->rows[c->n][1] = kind;

@@ -82,3 +82,62 @@ Test(sample, suppression_keeps_the_best_of_what_overlaps) {
     cr_assert_arr_eq(o.out[0].data, ((int64_t[]){0, 0, 1, 0, 0, 2}), 48);
     one_end(&o);
 }
+
+/* Corners of random boxes in one picture, moved apart by class, all beginning at one place, or with special
+ * values among them. */
+static void random_boxes(float *boxes, int64_t n, int how) {
+    static const float special[] = {NAN, INFINITY, -INFINITY, 3e38F, -3e38F, 0, 1e-40F};
+    for (int64_t i = 0; i < n; i++) {
+        const float moved = how == 1 ? 100 * floorf((float)one_random(0, 20)) : 0;
+        for (int d = 0; d < 2; d++) {
+            boxes[i * 4 + d] = moved + (how == 2 ? 7 : (float)one_random(-50, 50));
+            boxes[i * 4 + 2 + d] =
+                boxes[i * 4 + d] + (float)(one_random(0, 1) < 0.1 ? 0 : one_random(-30, 30));
+        }
+        if (how == 3 && one_random(0, 1) < 0.4)
+            boxes[i * 4 + (int64_t)one_random(0, 4)] = special[(size_t)one_random(0, 7)];
+    }
+}
+
+static bool too_near(const float *a, const float *b, float threshold) {
+    float sides[2], all = 0;
+    for (int d = 0; d < 2; d++)
+        sides[d] = fminf(fmaxf(a[d], a[d + 2]), fmaxf(b[d], b[d + 2])) -
+                   fmaxf(fminf(a[d], a[d + 2]), fminf(b[d], b[d + 2]));
+    for (int i = 0; i < 2; i++) {
+        const float *box = i ? b : a;
+        all +=
+            (fmaxf(box[0], box[2]) - fminf(box[0], box[2])) * (fmaxf(box[1], box[3]) - fminf(box[1], box[3]));
+    }
+    all -= sides[0] * sides[1];
+    return sides[0] > 0 && sides[1] > 0 && all > 0 && sides[0] * sides[1] / all > threshold;
+}
+
+/* Scores fall with the index, so that boxes are met in order. */
+Test(sample, suppression_chooses_as_if_all_were_compared) {
+    for (int round = 0; round < 200; round++) {
+        const int64_t n = (int64_t)one_random(1, 300);
+        const float threshold = (float[]){0, 0.1F, 0.45F, 0.9F}[round / 4 % 4];
+        one o = one_begin("NonMaxSuppression", 11, 4, 1);
+        float *boxes = one_input(&o, 0, CREASE_FLOAT, 3, (int64_t[]){1, n, 4});
+        float *scores = one_input(&o, 1, CREASE_FLOAT, 3, (int64_t[]){1, 1, n});
+        int64_t expected[300], count = 0;
+        random_boxes(boxes, n, round % 4);
+        for (int64_t i = 0; i < n; i++)
+            scores[i] = 1 - (float)i / 1000;
+        *(int64_t *)one_input(&o, 2, CREASE_INT64, 1, (int64_t[]){1}) = n;
+        floats(&o, 3, 0, NULL, &threshold);
+        OK(one_run(&o));
+        for (int64_t i = 0, k; i < n; i++) {
+            for (k = 0; k < count && !too_near(boxes + i * 4, boxes + expected[k] * 4, threshold); k++)
+                continue;
+            if (k == count)
+                expected[count++] = i;
+        }
+        cr_assert_eq(o.out[0].shape.dims[0], count, "round %d: %d boxes, expected %d", round,
+                     (int)o.out[0].shape.dims[0], (int)count);
+        for (int64_t k = 0; k < count; k++)
+            cr_assert_eq(((const int64_t *)o.out[0].data)[k * 3 + 2], expected[k], "round %d", round);
+        one_end(&o);
+    }
+}
