@@ -335,6 +335,22 @@ static cr_tensor convert_exponent(const cr_run *r) {
     return converted;
 }
 
+/* What networks mostly ask Pow for; the product is pow's value, rounded once. */
+static bool is_square(const pair_job *j) {
+    return j->op == POW && cr_dtype_is_float(j->b->dtype) && cr_shape_n(&j->b->shape) == 1 &&
+           cr_load_float(j->b->dtype, j->b->data, 0) == 2;
+}
+
+/* Of a and j->b, whose dims are `b` where older operator sets align them otherwise. */
+static void apply_or_square(cr_run *r, pair_job *j, const cr_shape *b) {
+    const bool square = is_square(j);
+    if (square) {
+        j->op = MUL;
+        j->b = j->a;
+    }
+    apply(r, j, &j->a->shape, square ? &j->a->shape : b);
+}
+
 static crease_status binary_run(cr_run *r) {
     pair_job j = {.op = r->state ? *(const int *)r->state : r->op->variant,
                   .a = r->in[0],
@@ -343,12 +359,12 @@ static crease_status binary_run(cr_run *r) {
     cr_shape b = slope_shape(r, &r->in[1]->shape);
     CR_TRY(align(r->node, r->op->until ? 6 : 7, &r->in[0]->shape, &b));
     if (r->in[0]->dtype == r->in[1]->dtype) {
-        apply(r, &j, &r->in[0]->shape, &b);
+        apply_or_square(r, &j, &b);
         return CREASE_OK;
     }
     const cr_tensor converted = convert_exponent(r);
     j.b = &converted;
-    apply(r, &j, &r->in[0]->shape, &b);
+    apply_or_square(r, &j, &b);
     return CREASE_OK;
 }
 

@@ -68,6 +68,25 @@ Test(binary, powers_of_two_types) {
 }
 
 /* The exponent takes the base's size, which may be the smaller one. */
+/* By a float or an integer, whose dims may add some to the result. */
+Test(binary, squares_are_powers) {
+    const float tiny = 1e-30F;
+    one o = one_begin("Pow", 13, 1);
+    one_floats(&o, -3, DIMS(5));
+    ((float *)o.in[0].data)[3] = -INFINITY;
+    ((float *)o.in[0].data)[4] = tiny;
+    one_floats(&o, 2, DIMS(1, 1));
+    ONE_GIVES(&o, (DIMS(1, 5)), 9, 4, 1, INFINITY, tiny * tiny);
+    one two = one_begin("Pow", 13, 1);
+    one_floats(&two, -3, DIMS(2, 2));
+    one_ints(&two, 1, (int64_t[]){2});
+    ONE_GIVES(&two, (DIMS(2, 2)), 9, 4, 1, 0);
+    one three = one_begin("Pow", 13, 1);
+    one_floats(&three, 1, DIMS(3));
+    one_floats(&three, 2, DIMS(3, 1));
+    ONE_GIVES(&three, (DIMS(3, 3)), 1, 4, 9, 1, 8, 27, 1, 16, 81);
+}
+
 Test(binary, powers_of_narrow_integers) {
     one o = one_begin("Pow", 13, 1);
     uint8_t *base = one_input(&o, CREASE_UINT8, DIMS(5));
