@@ -95,3 +95,19 @@ double cr_tap(crease_dtype dtype, const void *image, const cr_taps *taps) {
                                                         : cr_load_float(dtype, image, taps->index[i]));
     return sum;
 }
+
+void cr_tap_planes(crease_dtype dtype, const void *images, int64_t plane, int64_t n, const cr_taps *taps,
+                   double *sums) {
+    const int64_t *at = taps->index;
+    const double *w = taps->weight;
+    if (dtype == CREASE_FLOAT && taps->n == 4)
+        for (int64_t c = 0; c < n; c++) {
+            const float *x = (const float *)images + c * plane;
+            const double first = w[0] * (double)x[at[0]] + w[1] * (double)x[at[1]];
+            sums[c] += first + w[2] * (double)x[at[2]] + w[3] * (double)x[at[3]];
+        }
+    else
+        for (int64_t c = 0; c < n; c++)
+            sums[c] += cr_tap(
+                dtype, (const char *)images + (size_t)(c * plane) * (crease_dtype_bits(dtype) / 8), taps);
+}

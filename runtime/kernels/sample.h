@@ -35,4 +35,8 @@ void cr_roi_taps(int64_t height, int64_t width, double y, double x, cr_taps *tap
 /* Sum over taps of image[index] weight, of a float type. */
 double cr_tap(crease_dtype dtype, const void *image, const cr_taps *taps);
 
+/* sums[c] += cr_tap() of the c-th of `n` images that lie `plane` elements apart. */
+void cr_tap_planes(crease_dtype dtype, const void *images, int64_t plane, int64_t n, const cr_taps *taps,
+                   double *sums);
+
 #endif

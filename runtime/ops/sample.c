@@ -228,6 +228,8 @@ static crease_status roi_prepare(cr_prepare *p) {
     s->scale = (double)scale;
     s->offset = transform == 0 ? 0.5 : 0;
     s->at_least_one = transform == 1;
+    if (!cr_mul_size((size_t)p->in[0]->shape.dims[1], sizeof(double), &p->scratch_bytes))
+        return cr_node_fail(p->node, CREASE_ERROR_MEMORY, "there are too many channels");
     return CREASE_OK;
 }
 
@@ -251,13 +253,29 @@ static crease_status read_axis(const cr_run *r, double low, double high, int64_t
     return CREASE_OK;
 }
 
-/* Reading an element of the result: the mean of the samples of its bin; or the largest of what the samples'
- * taps contribute each, which is what ONNX's operator computes. */
-static double sample_bin(const cr_run *r, const char *plane, const roi_axis *rows, const roi_axis *columns,
-                         int64_t row, int64_t column) {
+/* What the taps of one sample contribute at most, in each channel; where there are none, 0. */
+static void raise_highest(crease_dtype dtype, const char *image, int64_t plane, int64_t channels,
+                          const cr_taps *taps, double *highest) {
+    for (int64_t c = 0; c < channels; c++) {
+        for (int k = 0; k < taps->n; k++)
+            highest[c] =
+                fmax(highest[c], taps->weight[k] * cr_load_float(dtype, image, c * plane + taps->index[k]));
+        if (taps->n == 0)
+            highest[c] = fmax(highest[c], 0);
+    }
+}
+
+/* An element of the result in every channel: the mean of the samples of its bin; or the largest of what the
+ * samples' taps contribute each, which is what ONNX's operator computes. */
+static void sample_bin(const cr_run *r, const char *image, const roi_axis *rows, const roi_axis *columns,
+                       int64_t row, int64_t column, double *of_channel) {
     const roi_state *s = r->state;
     const cr_shape *x = &r->in[0]->shape;
-    double sum = 0, high = -INFINITY;
+    const crease_dtype dtype = r->in[0]->dtype;
+    const int64_t channels = x->dims[1], plane = x->dims[2] * x->dims[3];
+    const double n = (double)(rows->samples * columns->samples);
+    for (int64_t c = 0; c < channels; c++)
+        of_channel[c] = s->mode == MAXIMUM && n > 0 ? -INFINITY : 0;
     for (int64_t i = 0; i < rows->samples; i++)
         for (int64_t j = 0; j < columns->samples; j++) {
             cr_taps taps;
@@ -265,14 +283,13 @@ static double sample_bin(const cr_run *r, const char *plane, const roi_axis *row
             const double x_at = ((double)j + 0.5) / (double)columns->samples + (double)column;
             cr_roi_taps(x->dims[2], x->dims[3], rows->start + y_at * rows->bin,
                         columns->start + x_at * columns->bin, &taps);
-            sum += cr_tap(r->in[0]->dtype, plane, &taps);
-            for (int k = 0; s->mode == MAXIMUM && k < taps.n; k++)
-                high = fmax(high, taps.weight[k] * cr_load_float(r->in[0]->dtype, plane, taps.index[k]));
-            if (s->mode == MAXIMUM && taps.n == 0)
-                high = fmax(high, 0);
+            if (s->mode == MAXIMUM)
+                raise_highest(dtype, image, plane, channels, &taps, of_channel);
+            else
+                cr_tap_planes(dtype, image, plane, channels, &taps, of_channel);
         }
-    const double n = (double)(rows->samples * columns->samples);
-    return s->mode == MAXIMUM ? (n > 0 ? high : 0) : sum / (n > 0 ? n : 1);
+    for (int64_t c = 0; c < channels && s->mode == AVERAGE; c++)
+        of_channel[c] /= n > 0 ? n : 1;
 }
 
 static crease_status align_box(const cr_run *r, int64_t box) {
@@ -289,13 +306,14 @@ static crease_status align_box(const cr_run *r, int64_t box) {
         corner[i] = cr_load_float(dtype, r->in[1]->data, box * 4 + i);
     CR_TRY(read_axis(r, corner[0], corner[2], y->dims[3], &columns));
     CR_TRY(read_axis(r, corner[1], corner[3], y->dims[2], &rows));
-    for (int64_t c = 0; c < x->dims[1]; c++)
-        for (int64_t i = 0; i < y->dims[2]; i++)
-            for (int64_t j = 0; j < y->dims[3]; j++)
-                cr_store_float(
-                    dtype, r->out[0]->data, ((box * x->dims[1] + c) * y->dims[2] + i) * y->dims[3] + j,
-                    sample_bin(r, (const char *)r->in[0]->data + (size_t)(batch * x->dims[1] + c) * plane,
-                               &rows, &columns, i, j));
+    const char *image = (const char *)r->in[0]->data + (size_t)(batch * x->dims[1]) * plane;
+    const int64_t bins = y->dims[2] * y->dims[3];
+    for (int64_t i = 0; i < bins; i++) {
+        sample_bin(r, image, &rows, &columns, i / y->dims[3], i % y->dims[3], r->scratch);
+        for (int64_t c = 0; c < x->dims[1]; c++)
+            cr_store_float(dtype, r->out[0]->data, (box * x->dims[1] + c) * bins + i,
+                           ((const double *)r->scratch)[c]);
+    }
     return CREASE_OK;
 }
 

@@ -59,6 +59,47 @@ Test(sample, a_box_outside_of_the_batch_is_refused) {
     }
 }
 
+/* Two boxes, one of them partly outside, on `n` channels of 6 x 5. */
+static one align(crease_dtype dtype, bool largest, int sampling, int64_t n, const double *image) {
+    static const double boxes[] = {0.3, 0.7, 4.1, 5.9, -3, 2, 9, 4};
+    one o = one_begin("RoiAlign", 16, 3, 1);
+    OK(cr_node_set_string(o.node, "mode", largest ? "max" : "avg"));
+    OK(cr_node_set_int(o.node, "sampling_ratio", sampling));
+    OK(cr_node_set_int(o.node, "output_height", 3));
+    OK(cr_node_set_int(o.node, "output_width", 2));
+    one_input(&o, 0, dtype, 4, (int64_t[]){1, n, 6, 5});
+    one_input(&o, 1, dtype, 2, (int64_t[]){2, 4});
+    for (int64_t i = 0; i < n * 30; i++)
+        cr_store_float(dtype, o.in[0].data, i, image[i]);
+    for (int64_t i = 0; i < 8; i++)
+        cr_store_float(dtype, o.in[1].data, i, boxes[i]);
+    memset(one_input(&o, 2, CREASE_INT64, 1, (int64_t[]){2}), 0, 16);
+    OK(one_run(&o));
+    return o;
+}
+
+Test(sample, boxes_are_read_alike_in_every_channel) {
+    enum { CHANNELS = 5, BINS = 6 };
+    static const crease_dtype types[] = {CREASE_FLOAT, CREASE_DOUBLE, CREASE_FLOAT16};
+    double image[CHANNELS * 30];
+    for (int i = 0; i < CHANNELS * 30; i++)
+        image[i] = one_random(-2, 2);
+    for (int way = 0; way < 12; way++) {
+        const crease_dtype dtype = types[way / 4];
+        one all = align(dtype, way & 1, way & 2, CHANNELS, image);
+        for (int64_t c = 0; c < CHANNELS; c++) {
+            one alone = align(dtype, way & 1, way & 2, 1, image + c * 30);
+            for (int64_t i = 0; i < 2 * BINS; i++)
+                cr_assert_eq(
+                    cr_load_float(dtype, all.out[0].data, (i / BINS * CHANNELS + c) * BINS + i % BINS),
+                    cr_load_float(dtype, alone.out[0].data, i), "way %d, channel %d, element %d", way, (int)c,
+                    (int)i);
+            one_end(&alone);
+        }
+        one_end(&all);
+    }
+}
+
 Test(sample, bins_take_their_largest_element) {
     one o = one_begin("MaxRoiPool", 1, 2, 1);
     OK(cr_node_set_ints(o.node, "pooled_shape", (int64_t[]){1, 2}, 2));
