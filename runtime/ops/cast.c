@@ -108,9 +108,41 @@ static void store_number(const cast_state *s, cr_tensor *y, int64_t i, double va
         store_int(y, i, cut(value));
 }
 
+#define FLOATS_OF(T)                                                                                         \
+    for (int64_t i = 0; i < n; i++)                                                                          \
+        y[i] = (float)(double)((const T *)x->data)[i];                                                       \
+    return true
+
+/* To float32 from the types whose large tensors networks cast, with the values of store_number(). */
+static bool cast_to_float(const cr_tensor *x, float *y, int64_t n) {
+    switch (x->dtype) {
+    case CREASE_DOUBLE:
+        FLOATS_OF(double);
+    case CREASE_INT64:
+        FLOATS_OF(int64_t);
+    case CREASE_INT32:
+        FLOATS_OF(int32_t);
+    case CREASE_UINT8:
+        FLOATS_OF(uint8_t);
+    default:
+        return false;
+    }
+}
+
+/* Whole tensors at a time; false: the pair of types has no such way. */
+static bool cast_all(const cr_tensor *x, cr_tensor *y, int64_t n) {
+    if (x->dtype != y->dtype || !((cr_types)CR_T_NUMBERS & CR_T(x->dtype)))
+        return y->dtype == CREASE_FLOAT && cast_to_float(x, y->data, n);
+    if (n)
+        memcpy(y->data, x->data, (size_t)n * (crease_dtype_bits(x->dtype) / 8));
+    return true;
+}
+
 static crease_status cast_run(cr_run *r) {
     const cr_tensor *x = r->in[0];
     cr_tensor *y = r->out[0];
+    if (cast_all(x, y, cr_shape_n(&x->shape)))
+        return CREASE_OK;
     bool ints = CR_T(x->dtype) & ((cr_types)CR_T_INTS | CR_T_BOOL) &&
                 CR_T(y->dtype) & ((cr_types)CR_T_INTS | CR_T_BOOL);
     size_t bytes;

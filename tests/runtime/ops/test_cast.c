@@ -39,3 +39,35 @@ Test(cast, a_type_that_does_not_run_is_refused) {
     one_floats(&o, 0, DIMS(1));
     ONE_FAILS(&o, CREASE_ERROR_UNSUPPORTED, "type 8");
 }
+
+/* Of every type, to itself and to float32: what each element alone gives. */
+Test(cast, many_elements_are_cast_as_one) {
+    static const double values[] = {0, 1, 3, 100, 127, 5, 2, 77};
+    static const crease_dtype types[] = {CREASE_FLOAT, CREASE_DOUBLE, CREASE_FLOAT16, CREASE_BFLOAT16,
+                                         CREASE_INT8,  CREASE_INT16,  CREASE_INT32,   CREASE_INT64,
+                                         CREASE_UINT8, CREASE_UINT16, CREASE_UINT32,  CREASE_UINT64};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        for (int same = 0; same < 2; same++) {
+            one first = one_begin("Cast", 13, 1), o = one_begin("Cast", 13, 1);
+            OK(cr_node_set_int(first.node, "to", types[i]));
+            float *x = one_input(&first, CREASE_FLOAT, DIMS(2, 4));
+            for (int k = 0; k < 8; k++)
+                x[k] = (float)values[k];
+            OK(one_run(&first));
+            OK(cr_node_set_int(o.node, "to", same ? types[i] : CREASE_FLOAT));
+            memcpy(one_input(&o, types[i], DIMS(2, 4)), first.out[0].data,
+                   cr_buffer_bytes(first.out[0].buffer));
+            OK(one_run(&o));
+            cr_assert_eq(o.out[0].dtype, same ? types[i] : CREASE_FLOAT);
+            one_values(&o, 0, 8, values);
+            one_end(&o);
+            one_end(&first);
+        }
+}
+
+Test(cast, large_integers_are_rounded_to_float32) {
+    one o = one_begin("Cast", 13, 1);
+    OK(cr_node_set_int(o.node, "to", CREASE_FLOAT));
+    one_ints(&o, 4, (int64_t[]){INT64_MIN, INT64_MAX, 16777217, -33554435});
+    ONE_GIVES(&o, (DIMS(4)), -0x1p63, 0x1p63, 16777216, -33554436);
+}
