@@ -438,24 +438,62 @@ static crease_status where_infer(cr_infer *infer) {
     return CREASE_OK;
 }
 
+/* One row of the last dimension, and its elements' distances there. */
+typedef struct where_row {
+    const uint8_t *decision;
+    const char *yes, *no;
+    int64_t step[3]; /* of the three inputs: 0 or 1 */
+} where_row;
+
+/* A constant size lets the compiler copy without a call. */
+#define CHOOSE(bytes)                                                                                        \
+    for (int64_t i = 0; i < n; i++)                                                                          \
+        memcpy(y + (size_t)i * (bytes),                                                                      \
+               row->decision[i * row->step[0]] ? row->yes + (size_t)(i * row->step[1]) * (bytes)             \
+                                               : row->no + (size_t)(i * row->step[2]) * (bytes),             \
+               (bytes));                                                                                     \
+    break
+
+static void choose_row(const where_row *row, size_t bytes, char *y, int64_t n) {
+    switch (bytes) {
+    case 1:
+        CHOOSE(1);
+    case 2:
+        CHOOSE(2);
+    case 4:
+        CHOOSE(4);
+    case 8:
+        CHOOSE(8);
+    default:
+        CHOOSE(bytes);
+    }
+}
+
 static void where_range(void *context, int64_t begin, int64_t end, int thread) {
     const cr_run *r = context;
     const cr_shape *y = &r->out[0]->shape;
-    size_t element = cr_element_bytes(r->out[0]->dtype);
-    int64_t strides[3][CR_MAX_RANK];
+    const size_t bytes = cr_element_bytes(r->out[0]->dtype);
+    const int last = y->rank - 1;
+    const int64_t columns = y->rank ? y->dims[last] : 1;
+    int64_t strides[3][CR_MAX_RANK] = {{0}};
     (void)thread;
     for (int k = 0; k < 3; k++)
         strides_of(&r->in[k]->shape, y, strides[k]);
-    for (int64_t i = begin; i < end; i++) {
-        int64_t at[3] = {0}, rest = i;
-        for (int d = y->rank - 1; d >= 0; d--) {
+    for (int64_t i = begin, n; i < end; i += n) {
+        const int64_t column = i % columns;
+        int64_t at[3], rest = i / columns;
+        n = columns - column < end - i ? columns - column : end - i;
+        for (int k = 0; k < 3; k++)
+            at[k] = y->rank ? column * strides[k][last] : 0;
+        for (int d = last - 1; d >= 0; rest /= y->dims[d--])
             for (int k = 0; k < 3; k++)
                 at[k] += rest % y->dims[d] * strides[k][d];
-            rest /= y->dims[d];
-        }
-        int from = ((const uint8_t *)r->in[0]->data)[at[0]] ? 1 : 2;
-        memcpy((char *)r->out[0]->data + (size_t)i * element,
-               (const char *)r->in[from]->data + (size_t)at[from] * element, element);
+        const where_row row = {
+            (const uint8_t *)r->in[0]->data + at[0],
+            (const char *)r->in[1]->data + (size_t)at[1] * bytes,
+            (const char *)r->in[2]->data + (size_t)at[2] * bytes,
+            {y->rank ? strides[0][last] : 0, y->rank ? strides[1][last] : 0, y->rank ? strides[2][last] : 0}};
+        choose_row(&row, bytes, (char *)r->out[0]->data + (size_t)i * bytes, n);
     }
 }
 

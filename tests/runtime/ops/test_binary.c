@@ -128,3 +128,37 @@ Test(binary, nan_is_passed_on_by_max) {
     one_floats(&o, 1, DIMS(1));
     ONE_GIVES(&o, (DIMS(1)), NAN);
 }
+
+/* y[i][j][k] by its definition, for inputs of which each dimension may repeat; of 1, 2, 4, 8 and 16 bytes. */
+Test(binary, where_chooses_by_element) {
+    static const crease_dtype types[] = {CREASE_UINT8, CREASE_INT16, CREASE_FLOAT, CREASE_INT64,
+                                         CREASE_COMPLEX128};
+    static const int64_t whole[3] = {3, 7, 5};
+    for (int way = 0; way < 512; way++) { /* three bits for each input: which dimensions are 1 */
+        const crease_dtype dtype = types[way % 5];
+        const size_t bytes = crease_dtype_bits(dtype) / 8;
+        int64_t dims[3][3];
+        one o = one_begin("Where", 9, 1);
+        for (int k = 0; k < 3; k++) {
+            for (int d = 0; d < 3; d++)
+                dims[k][d] = way >> (3 * k + d) & 1 ? 1 : whole[d];
+            uint8_t *x = one_input(&o, k ? dtype : CREASE_BOOL, 3, dims[k]);
+            for (size_t i = 0; i < cr_buffer_bytes(o.in[k].buffer); i++)
+                x[i] = (uint8_t)(k ? i * 37 + (size_t)(way + k) * 11 : (i * i + (size_t)way) % 3 % 2);
+        }
+        OK(one_run(&o));
+        const int64_t *y = o.out[0].shape.dims;
+        for (int64_t i = 0; i < y[0] * y[1] * y[2]; i++) {
+            const int64_t at[3] = {i / y[2] / y[1], i / y[2] % y[1], i % y[2]};
+            int64_t from[3];
+            for (int k = 0; k < 3; k++)
+                from[k] =
+                    (at[0] % dims[k][0] * dims[k][1] + at[1] % dims[k][1]) * dims[k][2] + at[2] % dims[k][2];
+            const int k = ((const uint8_t *)o.in[0].data)[from[0]] ? 1 : 2;
+            cr_assert_arr_eq((const char *)o.out[0].data + (size_t)i * bytes,
+                             (const char *)o.in[k].data + (size_t)from[k] * bytes, bytes,
+                             "way %d, element %d", way, (int)i);
+        }
+        one_end(&o);
+    }
+}
