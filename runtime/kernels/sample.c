@@ -108,6 +108,6 @@ void cr_tap_planes(crease_dtype dtype, const void *images, int64_t plane, int64_
         }
     else
         for (int64_t c = 0; c < n; c++)
-            sums[c] += cr_tap(
-                dtype, (const char *)images + (size_t)(c * plane) * (crease_dtype_bits(dtype) / 8), taps);
+            sums[c] +=
+                cr_tap(dtype, (const char *)images + (size_t)(c * plane) * cr_element_bytes(dtype), taps);
 }

@@ -134,7 +134,7 @@ static bool cast_all(const cr_tensor *x, cr_tensor *y, int64_t n) {
     if (x->dtype != y->dtype || !((cr_types)CR_T_NUMBERS & CR_T(x->dtype)))
         return y->dtype == CREASE_FLOAT && cast_to_float(x, y->data, n);
     if (n)
-        memcpy(y->data, x->data, (size_t)n * (crease_dtype_bits(x->dtype) / 8));
+        memcpy(y->data, x->data, (size_t)n * cr_element_bytes(x->dtype));
     return true;
 }
 
