@@ -122,8 +122,10 @@ static const cr_sgemm_pack_kernels *pack_kernels(void) {
     return isa == CR_ISA_PLAIN ? NULL : &cr_sgemm_packs_generic;
 }
 
+/* A single row is bound by reading B however it stands. Two of 2048 by 1000 take 0.67 of the time of dots, 16
+ * 0.35. */
 bool cr_sgemm_packs(int64_t m) {
-    return pack_kernels() != NULL && m > FEW_ROWS;
+    return pack_kernels() != NULL && m > 1;
 }
 
 size_t cr_sgemm_packed_bytes(int64_t n, int64_t k) {
