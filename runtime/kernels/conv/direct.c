@@ -10,7 +10,7 @@ enum { CACHE_BYTES = 832 * 1024, LEAST_CHUNK_BYTES = 192 * 1024, MOST_CHUNK_BYTE
 enum { LEAST_TILES = 4 };
 
 /* Of a padded copy: little enough to stay near, much more than the rows that neighbouring chunks share. */
-enum { PADDED_CHUNK_BYTES = 192 * 1024, MOST_PADDED_EXTENT = 16 };
+enum { PADDED_CHUNK_BYTES = 192 * 1024, MOST_PADDED_KERNEL = 128, MOST_PADDED_STRIDE = 16 };
 
 static int64_t divide_up(int64_t a, int64_t b) {
     return (a + b - 1) / b;
@@ -159,7 +159,7 @@ static bool is_padded(const cr_conv *conv, const cr_direct_plan *plan) {
         const int64_t end = (g->out[axis] - 1) * g->stride[axis] + g->kernel[axis] - g->pad[axis];
         any = any || g->pad[axis] > 0 || end > g->in[axis];
         usual = usual && g->dilation[axis] == 1 && g->pad[axis] < g->kernel[axis] &&
-                g->kernel[axis] <= MOST_PADDED_EXTENT && g->stride[axis] <= MOST_PADDED_EXTENT;
+                g->kernel[axis] <= MOST_PADDED_KERNEL && g->stride[axis] <= MOST_PADDED_STRIDE;
     }
     return any && usual;
 }

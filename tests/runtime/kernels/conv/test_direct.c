@@ -193,6 +193,21 @@ static void padded_input(const cr_conv_algorithm *algorithm, int lanes) {
     check(algorithm, &conv);
 }
 
+/* Kernels as long as signals have, about half of the row they slide along. */
+static void long_kernels(const cr_conv_algorithm *algorithm, int lanes) {
+    const limits most = {2, 12, 2, 2, 1, 1, .rank = 2};
+    cr_conv conv = random_conv(lanes, &most);
+    cr_conv_geometry *g = &conv.geometry;
+    g->in[CR_W] = random_int(80, 250);
+    g->kernel[CR_W] = random_int(30, 140);
+    g->pad[CR_W] = random_int(0, g->kernel[CR_W] - 1);
+    conv_set_outputs(g);
+    g->oc = random_int(1, 40);
+    conv.input_blocked = false;
+    random_options(&conv);
+    check(algorithm, &conv);
+}
+
 /* Rows wide enough for the tallest tiles, of pixels one or two apart. */
 static void wide_input(const cr_conv_algorithm *algorithm, int lanes) {
     const limits most = {4, 9, 5, 2, 2, 3, .rank = 2};
@@ -280,6 +295,10 @@ Test(stem, padded_input) {
 
 Test(stem, wide_input) {
     each_isa("stem", wide_input);
+}
+
+Test(stem, long_kernels) {
+    each_isa("stem", long_kernels);
 }
 
 Test(stem, groups) {
