@@ -142,8 +142,8 @@ const char *cr_grouped_refuses(const cr_conv *conv) {
         return "grouped works on the blocked layout";
     if (g->groups == 1)
         return "grouped is for several groups";
-    if (g->ic == g->groups)
-        return "grouped is for several channels a group";
+    if (g->ic == g->groups && g->oc == g->ic)
+        return "grouped is for several channels a group, of the input or the output";
     if (conv->transposed)
         return "grouped is not for transposed convolution";
     return NULL;

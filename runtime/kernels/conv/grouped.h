@@ -7,7 +7,8 @@
  * padding. Direct convolution multiplies a block of outputs by every channel that any of its groups reads;
  * here all groups of the block read at once: a term is a permutation of the lanes of an input block that
  * brings each output lane one channel of its own group. Groups of w channels that divide the block make w
- * terms. Each permuted pixel serves all taps of a kernel row.
+ * terms; w is 1 for a depthwise convolution of several outputs a channel. Each permuted pixel serves all taps
+ * of a kernel row.
  *
  * The loops are those of depthwise convolution (depthwise_tmpl.h). Packed weights of an output block:
  * [most_blocks] terms of each input block, [most_terms][L] lanes, then for each input block

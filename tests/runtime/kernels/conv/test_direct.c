@@ -135,14 +135,17 @@ static void grouped(const cr_conv_algorithm *algorithm, int lanes) {
     check(algorithm, &conv);
 }
 
-/* Terms of several input blocks, groups across the edges of blocks, more outputs than inputs and fewer. */
+/* Terms of several input blocks, groups across the edges of blocks, more outputs than inputs and fewer;
+ * several outputs of single channels. */
 static void any_groups(const cr_conv_algorithm *algorithm, int lanes) {
     const limits most = {1, 17, 4, 3, 3, 3, .rank = (int)random_int(1, 3)};
     cr_conv conv = random_conv(lanes, &most);
     cr_conv_geometry *g = &conv.geometry;
     g->groups = random_int(2, 12);
-    g->ic = g->groups * (random_chance(60) ? (int64_t)1 << random_int(1, 4) : random_int(2, 20));
+    g->ic = g->groups * (random_chance(60) ? (int64_t)1 << random_int(0, 4) : random_int(2, 20));
     g->oc = random_chance(50) ? g->ic : g->groups * random_int(1, 20);
+    if (g->ic == g->groups && g->oc == g->groups)
+        g->oc *= random_int(2, 20);
     random_options(&conv);
     check(algorithm, &conv);
 }
