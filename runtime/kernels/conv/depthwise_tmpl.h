@@ -356,6 +356,10 @@ static void average_rows(const depthwise_row *row, const float *rows, int64_t be
     }
 }
 
+enum { SOME_VECTORS = 64 }; /* that wait for an activation */
+
+#include "runtime/kernels/conv/depthwise_narrow_tmpl.h"
+
 /* A run that would be cut short begins earlier, if it may: an output that is computed twice has the same
  * bits. A residual, which may be the output itself, is read once. */
 static void choose_runs(depthwise_row *row) {
@@ -368,7 +372,7 @@ static void choose_runs(depthwise_row *row) {
 
 static void convolve_rows(depthwise_row *row, const float *border_bias, const float *plane,
                           const float *weights, int64_t begin, int64_t end) {
-    enum { SOME_VECTORS = 64, LARGE_BYTES = 1 << 20 };
+    enum { LARGE_BYTES = 1 << 20 };
     const cr_conv_geometry *g = row->g;
     depthwise_row_function *const run = choose_row(g, row->span != NULL);
     const bool later = choose_finish(row);
@@ -494,6 +498,7 @@ static const float *depthwise_input(const cr_conv *conv, const cr_depthwise_plan
 static void CR_NAME(depthwise_run)(const cr_conv *conv, const cr_conv_args *args, int64_t begin, int64_t end,
                                    void *workspace) {
     const cr_conv_geometry *g = &conv->geometry;
+    const narrow_way narrow = choose_narrow(conv, args);
     cr_depthwise_plan plan;
     cr_depthwise_make_plan(conv, &plan);
     for (int64_t task = begin; task < end; task++) {
@@ -506,7 +511,10 @@ static void CR_NAME(depthwise_run)(const cr_conv *conv, const cr_conv_args *args
         const float *weights = (const float *)args->packed + block * plan.taps * CR_LANES;
         const int64_t first = plan.rows * strip / plan.strips, last = plan.rows * (strip + 1) / plan.strips;
         const float *input = depthwise_input(conv, &plan, args, n, block, first, last, workspace);
-        convolve_rows(&row, args->border_bias, input, weights, first, last);
+        if (narrow.run != NULL)
+            convolve_narrow(&narrow, &row, input, weights, first, last);
+        else
+            convolve_rows(&row, args->border_bias, input, weights, first, last);
     }
 }
 

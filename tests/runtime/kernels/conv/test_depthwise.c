@@ -102,6 +102,28 @@ Test(depthwise, usual_paddings) {
     }
 }
 
+/* Maps whose rows are single runs: usual along the width, anything along the other axes. */
+Test(depthwise, narrow_maps) {
+    test_seed();
+    for (int i = 0; i < test_rounds(600); i++) {
+        const size_t v = (size_t)i % N_VARIANTS;
+        cr_conv conv = random_conv(variants[v].lanes, random_chance(20) ? 3 : 2);
+        cr_conv_geometry *g = &conv.geometry;
+        const int64_t width = random_int(1, 15);
+        g->kernel[CR_W] = 3 + 2 * random_int(0, 2);
+        g->stride[CR_W] = random_int(1, 2);
+        g->dilation[CR_W] = 1;
+        g->pad[CR_W] = g->kernel[CR_W] / 2;
+        conv_set_outputs(g);
+        g->in[CR_W] = width * g->stride[CR_W] - (g->stride[CR_W] == 2 ? random_int(0, 1) : 0);
+        g->out[CR_W] = width;
+        conv.has_residual = random_chance(10);
+        conv.has_border_bias = random_chance(10);
+        if (isa_runs(variants[v].isa))
+            conv_check(&conv, variants[v].algorithm, tolerance);
+    }
+}
+
 static cr_conv channels_of(int lanes, int64_t channels, int64_t width) {
     cr_conv conv = random_conv(lanes, 2);
     conv.geometry.n = 1;
