@@ -95,6 +95,8 @@ set(crease_library_sources
   runtime/kernels/conv/direct_input.c
   runtime/kernels/conv/direct_run.c
   runtime/kernels/conv/execute.c
+  runtime/kernels/conv/few.c
+  runtime/kernels/conv/few_generic.c
   runtime/kernels/conv/finish_plain.c
   runtime/kernels/conv/geometry.c
   runtime/kernels/conv/grouped.c
@@ -187,6 +189,8 @@ set(crease_x86_sources
   runtime/kernels/x86/conv_direct_avx512.c
   runtime/kernels/x86/depthwise_avx2.c
   runtime/kernels/x86/depthwise_avx512.c
+  runtime/kernels/x86/few_avx2.c
+  runtime/kernels/x86/few_avx512.c
   runtime/kernels/x86/gemm_avx2.c
   runtime/kernels/x86/gemm_avx512.c
   runtime/kernels/x86/recurrent_avx2.c
@@ -200,6 +204,7 @@ set(crease_arm_sources
   runtime/kernels/arm/blocked_neon.c
   runtime/kernels/arm/conv_direct_neon.c
   runtime/kernels/arm/depthwise_neon.c
+  runtime/kernels/arm/few_neon.c
   runtime/kernels/arm/softmax_neon.c
   runtime/kernels/arm/winograd_neon.c
 )

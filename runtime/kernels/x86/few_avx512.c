@@ -1,0 +1,4 @@
+/* Convolution into few outputs on AVX-512. */
+#define CR_LANES  16
+#define CR_SUFFIX avx512
+#include "runtime/kernels/conv/few_tmpl.h"
