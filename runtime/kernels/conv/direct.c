@@ -332,8 +332,8 @@ static double weights_cycles(const cr_direct_plan *plan) {
 }
 
 /* Cycles of a core that does two vector multiply-adds a cycle, fitted to measurements on AVX-512: steps run
- * at 93 % of the peak; a tile is begun and stored, on the border in several passes; a prologue copies the
- * input. */
+ * at 93 % of the peak; a tile is begun and stored, on a border that is not padded in several passes; a
+ * prologue copies the input. */
 double cr_direct_cost(const cr_conv *conv, const cr_direct_kernels *kernels) {
     cr_direct_plan plan;
     const double work = plan_channels(conv, kernels, &plan);
@@ -341,9 +341,12 @@ double cr_direct_cost(const cr_conv *conv, const cr_direct_kernels *kernels) {
     flatten(conv, &plan.geometry);
     plan_tiles(&plan);
     const cr_conv_geometry *g = &plan.geometry;
-    const double inside = taps_inside(g, CR_D) * taps_inside(g, CR_H) * taps_inside(g, CR_W);
+    const bool padded = is_padded(conv, &plan);
+    const double inside = padded ? (double)volume(g->out) * (double)plan.taps
+                                 : taps_inside(g, CR_D) * taps_inside(g, CR_H) * taps_inside(g, CR_W);
     const int64_t whole =
-        g->out[CR_D] * parts_inside(g, CR_H, &plan.rows) * parts_inside(g, CR_W, &plan.columns);
+        padded ? plan.pixel_tiles
+               : g->out[CR_D] * parts_inside(g, CR_H, &plan.rows) * parts_inside(g, CR_W, &plan.columns);
     const double tiles = 50 * (double)plan.pixel_tiles + 500 * (double)(plan.pixel_tiles - whole);
     const double prologue = conv->has_prologue ? 3.0 * (double)(plan.in_blocks * volume(g->in)) : 0;
     return 1000 +
