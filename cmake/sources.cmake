@@ -103,6 +103,8 @@ set(crease_library_sources
   runtime/kernels/conv/im2col.c
   runtime/kernels/conv/reference.c
   runtime/kernels/conv/reference64.c
+  runtime/kernels/conv/thin.c
+  runtime/kernels/conv/thin_generic.c
   runtime/kernels/conv/transpose.c
   runtime/kernels/conv/transposed.c
   runtime/kernels/conv/winograd.c
@@ -197,6 +199,8 @@ set(crease_x86_sources
   runtime/kernels/x86/recurrent_avx512.c
   runtime/kernels/x86/softmax_avx2.c
   runtime/kernels/x86/softmax_avx512.c
+  runtime/kernels/x86/thin_avx2.c
+  runtime/kernels/x86/thin_avx512.c
   runtime/kernels/x86/winograd_avx2.c
   runtime/kernels/x86/winograd_avx512.c
 )
@@ -206,6 +210,7 @@ set(crease_arm_sources
   runtime/kernels/arm/depthwise_neon.c
   runtime/kernels/arm/few_neon.c
   runtime/kernels/arm/softmax_neon.c
+  runtime/kernels/arm/thin_neon.c
   runtime/kernels/arm/winograd_neon.c
 )
 

@@ -4,6 +4,7 @@
 #include "runtime/kernels/conv/depthwise.h"
 #include "runtime/kernels/conv/few.h"
 #include "runtime/kernels/conv/grouped.h"
+#include "runtime/kernels/conv/thin.h"
 #include "runtime/kernels/conv/winograd.h"
 
 #define DECLARE(suffix)                                                                                      \
@@ -13,11 +14,16 @@
 #define WINOGRAD(suffix, row, y, x) ROW(suffix, row),
 #define LIST(suffix)                                                                                         \
     DECLARE(suffix)                                                                                          \
-    static const cr_conv_algorithm *const algorithms_##suffix[] = {                                          \
-        ROW(suffix, depthwise), ROW(suffix, grouped),                                                        \
-        ROW(suffix, few),       ROW(suffix, direct),                                                         \
-        ROW(suffix, stem),      CR_WINOGRAD_ROWS(WINOGRAD, suffix) ROW(suffix, transposed),                  \
-        &cr_conv_reference,     NULL};
+    static const cr_conv_algorithm *const algorithms_##suffix[] = {ROW(suffix, depthwise),                   \
+                                                                   ROW(suffix, grouped),                     \
+                                                                   ROW(suffix, direct),                      \
+                                                                   ROW(suffix, few),                         \
+                                                                   ROW(suffix, stem),                        \
+                                                                   ROW(suffix, thin),                        \
+                                                                   CR_WINOGRAD_ROWS(WINOGRAD, suffix)        \
+                                                                       ROW(suffix, transposed),              \
+                                                                   &cr_conv_reference,                       \
+                                                                   NULL};
 
 LIST(generic)
 #if defined __x86_64__ || defined __i386__

@@ -74,7 +74,7 @@ double cr_few_cost(const cr_conv *conv) {
     const double sums = (double)(plan.pixels * plan.outputs), multiplied = sums / 2 / 0.9;
     const double loaded = 0.85 * (double)(plan.pixels + plan.outputs);
     const double term = multiplied > loaded ? multiplied : loaded;
-    const double run = (double)(plan.in_blocks * plan.taps) * term + 6 * sums + 100;
+    const double run = (double)(plan.in_blocks * plan.taps) * term + 6 * sums + 150;
     return 500 + (double)(conv->geometry.n * plan.runs * plan.tiles) * run;
 }
 

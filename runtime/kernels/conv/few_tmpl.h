@@ -7,6 +7,7 @@
 
 #include "runtime/kernels/conv/epilogue_clamp_tmpl.h"
 #include "runtime/kernels/conv/few.h"
+#include "runtime/kernels/conv/lanes_tmpl.h"
 
 static const float zero_pixel[CR_LANES];
 
@@ -23,28 +24,6 @@ typedef struct few_run {
 
 /* ---- sums over lanes ---- */
 
-/* The lanes without bit w, where two vectors are to be merged. */
-CR_INLINE cr_mask few_first(int w) {
-    cr_mask mask = {0};
-    CR_UNROLL
-    for (int l = 0; l < CR_LANES; l++)
-#if CR_LANES == 16
-        mask |= (cr_mask)((l & w) == 0) << l;
-#else
-        mask[l] = (l & w) == 0 ? -1 : 0;
-#endif
-    return mask;
-}
-
-/* Lane l is lane l ^ w of v. */
-CR_INLINE cr_vec few_swapped(cr_vec v, int w) {
-    cr_ivec index = {0};
-    CR_UNROLL
-    for (int l = 0; l < CR_LANES; l++)
-        index[l] = l ^ w;
-    return cr_permute(v, index);
-}
-
 /* Lane i is the sum of the lanes of v[i], i < n <= L. Overwrites v. */
 CR_INLINE cr_vec few_sums(cr_vec *v, int n) {
     CR_UNROLL
@@ -53,8 +32,8 @@ CR_INLINE cr_vec few_sums(cr_vec *v, int n) {
         for (int i = 0; i < w && i < n; i++) {
             const bool two = i + w < n;
             const cr_vec other = two ? v[i + w] : v[i];
-            v[i] =
-                cr_select(few_first(w), v[i], other) + few_swapped(cr_select(few_first(w), other, v[i]), w);
+            v[i] = cr_select(cr_lanes_without(w), v[i], other) +
+                   cr_lanes_swapped(cr_select(cr_lanes_without(w), other, v[i]), w);
         }
     }
     return v[0];
