@@ -368,13 +368,20 @@ typedef struct recurrent_job {
     int64_t row_pieces, column_pieces, chunk, chunks; /* sequences stepped together; how many of those */
 } recurrent_job;
 
+/* Sequences up to which (of 96 and of 256 units) a product for each is faster than one for all, which would
+ * pack the matrix first. */
+enum { ALONE = 2 };
+
 static void multiply(const recurrent_state *s, int64_t m, int64_t n, int64_t k, const void *a, int64_t lda,
                      const void *b, void *c, int64_t ldc) {
     const int64_t ldb = s->gates * s->padded;
+    const int64_t each = m <= ALONE ? 1 : m;
     if (s->is_double)
         cr_dgemm(false, false, m, n, k, 1, a, lda, b, ldb, 0, c, ldc);
     else
-        cr_sgemm(false, false, m, n, k, 1, a, lda, b, ldb, 0, c, ldc);
+        for (int64_t i = 0; i < m; i += each)
+            cr_sgemm(false, false, each, n, k, 1, (const float *)a + i * lda, lda, b, ldb, 0,
+                     (float *)c + i * ldc, ldc);
 }
 
 /* Input of all steps times its weights: [directions][rows of X][gates][padded]. */
