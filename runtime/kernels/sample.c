@@ -60,7 +60,28 @@ static void find_axis(const cr_sampler *s, int d, double x, axis_taps *t) {
     }
 }
 
-void cr_sample_taps(const cr_sampler *s, const double *position, cr_taps *taps) {
+/* The four taps of a linear sample whose elements all exist, so that no border has a say; else false. */
+static inline bool find_inside(const cr_sampler *s, const double *position, cr_taps *t) {
+    const double y = position[0], x = position[1];
+    const int64_t width = s->extent[1];
+    if (s->mode != CR_SAMPLE_LINEAR || s->rank != 2 ||
+        !(y >= 0 && x >= 0 && y < (double)(s->extent[0] - 1) && x < (double)(width - 1)))
+        return false;
+    const int64_t row = (int64_t)y, column = (int64_t)x, at = row * width + column;
+    const double down = y - (double)row, right = x - (double)column;
+    t->n = 4;
+    t->index[0] = at;
+    t->index[1] = at + 1;
+    t->index[2] = at + width;
+    t->index[3] = at + width + 1;
+    t->weight[0] = (1 - down) * (1 - right);
+    t->weight[1] = (1 - down) * right;
+    t->weight[2] = down * (1 - right);
+    t->weight[3] = down * right;
+    return true;
+}
+
+static void find_taps(const cr_sampler *s, const double *position, cr_taps *taps) {
     axis_taps axes[CR_SAMPLE_RANK] = {{1, {0}, {1}}, {1, {0}, {1}}, {1, {0}, {1}}};
     int64_t extent[CR_SAMPLE_RANK] = {1, 1, 1};
     taps->n = 0;
@@ -81,6 +102,11 @@ void cr_sample_taps(const cr_sampler *s, const double *position, cr_taps *taps) 
             }
 }
 
+void cr_sample_taps(const cr_sampler *s, const double *position, cr_taps *taps) {
+    if (!find_inside(s, position, taps))
+        find_taps(s, position, taps);
+}
+
 void cr_roi_taps(int64_t height, int64_t width, double y, double x, cr_taps *taps) {
     const cr_sampler edge = {CR_SAMPLE_LINEAR, CR_BORDER_EDGE, true, 2, {height, width, 0}};
     taps->n = 0;
@@ -94,6 +120,20 @@ double cr_tap(crease_dtype dtype, const void *image, const cr_taps *taps) {
         sum += taps->weight[i] * (dtype == CREASE_FLOAT ? (double)((const float *)image)[taps->index[i]]
                                                         : cr_load_float(dtype, image, taps->index[i]));
     return sum;
+}
+
+void cr_tap_points(crease_dtype dtype, const void *image, const cr_taps *taps, int64_t n, void *y,
+                   int64_t at) {
+    for (int64_t i = 0; i < n; i++, taps++)
+        if (dtype == CREASE_FLOAT && taps->n == 4) {
+            const float *x = image;
+            const int64_t *from = taps->index;
+            const double *w = taps->weight;
+            const double first = w[0] * (double)x[from[0]] + w[1] * (double)x[from[1]];
+            ((float *)y)[at + i] = (float)(first + w[2] * (double)x[from[2]] + w[3] * (double)x[from[3]]);
+        } else {
+            cr_store_float(dtype, y, at + i, cr_tap(dtype, image, taps));
+        }
 }
 
 void cr_tap_planes(crease_dtype dtype, const void *images, int64_t plane, int64_t n, const cr_taps *taps,

@@ -35,6 +35,10 @@ void cr_roi_taps(int64_t height, int64_t width, double y, double x, cr_taps *tap
 /* Sum over taps of image[index] weight, of a float type. */
 double cr_tap(crease_dtype dtype, const void *image, const cr_taps *taps);
 
+/* y[at + i] = cr_tap() of the i-th of n points' taps. */
+void cr_tap_points(crease_dtype dtype, const void *image, const cr_taps *taps, int64_t n, void *y,
+                   int64_t at);
+
 /* sums[c] += cr_tap() of the c-th of `n` images that lie `plane` elements apart. */
 void cr_tap_planes(crease_dtype dtype, const void *images, int64_t plane, int64_t n, const cr_taps *taps,
                    double *sums);

@@ -84,25 +84,41 @@ static double denormalize(const cr_sampler *s, int d, double g) {
     return s->align_corners ? (g + 1) / 2 * (n - 1) : ((g + 1) * n - 1) / 2;
 }
 
+enum { GRID_POINTS = 32 }; /* whose taps are kept while the channels are read */
+
+/* Taps of n points of the grid, counted over all images. */
+static void find_grid_taps(const cr_run *r, int64_t point, int64_t n, cr_taps *taps) {
+    const grid_state *s = r->state;
+    const cr_tensor *grid = r->in[1];
+    const int rank = s->sampler.rank;
+    for (int64_t i = 0; i < n; i++) {
+        double position[CR_SAMPLE_RANK];
+        for (int d = 0; d < rank; d++) { /* the grid names the last axis first */
+            const int64_t at = (point + i) * rank + rank - 1 - d;
+            position[d] =
+                denormalize(&s->sampler, d,
+                            grid->dtype == CREASE_FLOAT ? (double)((const float *)grid->data)[at]
+                                                        : cr_load_float(grid->dtype, grid->data, at));
+        }
+        cr_sample_taps(&s->sampler, position, &taps[i]);
+    }
+}
+
 static void grid_task(void *context, int64_t begin, int64_t end, int thread) {
     const cr_run *r = context;
     const grid_state *s = r->state;
     const crease_dtype dtype = r->in[0]->dtype;
     const size_t plane = (size_t)s->area * cr_element_bytes(dtype);
-    const int rank = s->sampler.rank;
     (void)thread;
-    for (int64_t point = begin; point < end; point++) {
+    for (int64_t point = begin, n; point < end; point += n) {
         const int64_t image = point / s->points, at = point % s->points;
-        double position[CR_SAMPLE_RANK];
-        cr_taps taps;
-        for (int d = 0; d < rank; d++) /* the grid names the last axis first */
-            position[d] = denormalize(
-                &s->sampler, d, cr_load_float(r->in[1]->dtype, r->in[1]->data, point * rank + rank - 1 - d));
-        cr_sample_taps(&s->sampler, position, &taps);
+        cr_taps taps[GRID_POINTS];
+        n = s->points - at < end - point ? s->points - at : end - point;
+        n = n < GRID_POINTS ? n : GRID_POINTS;
+        find_grid_taps(r, point, n, taps);
         const char *x = (const char *)r->in[0]->data + (size_t)(image * s->channels) * plane;
         for (int64_t c = 0; c < s->channels; c++, x += plane)
-            cr_store_float(dtype, r->out[0]->data, (image * s->channels + c) * s->points + at,
-                           cr_tap(dtype, x, &taps));
+            cr_tap_points(dtype, x, taps, n, r->out[0]->data, (image * s->channels + c) * s->points + at);
     }
 }
 
@@ -148,28 +164,44 @@ static double base_coordinate(int64_t i, int64_t n, bool align) {
     return -1 + (2 * (double)i + 1) / (double)n;
 }
 
+/* The part of each coordinate of a point that one term of the affine map gives: [rank][rank + 1]. */
+typedef double affine_terms[CR_SAMPLE_RANK][CR_SAMPLE_RANK + 1];
+
+/* One row of points, whose first term is given for a coordinate of 1, the others for the row's. */
+static void affine_row(cr_tensor *y, int64_t first, int64_t n, int rank, bool align, affine_terms terms) {
+    for (int64_t i = 0; i < n; i++) {
+        const double x = base_coordinate(i, n, align);
+        for (int row = 0; row < rank; row++) {
+            const int64_t at = (first + i) * rank + row;
+            double sum = x * terms[row][0];
+            for (int k = 1; k <= rank; k++)
+                sum += terms[row][k];
+            if (y->dtype == CREASE_FLOAT)
+                ((float *)y->data)[at] = (float)sum;
+            else
+                cr_store_float(y->dtype, y->data, at, sum);
+        }
+    }
+}
+
 static crease_status affine_run(cr_run *r) {
     const cr_shape *y = &r->out[0]->shape;
     const int rank = y->rank - 2;
-    const int64_t points = cr_shape_extent(y, 1, y->rank - 1);
-    const crease_dtype dtype = r->out[0]->dtype;
+    const int64_t columns = y->dims[rank], rows = cr_shape_extent(y, 1, rank);
     int64_t align;
     CR_TRY(cr_attr_int(r->node, "align_corners", 0, &align));
-    for (int64_t i = 0; i < y->dims[0] * points; i++) {
-        double base[CR_SAMPLE_RANK + 1] = {0};
-        int64_t rest = i % points;
-        for (int d = rank - 1; d >= 0; d--) { /* the last axis comes first */
-            base[rank - 1 - d] = base_coordinate(rest % y->dims[d + 1], y->dims[d + 1], align != 0);
-            rest /= y->dims[d + 1];
-        }
+    for (int64_t i = 0; i < y->dims[0] * rows; i++) {
+        double base[CR_SAMPLE_RANK + 1] = {1}; /* the last axis comes first */
+        affine_terms terms;
+        int64_t rest = i % rows;
+        for (int d = rank - 1; d > 0; rest /= y->dims[d--])
+            base[rank - d] = base_coordinate(rest % y->dims[d], y->dims[d], align != 0);
         base[rank] = 1;
-        for (int row = 0; row < rank; row++) {
-            double sum = 0;
+        for (int row = 0; row < rank; row++)
             for (int k = 0; k <= rank; k++)
-                sum += base[k] *
-                       cr_load_float(dtype, r->in[0]->data, (i / points * rank + row) * (rank + 1) + k);
-            cr_store_float(dtype, r->out[0]->data, i * rank + row, sum);
-        }
+                terms[row][k] = base[k] * cr_load_float(r->in[0]->dtype, r->in[0]->data,
+                                                        (i / rows * rank + row) * (rank + 1) + k);
+        affine_row(r->out[0], i * columns, columns, rank, align != 0, terms);
     }
     return CREASE_OK;
 }

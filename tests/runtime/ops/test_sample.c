@@ -36,6 +36,107 @@ Test(sample, grids_read_between_and_beyond_elements) {
     cr_assert_float_eq(sample("linear", "reflection", true, INFINITY), 0, 1e-5f);
 }
 
+/* An element of a picture, 0 outside of it. */
+static double element(crease_dtype dtype, const void *x, const int64_t *size, int64_t row, int64_t column) {
+    const bool inside = row >= 0 && row < size[0] && column >= 0 && column < size[1];
+    return inside ? cr_load_float(dtype, x, row * size[1] + column) : 0;
+}
+
+/* Between the four elements around a point of the grid, as ONNX defines it. */
+static double between(crease_dtype dtype, const void *x, const int64_t *size, bool edge, bool align,
+                      const double *point) {
+    double at[2], sum = 0;
+    for (int d = 0; d < 2; d++) {
+        const double n = (double)size[d], g = point[1 - d];
+        at[d] = align ? (g + 1) / 2 * (n - 1) : ((g + 1) * n - 1) / 2;
+        at[d] = edge ? fmin(fmax(at[d], 0), n - 1) : at[d];
+    }
+    for (int tap = 0; tap < 4; tap++) {
+        const double row = floor(at[0]) + tap / 2, column = floor(at[1]) + tap % 2;
+        sum += (1 - fabs(at[0] - row)) * (1 - fabs(at[1] - column)) *
+               element(dtype, x, size, (int64_t)row, (int64_t)column);
+    }
+    return sum;
+}
+
+/* Two images of three channels, at points inside, outside and exactly on elements. */
+static void check_grid(crease_dtype dtype, const int64_t *size, const int64_t *points, bool edge,
+                       bool align) {
+    const int64_t area = size[0] * size[1], n = points[0] * points[1];
+    one o = one_begin("GridSample", 20, 2, 1);
+    OK(cr_node_set_string(o.node, "padding_mode", edge ? "border" : "zeros"));
+    OK(cr_node_set_int(o.node, "align_corners", align));
+    one_input(&o, 0, dtype, 4, (int64_t[]){2, 3, size[0], size[1]});
+    one_input(&o, 1, dtype, 4, (int64_t[]){2, points[0], points[1], 2});
+    for (int64_t i = 0; i < 6 * area; i++)
+        cr_store_float(dtype, o.in[0].data, i, one_random(-2, 2));
+    for (int64_t i = 0; i < 4 * n; i++)
+        cr_store_float(dtype, o.in[1].data, i, i % 3 ? one_random(-1.3, 1.3) : floor(one_random(-2, 3)));
+    OK(one_run(&o));
+    for (int64_t i = 0; i < 6 * n; i++) {
+        const int64_t plane = i / n, point = (plane / 3 * n + i % n) * 2;
+        const char *x = (const char *)o.in[0].data + (size_t)(plane * area) * cr_element_bytes(dtype);
+        const double at[] = {cr_load_float(dtype, o.in[1].data, point),
+                             cr_load_float(dtype, o.in[1].data, point + 1)};
+        cr_assert_float_eq(cr_load_float(dtype, o.out[0].data, i), between(dtype, x, size, edge, align, at),
+                           4 * cr_dtype_unit(dtype) + 1e-13, "%s, size %d, element %d",
+                           crease_dtype_name(dtype), (int)area, (int)i);
+    }
+    one_end(&o);
+}
+
+Test(sample, grids_follow_the_definition) {
+    static const crease_dtype types[] = {CREASE_FLOAT, CREASE_DOUBLE, CREASE_FLOAT16};
+    static const int64_t sizes[][2] = {{1, 1}, {1, 5}, {4, 1}, {2, 2}, {7, 9}};
+    static const int64_t points[][2] = {{1, 1}, {3, 11}, {8, 8}, {5, 13}};
+    for (int way = 0; way < 3 * 4 * 20; way++)
+        check_grid(types[way % 3], sizes[way / 3 % 5], points[way / 15 % 4], way / 60 & 1, way / 60 & 2);
+}
+
+/* Coordinate `row` of point i, from all terms in turn. */
+static double affine(const one *o, const int64_t *size, int rank, bool align, int64_t i, int row) {
+    const int64_t *extent = size + 2;
+    int64_t points = 1;
+    double sum = 0;
+    for (int d = 0; d < rank; d++)
+        points *= extent[d];
+    for (int64_t k = 0, rest = i % points; k <= rank; k++) {
+        const int64_t n = k < rank ? extent[rank - 1 - k] : 1, at = rest % n;
+        const double base = k == rank ? 1
+                            : align   ? n > 1 ? -1 + 2 * (double)at / (double)(n - 1) : 0
+                                      : -1 + (2 * (double)at + 1) / (double)n;
+        sum +=
+            base * cr_load_float(o->in[0].dtype, o->in[0].data, (i / points * rank + row) * (rank + 1) + k);
+        rest /= n;
+    }
+    return sum;
+}
+
+Test(sample, affine_grids_follow_the_definition) {
+    static const crease_dtype types[] = {CREASE_FLOAT, CREASE_DOUBLE, CREASE_FLOAT16};
+    static const int64_t sizes[][5] = {
+        {2, 1, 3, 5}, {3, 2, 1, 1}, {1, 1, 7, 1}, {2, 3, 2, 1, 9}, {2, 1, 4, 3, 2}};
+    for (int way = 0; way < 30; way++) {
+        const crease_dtype dtype = types[way % 3];
+        const int64_t *size = sizes[way / 3 % 5];
+        const int rank = size[4] ? 3 : 2;
+        const bool align = way / 15;
+        one o = one_begin("AffineGrid", 20, 2, 1);
+        OK(cr_node_set_int(o.node, "align_corners", align));
+        one_input(&o, 0, dtype, 3, (int64_t[]){size[0], rank, rank + 1});
+        memcpy(one_input(&o, 1, CREASE_INT64, 1, (int64_t[]){rank + 2}), size,
+               (size_t)(rank + 2) * sizeof *size);
+        for (int64_t i = 0; i < cr_shape_n(&o.in[0].shape); i++)
+            cr_store_float(dtype, o.in[0].data, i, one_random(-1, 1));
+        OK(one_run(&o));
+        for (int64_t i = 0; i < cr_shape_n(&o.out[0].shape); i++)
+            cr_assert_float_eq(cr_load_float(dtype, o.out[0].data, i),
+                               affine(&o, size, rank, align, i / rank, (int)(i % rank)),
+                               4 * cr_dtype_unit(dtype) + 1e-13, "way %d, element %d", way, (int)i);
+        one_end(&o);
+    }
+}
+
 Test(sample, boxes_from_data_cannot_ask_for_endless_work) {
     static const float wild[][4] = {{0, 0, 1e9f, 1e9f}, {0, 0, NAN, 1}, {-INFINITY, 0, 1, 1}};
     for (size_t i = 0; i < sizeof wild / sizeof *wild; i++) {
