@@ -32,6 +32,11 @@ double cr_reduce_step(cr_reduction op, double sum, double value) {
 static inline __attribute__((always_inline)) double row_of(cr_reduction op, const float *x, int64_t n) {
     double parts[CR_REDUCE_LANES], sum = cr_reduce_start(op);
     int64_t i = 0;
+    if (n <= CR_REDUCE_LANES) { /* one value a part, the rest neutral: the same sum without them */
+        for (; i < n; i++)
+            sum = take_in(op, sum, (double)x[i]);
+        return sum;
+    }
     for (int l = 0; l < CR_REDUCE_LANES; l++)
         parts[l] = sum;
     for (; i + CR_REDUCE_LANES <= n; i += CR_REDUCE_LANES)
@@ -44,6 +49,8 @@ static inline __attribute__((always_inline)) double row_of(cr_reduction op, cons
         sum = take_in(join, sum, parts[l]);
     return sum;
 }
+
+enum { FOLDED = 4 }; /* parts that are left in a vector at the end */
 
 /* The largest of factor x, NaN aside, and whether there was one: comparisons of floats, which the baseline of
  * every processor has in vectors. */
@@ -59,12 +66,18 @@ static double largest(float factor, const float *x, int64_t n) {
             parts[l] = v > parts[l] ? v : parts[l];
             odd[l] |= v != v ? UINT32_MAX : 0;
         }
-    for (int l = 0; i < n; i++, l++) {
+    for (; i < n; i++) {
         const float v = factor * x[i];
-        parts[l] = v > parts[l] ? v : parts[l];
-        odd[l] |= v != v;
+        most = v > most ? v : most;
+        any |= v != v;
     }
-    for (int l = 0; l < CR_REDUCE_LANES; l++) {
+    for (int l = 0; l < FOLDED; l++) {
+        for (int k = l + FOLDED; k < CR_REDUCE_LANES; k += FOLDED) {
+            parts[l] = parts[k] > parts[l] ? parts[k] : parts[l];
+            odd[l] |= odd[k];
+        }
+    }
+    for (int l = 0; l < FOLDED; l++) {
         most = parts[l] > most ? parts[l] : most;
         any |= odd[l];
     }
@@ -86,18 +99,23 @@ static inline __attribute__((always_inline)) void columns_of(cr_reduction op, co
     X(CR_REDUCE_SIZES)                                                                                       \
     X(CR_REDUCE_SQUARES)
 
-double cr_reduce_row(cr_reduction op, const float *x, int64_t n) {
+void cr_reduce_rows(cr_reduction op, const float *x, int64_t n, int64_t count, double *sums) {
     switch (op) {
     case CR_REDUCE_MAX:
-        return largest(1, x, n);
+        for (int64_t j = 0; j < count; j++)
+            sums[j] = largest(1, x + j * n, n);
+        break;
     case CR_REDUCE_MIN:
-        return largest(-1, x, n);
-#define ROW(kind)                                                                                            \
+        for (int64_t j = 0; j < count; j++)
+            sums[j] = largest(-1, x + j * n, n);
+        break;
+#define ROWS(kind)                                                                                           \
     case kind:                                                                                               \
-        return row_of(kind, x, n);
-        EACH_SUM(ROW)
+        for (int64_t j = 0; j < count; j++)                                                                  \
+            sums[j] = row_of(kind, x + j * n, n);                                                            \
+        break;
+        EACH_SUM(ROWS)
     }
-    return 0;
 }
 
 void cr_reduce_columns(cr_reduction op, const float *x, int64_t n, int64_t step, int64_t count,

@@ -18,9 +18,10 @@ typedef enum cr_reduction {
 double cr_reduce_start(cr_reduction op);
 double cr_reduce_step(cr_reduction op, double sum, double value);
 
-/* Of x[0], ..., x[n - 1]; n may be 0. Sums are of CR_REDUCE_LANES interleaved parts. */
+/* sums[j] of x[j n], ..., x[j n + n - 1] for j < count; n may be 0. Sums are of CR_REDUCE_LANES interleaved
+ * parts. */
 enum { CR_REDUCE_LANES = 16 };
-double cr_reduce_row(cr_reduction op, const float *x, int64_t n);
+void cr_reduce_rows(cr_reduction op, const float *x, int64_t n, int64_t count, double *sums);
 
 /* sums[j] of x[j], x[step + j], ..., x[(n - 1) step + j] for j < count, in that order. */
 void cr_reduce_columns(cr_reduction op, const float *x, int64_t n, int64_t step, int64_t count, double *sums);

@@ -172,18 +172,17 @@ static bool is_one_run(const cr_tensor *x, const bool *reduced, run_job *job) {
     return x->dtype == CREASE_FLOAT;
 }
 
+static void store_sums(const run_job *j, const double *sums, int64_t count, int64_t at) {
+    for (int64_t i = 0; i < count; i++)
+        ((float *)j->y->data)[at + i] = (float)finish(j->op, sums[i], (double)j->n);
+}
+
 static void reduce_piece(const run_job *j, int64_t o, int64_t first) {
     const int64_t count = j->inner - first < COLUMNS ? j->inner - first : COLUMNS;
-    const float *x = (const float *)j->x->data + o * j->n * j->inner + first;
-    float *y = (float *)j->y->data + o * j->inner + first;
-    const cr_reduction reduction = reduction_of(j->op);
     double sums[COLUMNS];
-    if (j->inner == 1)
-        sums[0] = cr_reduce_row(reduction, x, j->n);
-    else
-        cr_reduce_columns(reduction, x, j->n, j->inner, count, sums);
-    for (int64_t i = 0; i < count; i++)
-        y[i] = (float)finish(j->op, sums[i], (double)j->n);
+    cr_reduce_columns(reduction_of(j->op), (const float *)j->x->data + o * j->n * j->inner + first, j->n,
+                      j->inner, count, sums);
+    store_sums(j, sums, count, o * j->inner + first);
 }
 
 static void reduce_pieces(void *context, int64_t begin, int64_t end, int thread) {
@@ -193,12 +192,25 @@ static void reduce_pieces(void *context, int64_t begin, int64_t end, int thread)
         reduce_piece(j, task / j->pieces, task % j->pieces * COLUMNS);
 }
 
+/* Where nothing is inside of what is reduced. */
+static void reduce_rows(void *context, int64_t begin, int64_t end, int thread) {
+    const run_job *j = context;
+    (void)thread;
+    for (int64_t o = begin; o < end; o += COLUMNS) {
+        const int64_t count = end - o < COLUMNS ? end - o : COLUMNS;
+        double sums[COLUMNS];
+        cr_reduce_rows(reduction_of(j->op), (const float *)j->x->data + o * j->n, j->n, count, sums);
+        store_sums(j, sums, count, o);
+    }
+}
+
 static void reduce_run_of(cr_pool *pool, run_job *job) {
     const int64_t tasks = job->outer * job->pieces;
+    cr_task *const reduce = job->inner == 1 ? reduce_rows : reduce_pieces;
     if (job->outer * job->n * job->inner < GRAIN)
-        reduce_pieces(job, 0, tasks, 0);
+        reduce(job, 0, tasks, 0);
     else
-        cr_parallel(pool, tasks, reduce_pieces, job);
+        cr_parallel(pool, tasks, reduce, job);
 }
 
 /* ---- everything else ---- */

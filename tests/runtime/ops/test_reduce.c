@@ -40,6 +40,27 @@ Test(reduce, nothing_that_is_kept_stays_nothing) {
     ONE_GIVES_NOTHING(&o, (DIMS(0)));
 }
 
+Test(reduce, many_short_rows) {
+    enum { ROWS = 301 };
+    for (int64_t n = 1; n < 36; n += 2) {
+        one sums = reduce("ReduceSum", DIMS(7, ROWS / 7, n), 1, (int64_t[]){2}, false);
+        one means = reduce("ReduceMean", DIMS(ROWS, n), 1, (int64_t[]){-1}, true);
+        one least = reduce("ReduceMin", DIMS(ROWS, n), 1, (int64_t[]){1}, false);
+        OK(one_run(&sums));
+        OK(one_run(&means));
+        OK(one_run(&least));
+        for (int64_t row = 0; row < ROWS; row++) { /* of numbers one after another */
+            const double middle = (double)(row * n) + 1 + (double)(n - 1) / 2;
+            cr_assert_eq(cr_load_float(CREASE_FLOAT, sums.out[0].data, row), middle * (double)n);
+            cr_assert_eq(cr_load_float(CREASE_FLOAT, means.out[0].data, row), middle);
+            cr_assert_eq(cr_load_float(CREASE_FLOAT, least.out[0].data, row), (double)(row * n + 1));
+        }
+        one_end(&sums);
+        one_end(&means);
+        one_end(&least);
+    }
+}
+
 Test(reduce, an_axis_out_of_range_is_refused) {
     one o = reduce("ReduceSum", DIMS(2, 3), 1, (int64_t[]){2}, false);
     ONE_FAILS(&o, CREASE_ERROR_MODEL, "axis 2");
