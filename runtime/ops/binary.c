@@ -42,7 +42,11 @@ typedef struct pair_job {
     row_function *row;
     const cr_tensor *a, *b;
     cr_tensor *y;
+    int rank; /* of the axes that are left when those that go on alike are one; at least 1 */
+    int64_t dims[CR_MAX_RANK];
     int64_t stride_a[CR_MAX_RANK], stride_b[CR_MAX_RANK]; /* elements; 0 where an extent of 1 repeats */
+    int64_t period; /* unless 0, along the last axis one operand is so many elements again and again */
+    bool a_repeats; /* that is a, else b */
 } pair_job;
 
 /* Until opset 6, b aligned with a from `axis` on when broadcast = 1. */
@@ -261,49 +265,101 @@ static row_function *row_for(int op, crease_dtype dtype) {
     return (size_t)dtype < sizeof rows / sizeof *rows ? rows[dtype][op >= FIRST_LOGIC] : NULL;
 }
 
-/* Rows of the last dimension; with equal shapes everything is one row. */
-static void pair_rows(void *context, int64_t begin, int64_t end, int thread) {
-    const pair_job *j = context;
-    const cr_shape *y = &j->y->shape;
-    size_t in = cr_element_bytes(j->a->dtype), out = cr_element_bytes(j->y->dtype);
-    int64_t n = y->rank ? y->dims[y->rank - 1] : 1, sa = y->rank ? j->stride_a[y->rank - 1] : 0,
-            sb = y->rank ? j->stride_b[y->rank - 1] : 0;
-    (void)thread;
-    for (int64_t r = begin; r < end; r++) {
-        int64_t oa = 0, ob = 0, rest = r;
-        for (int d = y->rank - 2; d >= 0; d--) {
-            int64_t index = rest % y->dims[d];
-            rest /= y->dims[d];
-            oa += index * j->stride_a[d];
-            ob += index * j->stride_b[d];
-        }
-        j->row(j->op, (const char *)j->a->data + (size_t)oa * in, sa,
-               (const char *)j->b->data + (size_t)ob * in, sb, (char *)j->y->data + (size_t)(r * n) * out, n);
+/* Leave out extents of 1, and make one axis of two along which both operands go on alike. */
+static void merge_axes(pair_job *j, const cr_shape *y) {
+    j->rank = 0;
+    for (int d = 0; d < y->rank; d++) {
+        const int64_t n = y->dims[d], sa = j->stride_a[d], sb = j->stride_b[d];
+        int at = j->rank - 1;
+        if (n == 1)
+            continue;
+        if (at < 0 || j->stride_a[at] != n * sa || j->stride_b[at] != n * sb)
+            j->dims[at = j->rank++] = 1;
+        j->dims[at] *= n;
+        j->stride_a[at] = sa;
+        j->stride_b[at] = sb;
+    }
+    if (j->rank == 0)
+        j->dims[j->rank++] = 1;
+}
+
+enum { TILE = 128, SHORT_ROW = 32 }; /* elements */
+
+/* Short rows that one operand repeats while the other goes on become one long row. */
+static void join_short_rows(pair_job *j) {
+    const int last = j->rank - 1, above = last - 1;
+    if (above < 0 || j->dims[last] > SHORT_ROW || j->stride_a[last] != 1 || j->stride_b[last] != 1)
+        return;
+    const bool a_repeats = j->stride_a[above] == 0;
+    if ((a_repeats ? j->stride_b : j->stride_a)[above] != j->dims[last] ||
+        (a_repeats ? j->stride_a : j->stride_b)[above] != 0)
+        return;
+    j->period = j->dims[last];
+    j->a_repeats = a_repeats;
+    j->dims[above] *= j->period;
+    j->stride_a[above] = j->stride_b[above] = 1;
+    j->rank--;
+}
+
+/* n elements from `phase` on of what repeats each `period`; phase < period. */
+static void fill_tile(char *tile, const char *from, size_t bytes, int64_t period, int64_t phase, int64_t n) {
+    for (int64_t i = 0; i < period && i < n; i++)
+        memcpy(tile + (size_t)i * bytes, from + (size_t)((phase + i) % period) * bytes, bytes);
+    for (int64_t have = period, more; have < n; have += more) {
+        more = have < n - have ? have : n - have;
+        memcpy(tile + (size_t)have * bytes, tile, (size_t)more * bytes);
     }
 }
 
-static void flat_range(void *context, int64_t begin, int64_t end, int thread) {
+/* n elements from `column` on of a row of the last axis that begins at a and b, into y. */
+static void joined_row(const pair_job *j, const char *a, const char *b, char *y, int64_t column, int64_t n) {
+    const size_t in = cr_element_bytes(j->a->dtype), out = cr_element_bytes(j->y->dtype);
+    const int64_t whole = TILE / j->period * j->period;
+    uint64_t tile[TILE];
+    fill_tile((char *)tile, j->a_repeats ? a : b, in, j->period, column % j->period, n < whole ? n : whole);
+    for (int64_t i = 0; i < n; i += whole) {
+        const size_t at = (size_t)(column + i) * in;
+        j->row(j->op, j->a_repeats ? (const char *)tile : a + at, 1,
+               j->a_repeats ? b + at : (const char *)tile, 1, y + (size_t)i * out,
+               n - i < whole ? n - i : whole);
+    }
+}
+
+/* Elements [begin, end) of the result, along rows of the last axis. */
+static void pair_range(void *context, int64_t begin, int64_t end, int thread) {
     const pair_job *j = context;
-    size_t in = cr_element_bytes(j->a->dtype) * (size_t)begin,
-           out = cr_element_bytes(j->y->dtype) * (size_t)begin;
+    const size_t in = cr_element_bytes(j->a->dtype), out = cr_element_bytes(j->y->dtype);
+    const int last = j->rank - 1;
+    const int64_t columns = j->dims[last], sa = j->stride_a[last], sb = j->stride_b[last];
     (void)thread;
-    j->row(j->op, (const char *)j->a->data + in, 1, (const char *)j->b->data + in, 1,
-           (char *)j->y->data + out, end - begin);
+    for (int64_t i = begin, n; i < end; i += n) {
+        const int64_t column = i % columns;
+        int64_t oa = 0, ob = 0, rest = i / columns;
+        n = columns - column < end - i ? columns - column : end - i;
+        for (int d = last - 1; d >= 0; rest /= j->dims[d--]) {
+            oa += rest % j->dims[d] * j->stride_a[d];
+            ob += rest % j->dims[d] * j->stride_b[d];
+        }
+        const char *a = (const char *)j->a->data + (size_t)oa * in;
+        const char *b = (const char *)j->b->data + (size_t)ob * in;
+        char *y = (char *)j->y->data + (size_t)i * out;
+        if (j->period)
+            joined_row(j, a, b, y, column, n);
+        else
+            j->row(j->op, a + (size_t)(column * sa) * in, sa, b + (size_t)(column * sb) * in, sb, y, n);
+    }
 }
 
 static void apply(cr_run *r, pair_job *j, const cr_shape *a, const cr_shape *b) {
-    int64_t n = cr_shape_n(&j->y->shape);
-    j->row = row_for(j->op, j->a->dtype);
+    const int64_t n = cr_shape_n(&j->y->shape);
     if (n == 0)
         return;
-    if (cr_shape_equal(a, &j->y->shape) && cr_shape_equal(b, &j->y->shape)) {
-        cr_parallel_grain(r->pool, n, 16384, flat_range, j);
-        return;
-    }
+    j->row = row_for(j->op, j->a->dtype);
     strides_of(a, &j->y->shape, j->stride_a);
     strides_of(b, &j->y->shape, j->stride_b);
-    int64_t columns = j->y->shape.rank ? j->y->shape.dims[j->y->shape.rank - 1] : 1;
-    cr_parallel_grain(r->pool, n / columns, 16384 / columns + 1, pair_rows, j);
+    merge_axes(j, &j->y->shape);
+    join_short_rows(j);
+    cr_parallel_grain(r->pool, n, 16384, pair_range, j);
 }
 
 /* PRelu until 6 and Conv-style slopes: [C] against [N, C, ...]. */

@@ -129,6 +129,76 @@ Test(binary, nan_is_passed_on_by_max) {
     ONE_GIVES(&o, (DIMS(1)), NAN);
 }
 
+/* Element i of [whole] comes from this one of inputs whose extents in `ones` (a bit each) are 1. */
+static int64_t source_of(const int64_t *whole, int rank, int ones, int64_t i) {
+    int64_t from = 0, stride = 1;
+    for (int d = rank - 1; d >= 0; i /= whole[d--]) {
+        if (ones >> d & 1)
+            continue;
+        from += i % whole[d] * stride;
+        stride *= whole[d];
+    }
+    return from;
+}
+
+static void check_difference(crease_dtype dtype, const int64_t *whole, int a_ones, int b_ones) {
+    enum { RANK = 4 };
+    int64_t dims[2][RANK], both[RANK], n = 1;
+    one o = one_begin("Sub", 14, 1);
+    for (int d = 0; d < RANK; d++) {
+        dims[0][d] = a_ones >> d & 1 ? 1 : whole[d];
+        dims[1][d] = b_ones >> d & 1 ? 1 : whole[d];
+        n *= both[d] = a_ones & b_ones & 1 << d ? 1 : whole[d];
+    }
+    for (int k = 0; k < 2; k++) {
+        void *x = one_input(&o, dtype, RANK, dims[k]);
+        for (int64_t i = 0; i < cr_shape_n(&o.in[k].shape); i++)
+            if (dtype == CREASE_INT64)
+                ((int64_t *)x)[i] = i * 7 % 31 + k;
+            else
+                cr_store_float(dtype, x, i, (double)(i * 7 % 31 + k));
+    }
+    OK(one_run(&o));
+    cr_assert_eq(cr_shape_n(&o.out[0].shape), n);
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t want =
+            source_of(both, RANK, a_ones, i) * 7 % 31 - source_of(both, RANK, b_ones, i) * 7 % 31 - 1;
+        const double got = dtype == CREASE_INT64 ? (double)cr_tensor_int(&o.out[0], i)
+                                                 : cr_load_float(dtype, o.out[0].data, i);
+        cr_assert_eq(got, (double)want, "axes %x and %x of 1, rows of %d, element %d", (unsigned)a_ones,
+                     (unsigned)b_ones, (int)whole[RANK - 1], (int)i);
+    }
+    one_end(&o);
+}
+
+Test(binary, any_axes_repeat) {
+    static const crease_dtype types[] = {CREASE_FLOAT, CREASE_DOUBLE, CREASE_INT64, CREASE_FLOAT16};
+    static const int64_t wholes[][4] = {{2, 3, 5, 3}, {3, 2, 71, 5}, {2, 3, 2, 70}, {1, 4, 45, 31}};
+    for (int way = 0; way < 256; way++)
+        for (int size = 0; size < 4; size++)
+            check_difference(types[(way + size) % 4], wholes[size], way & 15, way >> 4);
+}
+
+Test(binary, threads_may_begin_within_rows) {
+    static const int64_t whole[] = {7, 1999, 5},
+                         parts[][3] = {{1, 1, 5}, {1, 1999, 5}, {7, 1, 5}, {7, 1999, 1}};
+    for (int way = 0; way < 8; way++) {
+        one o = one_begin("Sub", 14, 1);
+        for (int k = 0; k < 2; k++)
+            one_floats(&o, (float)k, 3, (way & 1) == k ? whole : parts[way / 2]);
+        OK(one_run(&o));
+        cr_pool *pool;
+        cr_tensor again;
+        OK(cr_pool_create(o.heap, 4, &pool));
+        const cr_eval eval = {.heap = o.heap, .pool = pool};
+        OK(cr_eval_node(&eval, o.node, (const cr_tensor *[]){&o.in[0], &o.in[1]}, &again));
+        cr_assert_arr_eq(again.data, o.out[0].data, 7 * 1999 * 5 * sizeof(float), "way %d", way);
+        cr_tensor_release(&again);
+        cr_pool_destroy(pool);
+        one_end(&o);
+    }
+}
+
 /* y[i][j][k] by its definition, for inputs of which each dimension may repeat; of 1, 2, 4, 8 and 16 bytes. */
 Test(binary, where_chooses_by_element) {
     static const crease_dtype types[] = {CREASE_UINT8, CREASE_INT16, CREASE_FLOAT, CREASE_INT64,
