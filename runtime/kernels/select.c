@@ -38,6 +38,8 @@ static uint64_t float_key(double value) {
 
 static uint64_t key_of(crease_dtype dtype, const void *x, int64_t i) {
     switch (dtype) {
+    case CREASE_FLOAT:
+        return float_key((double)((const float *)x)[i]);
     case CREASE_INT8:
         return signed_key(((const int8_t *)x)[i]);
     case CREASE_INT16:
@@ -61,15 +63,15 @@ static uint64_t key_of(crease_dtype dtype, const void *x, int64_t i) {
 
 /* ---- a heap whose top is the worst of the candidates kept ---- */
 
-static bool is_worse(const cr_candidate *a, const cr_candidate *b) {
-    return a->key != b->key ? a->key < b->key : a->index > b->index;
+/* Without branches, which nothing could predict. */
+static inline bool is_worse(const cr_candidate *a, const cr_candidate *b) {
+    return (a->key < b->key) | ((a->key == b->key) & (a->index > b->index));
 }
 
 static void sift_down(cr_candidate *heap, int64_t n, int64_t i) {
     cr_candidate moved = heap[i];
     for (int64_t child; (child = 2 * i + 1) < n; i = child) {
-        if (child + 1 < n && is_worse(&heap[child + 1], &heap[child]))
-            child++;
+        child += child + 1 < n && is_worse(&heap[child + 1], &heap[child]);
         if (!is_worse(&heap[child], &moved))
             break;
         heap[i] = heap[child];

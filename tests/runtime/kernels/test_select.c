@@ -36,6 +36,24 @@ Test(select, the_best_are_those_of_a_full_sort) {
     }
 }
 
+Test(select, floats_are_ordered_like_doubles) {
+    static const float special[] = {NAN, -NAN, INFINITY, -INFINITY, 0.0F, -0.0F, 1e-45F, -1e-45F};
+    srand(SEED);
+    for (int round = 0; round < 200; round++) {
+        float x[180];
+        double wide[180];
+        int64_t narrow_at[180], wide_at[180], n = 1 + rand() % 60, k = rand() % (n + 1),
+                                              inner = 1 + rand() % 3;
+        cr_candidate workspace[90];
+        for (int64_t i = 0; i < n * inner; i++)
+            wide[i] = x[i] = rand() % 4 ? (float)(rand() % 2000 - 1000) / 4 : special[rand() % 8];
+        cr_top_k(CREASE_FLOAT, round & 1, x, NULL, narrow_at, n, k, inner, workspace, 0, inner);
+        cr_top_k(CREASE_DOUBLE, round & 1, wide, NULL, wide_at, n, k, inner, workspace, 0, inner);
+        for (int64_t i = 0; i < k * inner; i++)
+            cr_assert_eq(narrow_at[i], wide_at[i], "seed %d round %d", SEED, round);
+    }
+}
+
 Test(select, order_of_special_values) {
     const float x[] = {-0.0f, NAN, 0.0f, -INFINITY, INFINITY};
     int64_t indices[5];
