@@ -50,35 +50,40 @@ static inline __attribute__((always_inline)) double row_of(cr_reduction op, cons
     return sum;
 }
 
-enum { FOLDED = 4 }; /* parts that are left in a vector at the end */
+/* Vectors as every processor has them: compilers do not see them in a loop over parts that is unrolled. */
+typedef float vec __attribute__((vector_size(16)));
+typedef float vec_any __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int32_t mask __attribute__((vector_size(16)));
+enum { LANES = 4, VECS = 4 };
 
-/* The largest of factor x, NaN aside, and whether there was one: comparisons of floats, which the baseline of
- * every processor has in vectors. */
+static inline vec larger(vec a, vec b) {
+    const mask is_b = b > a;
+    return (vec)((is_b & (mask)b) | (~is_b & (mask)a));
+}
+
+/* The largest of factor x, or NaN where there is one. */
 static double largest(float factor, const float *x, int64_t n) {
-    float parts[CR_REDUCE_LANES], most = -INFINITY;
-    uint32_t odd[CR_REDUCE_LANES] = {0}, any = 0;
+    vec parts[VECS];
+    mask odd = {0};
+    float most = -INFINITY;
+    int32_t any = 0;
     int64_t i = 0;
-    for (int l = 0; l < CR_REDUCE_LANES; l++)
-        parts[l] = -INFINITY;
-    for (; i + CR_REDUCE_LANES <= n; i += CR_REDUCE_LANES)
-        for (int l = 0; l < CR_REDUCE_LANES; l++) {
-            const float v = factor * x[i + l];
-            parts[l] = v > parts[l] ? v : parts[l];
-            odd[l] |= v != v ? UINT32_MAX : 0;
+    for (int k = 0; k < VECS; k++)
+        parts[k] = most - (vec){0};
+    for (; i + VECS * LANES <= n; i += VECS * LANES)
+        for (int k = 0; k < VECS; k++) {
+            const vec v = factor * *(const vec_any *)(x + i + k * LANES);
+            parts[k] = larger(parts[k], v);
+            odd |= v != v;
         }
     for (; i < n; i++) {
         const float v = factor * x[i];
         most = v > most ? v : most;
         any |= v != v;
     }
-    for (int l = 0; l < FOLDED; l++) {
-        for (int k = l + FOLDED; k < CR_REDUCE_LANES; k += FOLDED) {
-            parts[l] = parts[k] > parts[l] ? parts[k] : parts[l];
-            odd[l] |= odd[k];
-        }
-    }
-    for (int l = 0; l < FOLDED; l++) {
-        most = parts[l] > most ? parts[l] : most;
+    parts[0] = larger(larger(parts[0], parts[1]), larger(parts[2], parts[3]));
+    for (int l = 0; l < LANES; l++) {
+        most = parts[0][l] > most ? parts[0][l] : most;
         any |= odd[l];
     }
     return any ? (double)NAN : (double)(factor * most);
