@@ -124,6 +124,10 @@ static bool cast_to_float(const cr_tensor *x, float *y, int64_t n) {
         FLOATS_OF(int32_t);
     case CREASE_UINT8:
         FLOATS_OF(uint8_t);
+    case CREASE_FLOAT16:
+    case CREASE_BFLOAT16:
+        cr_halves_to_floats(x->dtype, x->data, y, n);
+        return true;
     default:
         return false;
     }
@@ -131,6 +135,10 @@ static bool cast_to_float(const cr_tensor *x, float *y, int64_t n) {
 
 /* Whole tensors at a time; false: the pair of types has no such way. */
 static bool cast_all(const cr_tensor *x, cr_tensor *y, int64_t n) {
+    if (x->dtype == CREASE_FLOAT && cr_dtype_is_half(y->dtype)) {
+        cr_floats_to_halves(y->dtype, x->data, y->data, n);
+        return true;
+    }
     if (x->dtype != y->dtype || !((cr_types)CR_T_NUMBERS & CR_T(x->dtype)))
         return y->dtype == CREASE_FLOAT && cast_to_float(x, y->data, n);
     if (n)

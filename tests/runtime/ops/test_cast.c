@@ -40,7 +40,7 @@ Test(cast, a_type_that_does_not_run_is_refused) {
     ONE_FAILS(&o, CREASE_ERROR_UNSUPPORTED, "type 8");
 }
 
-/* Of every type, to itself and to float32: what each element alone gives. */
+/* Of every type, from and to float32 and to itself: what each element alone gives. */
 Test(cast, many_elements_are_cast_as_one) {
     static const double values[] = {0, 1, 3, 100, 127, 5, 2, 77};
     static const crease_dtype types[] = {CREASE_FLOAT, CREASE_DOUBLE, CREASE_FLOAT16, CREASE_BFLOAT16,
@@ -70,4 +70,38 @@ Test(cast, large_integers_are_rounded_to_float32) {
     OK(cr_node_set_int(o.node, "to", CREASE_FLOAT));
     one_ints(&o, 4, (int64_t[]){INT64_MIN, INT64_MAX, 16777217, -33554435});
     ONE_GIVES(&o, (DIMS(4)), -0x1p63, 0x1p63, 16777216, -33554436);
+}
+
+/* Rounded to nearest even, subnormals and both zeros included, and widened again without a change. */
+Test(cast, floats_are_rounded_to_halves_and_back) {
+    enum { N = 10 };
+    static const float values[N] = {1 + 0x1p-11f, 1 + 0x3p-11f, 0x1p-24f, 0x1.8p-25f, -0x1p-26f,
+                                    65504,        65520,        -1e30f,   -INFINITY,  NAN};
+    static const uint16_t halves[N] = {0x3c00, 0x3c02, 0x0001, 0x0001, 0x8000,
+                                       0x7bff, 0x7c00, 0xfc00, 0xfc00, 0x7e00};
+    one o = one_begin("Cast", 13, 1), back = one_begin("Cast", 13, 1);
+    OK(cr_node_set_int(o.node, "to", CREASE_FLOAT16));
+    OK(cr_node_set_int(back.node, "to", CREASE_FLOAT));
+    memcpy(one_input(&o, CREASE_FLOAT, DIMS(N)), values, sizeof values);
+    OK(one_run(&o));
+    cr_assert_arr_eq(o.out[0].data, halves, sizeof halves);
+    memcpy(one_input(&back, CREASE_FLOAT16, DIMS(N)), halves, sizeof halves);
+    OK(one_run(&back));
+    for (int i = 0; i < N; i++) {
+        const float wide = cr_half_to_float(halves[i]);
+        cr_assert_eq(memcmp((float *)back.out[0].data + i, &wide, sizeof wide), 0, "%d", i);
+    }
+    one_end(&o);
+    one_end(&back);
+}
+
+Test(cast, floats_are_rounded_to_bfloats) {
+    static const uint32_t bits[] = {0x3f808000, 0x3f818000, 0x7f7fffff, 0x80000001, 0x7f800001};
+    static const uint16_t bfloats[] = {0x3f80, 0x3f82, 0x7f80, 0x8000, 0x7fc0};
+    one o = one_begin("Cast", 13, 1);
+    OK(cr_node_set_int(o.node, "to", CREASE_BFLOAT16));
+    memcpy(one_input(&o, CREASE_FLOAT, DIMS(5)), bits, sizeof bits);
+    OK(one_run(&o));
+    cr_assert_arr_eq(o.out[0].data, bfloats, sizeof bfloats);
+    one_end(&o);
 }
