@@ -276,6 +276,7 @@ static crease_status run_late(cr_session *session, cr_plan *plan, cr_step *step)
                     .pool = session->pool,
                     .exact = session->settings.exact,
                     .convolution = session->settings.convolution,
+                    .packs = session->settings.weight_limit_bytes ? NULL : session->packs,
                     .subgraph = run_body,
                     .executor = &at};
     cr_tensor *results;

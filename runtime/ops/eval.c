@@ -1,5 +1,6 @@
 #include "runtime/ops/eval.h"
 #include "runtime/ops/infer.h"
+#include "runtime/ops/packs.h"
 
 #include <string.h>
 
@@ -83,26 +84,47 @@ static crease_status make_outputs(job *j) {
     return CREASE_OK;
 }
 
+/* Every input is known here, but only of constants is a pack the same the next time. */
+static cr_packs *lasting_packs(const job *j) {
+    for (int i = 1; i < j->node->n_inputs; i++)
+        if (j->node->inputs[i] && !j->node->inputs[i]->constant)
+            return NULL;
+    return j->eval->packs;
+}
+
+static crease_status prepare(cr_prepare *p) {
+    if (!p->op->prepare)
+        return CREASE_OK;
+    crease_status status = p->op->prepare(p);
+    if (!p->packs)
+        return status;
+    if (status == CREASE_OK)
+        status = cr_packs_fill(p->packs, p->pool, false);
+    if (status != CREASE_OK)
+        cr_packs_drop_unfilled(p->packs);
+    return status;
+}
+
 static crease_status prepare_and_run(job *j) {
     const cr_node *node = j->node;
-    cr_prepare prepare = {.node = node,
-                          .op = node->op,
-                          .opset = cr_model_opset(node->graph->model, node->domain),
-                          .n_in = node->n_inputs,
-                          .n_out = node->n_outputs,
-                          .in = j->in_infos,
-                          .out = j->out_infos,
-                          .arena = &j->arena,
-                          .pool = j->eval->pool,
-                          .exact = j->eval->exact,
-                          .convolution = j->eval->convolution};
-    if (node->op->prepare)
-        CR_TRY(node->op->prepare(&prepare));
+    cr_prepare p = {.node = node,
+                    .op = node->op,
+                    .opset = cr_model_opset(node->graph->model, node->domain),
+                    .n_in = node->n_inputs,
+                    .n_out = node->n_outputs,
+                    .in = j->in_infos,
+                    .out = j->out_infos,
+                    .arena = &j->arena,
+                    .pool = j->eval->pool,
+                    .packs = lasting_packs(j),
+                    .exact = j->eval->exact,
+                    .convolution = j->eval->convolution};
+    CR_TRY(prepare(&p));
     void *scratch; /* of no bytes, too: threads take their parts of it by address */
-    CR_TRY(cr_alloc(j->eval->heap, prepare.scratch_bytes, &scratch));
+    CR_TRY(cr_alloc(j->eval->heap, p.scratch_bytes, &scratch));
     cr_run run = {.node = node,
                   .op = node->op,
-                  .state = prepare.state,
+                  .state = p.state,
                   .n_in = node->n_inputs,
                   .n_out = node->n_outputs,
                   .in = j->in,

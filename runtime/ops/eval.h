@@ -12,6 +12,7 @@ typedef struct cr_eval {
     cr_pool *pool; /* NULL: the calling thread */
     bool exact;
     const char *convolution;
+    cr_packs *packs; /* keep what is packed of constants, all else of it filled; NULL: packed for this once */
     crease_status (*subgraph)(cr_run *run, cr_graph *graph, const cr_tensor *inputs,
                               cr_tensor *outputs); /* or NULL */
     void *executor;

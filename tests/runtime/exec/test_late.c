@@ -1,0 +1,135 @@
+#include "runtime/exec/session.h"
+#include "runtime/graph/edit.h"
+#include "runtime/graph/order.h"
+#include "runtime/graph/verify.h"
+#include "runtime/kernels/gemm.h"
+#include "runtime/ops/infer.h"
+
+#define cr_free criterion_free /* Criterion declares a function of this name, too */
+#include <criterion/criterion.h>
+#undef cr_free
+
+/* Steps whose shapes depend on data, here on a shape that is an input: y = reshape(x, shape) w. */
+
+#define OK(call) cr_assert_eq((call), CREASE_OK, "%s", crease_error_message())
+
+enum { K = 3, N = 2, MOST = 40 };
+
+typedef struct bench {
+    cr_heap *heap;
+    cr_model *model;
+    cr_session *session;
+    bool constant; /* whether w is one */
+} bench;
+
+static cr_value *input(cr_graph *graph, crease_dtype dtype, int64_t extent) {
+    cr_value *value;
+    OK(cr_graph_add_value(graph, NULL, true, &value));
+    value->dtype = dtype;
+    value->shape = cr_shape_of(1, &extent);
+    OK(cr_graph_add_input(graph, value));
+    return value;
+}
+
+static cr_value *node(cr_graph *graph, const char *op, cr_value *a, cr_value *b) {
+    cr_value *out;
+    cr_node *node;
+    OK(cr_graph_add_value(graph, NULL, true, &out));
+    OK(cr_graph_add_node(graph, NULL, op, "", "n", (cr_value *[]){a, b}, 2, &out, 1, &node));
+    return out;
+}
+
+static void fill(float *w, float first) {
+    for (int i = 0; i < K * N; i++)
+        w[i] = first + (float)i;
+}
+
+static cr_value *weights(cr_graph *graph, bool constant) {
+    const cr_shape shape = cr_shape_of(2, (int64_t[]){K, N});
+    cr_value *w;
+    cr_tensor *tensor;
+    if (constant) {
+        OK(cr_graph_new_constant(graph, NULL, CREASE_FLOAT, &shape, &w, &tensor));
+        fill(tensor->data, 1);
+    } else {
+        w = input(graph, CREASE_FLOAT, 0);
+        w->shape = shape;
+    }
+    return w;
+}
+
+static bench begin(bool constant, size_t limit) {
+    bench b = {.constant = constant};
+    OK(cr_heap_create(NULL, 0, &b.heap));
+    OK(cr_model_create(b.heap, &b.model));
+    OK(cr_model_set_opset(b.model, "", 13));
+    b.model->lowered = true;
+    cr_graph *g = b.model->graph;
+    cr_value *x = input(g, CREASE_FLOAT, CR_DIM_UNKNOWN), *shape = input(g, CREASE_INT64, 2);
+    OK(cr_graph_add_output(g, node(g, "MatMul", node(g, "Reshape", x, shape), weights(g, constant))));
+    OK(cr_model_order(b.model));
+    OK(cr_model_resolve(b.model));
+    OK(cr_model_verify(b.model));
+    OK(cr_graph_infer(g));
+    const cr_session_settings settings = {.heap = b.heap, .threads = 1, .weight_limit_bytes = limit};
+    OK(cr_session_create(b.model, &settings, &b.session));
+    return b;
+}
+
+static void end(bench *b) {
+    cr_session_destroy(b->session);
+    cr_model_destroy(b->model);
+    cr_assert_eq(cr_heap_used(b->heap), 0);
+    cr_heap_release(b->heap);
+}
+
+/* first: of the weights that are an input. */
+static void run(bench *b, int64_t rows, float first) {
+    const int64_t n = rows * K, two = 2, wn[] = {K, N};
+    float x[MOST * K], w[K * N];
+    fill(w, first);
+    for (int64_t i = 0; i < n; i++)
+        x[i] = (float)(i % 7) - 3;
+    OK(cr_session_input(b->session, 0, CREASE_FLOAT, 1, &n, x, false));
+    OK(cr_session_input(b->session, 1, CREASE_INT64, 1, &two, (int64_t[]){rows, K}, false));
+    if (!b->constant)
+        OK(cr_session_input(b->session, 2, CREASE_FLOAT, 2, wn, w, false));
+    OK(cr_session_run(b->session));
+    const cr_tensor *y = cr_session_value(b->session, b->model->graph->outputs[0]);
+    cr_assert_not_null(y);
+    cr_assert_eq(cr_shape_n(&y->shape), rows * N);
+    for (int64_t i = 0; i < rows * N; i++) {
+        float sum = 0;
+        for (int k = 0; k < K; k++)
+            sum += x[i / N * K + k] * w[k * N + i % N];
+        cr_assert_eq(((const float *)y->data)[i], sum, "%lld", (long long)i);
+    }
+}
+
+Test(late, constants_are_packed_once) {
+    bench b = begin(true, 0);
+    cr_assert_eq(cr_session_weight_bytes(b.session), 0);
+    run(&b, MOST, 1);
+    const size_t bytes = cr_session_weight_bytes(b.session);
+    cr_assert_eq(bytes > 0, cr_sgemm_packs(MOST));
+    run(&b, MOST - 1, 1);
+    run(&b, MOST, 1);
+    cr_assert_eq(cr_session_weight_bytes(b.session), bytes);
+    end(&b);
+}
+
+Test(late, computed_weights_are_not_kept) {
+    bench b = begin(false, 0);
+    for (int i = 0; i < 3; i++)
+        run(&b, MOST, (float)i);
+    cr_assert_eq(cr_session_weight_bytes(b.session), 0);
+    end(&b);
+}
+
+Test(late, nothing_is_kept_beyond_a_limit) {
+    bench b = begin(true, 1);
+    run(&b, MOST, 1);
+    run(&b, MOST, 1);
+    cr_assert_eq(cr_session_weight_bytes(b.session), 0);
+    end(&b);
+}
