@@ -32,11 +32,22 @@ typedef cr_conv_state conv_state;
 
 /* ---- shapes ---- */
 
+/* Of an input whose rank is not known the weights tell it. */
+static cr_shape input_shape(const cr_infer *infer) {
+    cr_shape x = infer->in[0]->shape;
+    if (x.rank >= 0)
+        return x;
+    x.rank = infer->in[1]->shape.rank;
+    for (int d = 0; d < x.rank; d++)
+        x.dims[d] = CR_DIM_UNKNOWN;
+    return x;
+}
+
 static crease_status conv_channels(const cr_infer *infer, bool transposed, int64_t *oc) {
-    const cr_shape *x = &infer->in[0]->shape, *w = &infer->in[1]->shape;
+    const cr_shape x = input_shape(infer), *w = &infer->in[1]->shape;
     int64_t groups;
     CR_TRY(cr_attr_int(infer->node, "group", 1, &groups));
-    int64_t first = w->dims[0], second = w->dims[1], c = x->dims[1];
+    int64_t first = w->dims[0], second = w->dims[1], c = x.dims[1];
     if (groups < 1)
         return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "group is %lld", (long long)groups);
     *oc = transposed ? (second < 0 ? -1 : second * groups) : first;
@@ -56,15 +67,27 @@ static crease_status conv_channels(const cr_infer *infer, bool transposed, int64
     return CREASE_OK;
 }
 
-static crease_status conv_ready(cr_infer *infer, bool *known) {
+/* Weights and a bias that fit together; others tell nothing of an input, and are refused when it is there. */
+static bool tell_rank(const cr_infer *infer, bool transposed) {
+    const cr_shape *w = &infer->in[1]->shape;
+    const cr_info *bias = infer->n_in > 2 ? infer->in[2] : NULL;
+    int64_t groups;
+    if (w->rank < 3 || w->rank > CR_MAX_SPATIAL + 2 || !cr_shape_is_static(w) || cr_shape_n(w) == 0 ||
+        cr_attr_int(infer->node, "group", 1, &groups) != CREASE_OK || groups < 1 || w->dims[0] % groups != 0)
+        return false;
+    const int64_t oc = transposed ? w->dims[1] * groups : w->dims[0];
+    return !bias || (bias->shape.rank == 1 && bias->shape.dims[0] == oc);
+}
+
+static crease_status conv_ready(cr_infer *infer, bool transposed, bool *known) {
     CR_TRY(cr_infer_need(infer, 0));
     CR_TRY(cr_infer_need(infer, 1));
     CR_TRY(cr_infer_same_type(infer, 0, 1));
     CR_TRY(cr_infer_rank(infer, 0, 3, 5));
     infer->out[0].dtype = infer->in[0]->dtype;
     int rank = infer->in[0]->shape.rank;
-    *known = rank >= 0 && infer->in[1]->shape.rank >= 0;
-    if (*known && infer->in[1]->shape.rank != rank)
+    *known = rank < 0 ? tell_rank(infer, transposed) : infer->in[1]->shape.rank >= 0;
+    if (*known && rank >= 0 && infer->in[1]->shape.rank != rank)
         return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "input has rank %d, weights have rank %d", rank,
                             infer->in[1]->shape.rank);
     return CREASE_OK;
@@ -80,10 +103,10 @@ static crease_status check_kernel(const cr_infer *infer) {
     return CREASE_OK;
 }
 
-/* Checks both forms share. *known: the ranks are, and then *oc is the channels of the output (-1: not known).
+/* Checks both forms share. *known: the rank is, and then *oc is the channels of the output (-1: not known).
  */
 static crease_status conv_begin(cr_infer *infer, bool transposed, int64_t *oc, bool *known) {
-    CR_TRY(conv_ready(infer, known));
+    CR_TRY(conv_ready(infer, transposed, known));
     if (!*known)
         return CREASE_OK;
     CR_TRY(check_kernel(infer));
@@ -97,7 +120,7 @@ crease_status cr_conv_infer(cr_infer *infer) {
     CR_TRY(conv_begin(infer, false, &oc, &known));
     if (!known)
         return CREASE_OK;
-    const cr_shape *x = &infer->in[0]->shape, *weights = &infer->in[1]->shape;
+    const cr_shape in = input_shape(infer), *x = &in, *weights = &infer->in[1]->shape;
     cr_shape *y = &infer->out[0].shape;
     *y = (cr_shape){.rank = x->rank, .dims = {x->dims[0], oc}};
     for (int d = 2; d < x->rank; d++)
@@ -155,7 +178,7 @@ static crease_status transpose_infer(cr_infer *infer) {
     CR_TRY(conv_begin(infer, true, &oc, &known));
     if (!known)
         return CREASE_OK;
-    const cr_shape *x = &infer->in[0]->shape, *weights = &infer->in[1]->shape;
+    const cr_shape in = input_shape(infer), *x = &in, *weights = &infer->in[1]->shape;
     cr_shape *y = &infer->out[0].shape;
     if (!cr_shape_is_static(weights))
         return CREASE_OK;

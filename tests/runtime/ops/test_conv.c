@@ -1,3 +1,4 @@
+#include "runtime/ops/infer.h"
 #include "tests/runtime/ops/one.h"
 
 static one conv(const char *op, int rank, const int64_t *x, const int64_t *w) {
@@ -52,6 +53,36 @@ Test(conv, dilation_beyond_the_input_is_refused) {
     one o = conv("Conv", DIMS(1, 1, 5), (int64_t[]){1, 1, 3});
     OK(cr_node_set_ints(o.node, "dilations", (int64_t[]){3}, 1));
     ONE_FAILS(&o, CREASE_ERROR_MODEL, "kernel");
+}
+
+/* What the weights tell of the result; the node has no values yet. */
+static crease_status infer_from_weights(const char *op, const cr_shape *w, cr_info *y) {
+    const cr_info x = {.dtype = CREASE_FLOAT, .shape = cr_shape_unknown()};
+    const cr_info weights = {.dtype = CREASE_FLOAT, .shape = *w};
+    one o = one_begin(op, 11, 1);
+    one_floats(&o, 1, DIMS(1, 6, 8, 8));
+    one_floats(&o, 1, w->rank, w->dims);
+    OK(cr_node_set_int(o.node, "group", 2));
+    OK(cr_model_resolve(o.model));
+    crease_status status = cr_node_infer(o.node, (const cr_info *[]){&x, &weights}, y);
+    one_end(&o);
+    return status;
+}
+
+Test(conv, weights_tell_the_rank_and_the_channels) {
+    const cr_shape w = cr_shape_of(4, (int64_t[]){6, 3, 3, 3}), flat = cr_shape_of(2, w.dims);
+    const cr_shape odd = cr_shape_of(4, (int64_t[]){5, 3, 3, 3});
+    cr_info y = {0};
+    for (int transposed = 0; transposed < 2; transposed++) {
+        OK(infer_from_weights(transposed ? "ConvTranspose" : "Conv", &w, &y));
+        cr_assert_eq(y.shape.rank, 4);
+        for (int d = 0; d < 4; d++)
+            cr_assert_eq(y.shape.dims[d], d == 1 ? 6 : CR_DIM_UNKNOWN);
+        OK(infer_from_weights(transposed ? "ConvTranspose" : "Conv", &flat, &y));
+        cr_assert_lt(y.shape.rank, 0);
+        OK(infer_from_weights(transposed ? "ConvTranspose" : "Conv", &odd, &y));
+        cr_assert_lt(y.shape.rank, 0);
+    }
 }
 
 Test(conv_transpose, gaps_and_an_extra_column) {
