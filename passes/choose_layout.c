@@ -52,13 +52,21 @@ static bool is_float_constant(const cr_node *node, int i) {
 /* The first layer reads the picture as it lies: padding three channels to a block would waste the rest. */
 enum { STEM_CHANNELS = 4 };
 
+/* Whose shape need not be known: the weights tell the rank and the channels. */
+static bool is_conv_input(const cr_value *x) {
+    return is_map(x, 3) || (x && x->dtype == CREASE_FLOAT && x->kind == CR_KIND_TENSOR &&
+                            (x->shape.rank < 0 || x->shape.dims[1] == CR_DIM_UNKNOWN));
+}
+
 static crease_status plan_conv(const layout *l, const cr_node *node, plan *p) {
     const cr_value *x = node->inputs[0];
-    if (!is_map(x, 3) || !is_map(node->outputs[0], 3) || !is_float_constant(node, 1) ||
+    int64_t groups;
+    if (!is_conv_input(x) || !is_map(node->outputs[0], 3) || !is_float_constant(node, 1) ||
         (cr_node_input(node, 2) && !is_float_constant(node, 2)))
         return CREASE_OK;
+    CR_TRY(cr_attr_int(node, "group", 1, &groups));
     p->op = "Conv";
-    p->inputs = x->shape.dims[1] > STEM_CHANNELS || twin(l, x) ? 1 : 0;
+    p->inputs = node->inputs[1]->shape.dims[1] > STEM_CHANNELS / groups || twin(l, x) ? 1 : 0;
     return CREASE_OK;
 }
 

@@ -126,6 +126,7 @@ enum { TO_BLOCKED, TO_PLAIN };
 
 static crease_status reorder_infer(cr_infer *infer) {
     CR_TRY(cr_infer_same(infer));
+    CR_TRY(cr_infer_rank(infer, 0, 2, 5));
     infer->out[0].lanes = infer->op->variant == TO_BLOCKED ? infer->node->lanes : 0;
     return CREASE_OK;
 }

@@ -148,6 +148,33 @@ static crease_session *lower_dynamic(net *n, crease_model **model) {
     return lowered;
 }
 
+/* x, reshaped to as many of its extents as are above a zero that is computed from it. */
+static cr_value *of_unknown_rank(net *n, cr_value *x) {
+    cr_value *shape = net_node(n, "Shape", IN(x));
+    cr_value *largest =
+        net_node(n, "Reshape",
+                 IN(net_node(n, "ReduceMax", IN(net_node(n, "Abs", IN(x)))), net_ints(n, 1, (int64_t[]){1})));
+    cr_value *floats = net_node_int(n, "Cast", IN(shape), "to", CREASE_FLOAT);
+    cr_value *above = net_node(n, "Greater", IN(floats, net_node(n, "Sub", IN(largest, largest))));
+    cr_value *which =
+        net_node(n, "Reshape", IN(net_node(n, "NonZero", IN(above)), net_ints(n, 1, (int64_t[]){-1})));
+    return net_node(n, "Reshape", IN(x, net_node(n, "Gather", IN(shape, which))));
+}
+
+Test(choose_layout, convolutions_of_unknown_rank, .init = needs_lanes) {
+    crease_model *model;
+    net n = begin_dynamic(6);
+    cr_value *y = of_unknown_rank(&n, n.x);
+    y->shape = cr_shape_of(4, (int64_t[]){CR_DIM_UNKNOWN, 6, CR_DIM_UNKNOWN, CR_DIM_UNKNOWN});
+    y = net_node(&n, "Relu", IN(net_conv(&n, y, 7, 3, 1)));
+    net_output(&n, net_conv(&n, y, 5, 3, 1));
+    crease_session *s = lower_dynamic(&n, &model);
+    cr_assert_eq(net_ours(s, "Conv"), 2);
+    cr_assert_eq(net_ours(s, "ToBlocked"), 1);
+    cr_assert_eq(net_ours(s, "ToPlain"), 1);
+    end(s, model);
+}
+
 Test(choose_layout, sums_of_dynamic_extents, .init = needs_lanes) {
     crease_model *model;
     net n = begin_dynamic(6);
