@@ -24,22 +24,74 @@ void cr_gather_rows(const void *x, const void *indices, bool wide, void *y, int6
     }
 }
 
-/* Element of the data that index element i speaks of. */
-static int64_t element_at(const cr_elements *e, const void *indices, bool wide, int64_t i) {
-    int64_t rest = i, at = 0;
-    for (int d = e->rank - 1; d >= 0; d--) {
-        at += d == e->axis ? 0 : rest % e->n[d] * e->stride[d];
+/* ---- elements: by rows along the last axis ---- */
+
+/* Index elements that stand side by side: the k-th, whose index is i, speaks of element
+ * at + k * step + i * stride of the data. */
+typedef struct run_of {
+    int64_t first, n; /* index elements */
+    int64_t at, step, stride, extent;
+} run_of;
+
+/* The index elements from `first` to the end of their row, or to `end`. */
+static run_of run_from(const cr_elements *e, int64_t first, int64_t end) {
+    const int last = e->rank - 1;
+    const int64_t column = first % e->n[last], left = e->n[last] - column;
+    run_of run = {.first = first,
+                  .n = left < end - first ? left : end - first,
+                  .step = last == e->axis ? 0 : e->stride[last],
+                  .stride = e->stride[e->axis],
+                  .extent = e->extent};
+    int64_t rest = first / e->n[last];
+    run.at = column * run.step;
+    for (int d = last - 1; d >= 0; d--) {
+        run.at += d == e->axis ? 0 : rest % e->n[d] * e->stride[d];
         rest /= e->n[d];
     }
-    int64_t index = index_at(indices, wide, i);
-    return at + (index + (index < 0 ? e->extent : 0)) * e->stride[e->axis];
+    return run;
+}
+
+static int64_t element_of(const run_of *run, const void *indices, bool wide, int64_t k) {
+    const int64_t index = index_at(indices, wide, run->first + k);
+    return run->at + k * run->step + (index + (index < 0 ? run->extent : 0)) * run->stride;
+}
+
+typedef struct element_copy {
+    const void *from, *indices;
+    void *to;
+    bool wide;
+    bool scatter; /* from the row to the elements that it speaks of; else the other way round */
+} element_copy;
+
+static inline void copy_each(const element_copy *c, const run_of *run, size_t bytes) {
+    for (int64_t k = 0; k < run->n; k++) {
+        const size_t row = (size_t)(run->first + k), at = (size_t)element_of(run, c->indices, c->wide, k);
+        memcpy((char *)c->to + (c->scatter ? at : row) * bytes,
+               (const char *)c->from + (c->scatter ? row : at) * bytes, bytes);
+    }
+}
+
+static void copy_run(const element_copy *c, const run_of *run, size_t bytes) {
+    switch (bytes) { /* a constant one is a move, not a call */
+    case 4:
+        copy_each(c, run, 4);
+        break;
+    case 8:
+        copy_each(c, run, 8);
+        break;
+    default:
+        copy_each(c, run, bytes);
+    }
 }
 
 void cr_gather_elements(const cr_elements *e, size_t element, const void *x, const void *indices, bool wide,
                         void *y, int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i++)
-        memcpy((char *)y + (size_t)i * element,
-               (const char *)x + (size_t)element_at(e, indices, wide, i) * element, element);
+    const element_copy copy = {x, indices, y, wide, false};
+    while (begin < end) {
+        const run_of run = run_from(e, begin, end);
+        copy_run(&copy, &run, element);
+        begin += run.n;
+    }
 }
 
 #define FOR_EACH(T, expression)                                                                              \
@@ -135,8 +187,16 @@ void cr_combine(cr_reduction reduction, crease_dtype dtype, const void *from, vo
 
 void cr_scatter_elements(const cr_elements *e, cr_reduction reduction, crease_dtype dtype,
                          const void *updates, const void *indices, bool wide, void *y, int64_t n) {
-    size_t element = cr_element_bytes(dtype);
-    for (int64_t i = 0; i < n; i++)
-        cr_combine(reduction, dtype, (const char *)updates + (size_t)i * element,
-                   (char *)y + (size_t)element_at(e, indices, wide, i) * element, 1);
+    const size_t element = cr_element_bytes(dtype);
+    const element_copy copy = {updates, indices, y, wide, true};
+    for (int64_t begin = 0; begin < n;) {
+        const run_of run = run_from(e, begin, n);
+        if (reduction == CR_REDUCE_NONE)
+            copy_run(&copy, &run, element);
+        else
+            for (int64_t k = 0; k < run.n; k++)
+                cr_combine(reduction, dtype, (const char *)updates + (size_t)(begin + k) * element,
+                           (char *)y + (size_t)element_of(&run, indices, wide, k) * element, 1);
+        begin += run.n;
+    }
 }
