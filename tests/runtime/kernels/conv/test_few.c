@@ -1,7 +1,6 @@
 #include "runtime/kernels/conv/few.h"
 
-#include "runtime/kernels/conv/algorithms.h"
-#include "tests/runtime/kernels/conv/compare.h"
+#include "tests/runtime/kernels/conv/each_isa.h"
 
 static cr_conv random_conv(int lanes, int rank) {
     cr_conv conv = {.lanes = lanes, .input_blocked = true, .output_blocked = true};
@@ -24,30 +23,15 @@ static cr_conv random_conv(int lanes, int rank) {
     return conv;
 }
 
-/* Sums of products of numbers in [-1, 1): see test_direct.c. */
-static void check(const cr_conv *conv, const cr_conv_algorithm *algorithm) {
-    const double terms = (double)(conv->geometry.ic * conv_volume(conv->geometry.kernel));
-    conv_check(conv, algorithm, 0x1p-24 * 8 * (terms / 3 + 10));
-}
-
-static void each_isa(void (*body)(const cr_conv_algorithm *algorithm, int lanes)) {
-    test_seed();
-    for (int isa = CR_ISA_PLAIN; isa <= CR_ISA_NEON; isa++) {
-        const cr_conv_algorithm *algorithm = cr_conv_find(cr_conv_algorithms((cr_isa)isa), "few");
-        if (algorithm != NULL && isa_runs((cr_isa)isa))
-            body(algorithm, cr_conv_lanes((cr_isa)isa));
-    }
-}
-
 static void any_rank(const cr_conv_algorithm *algorithm, int lanes) {
     for (int i = 0; i < test_rounds(150); i++) {
         const cr_conv conv = random_conv(lanes, 1 + i % 3);
-        check(&conv, algorithm);
+        conv_check_sums(&conv, algorithm);
     }
 }
 
 Test(few, agrees_with_the_reference) {
-    each_isa(any_rank);
+    conv_each_isa("few", any_rank);
 }
 
 /* Wide enough for runs that are not checked, and rows of them that end in all ways. */
@@ -56,12 +40,12 @@ static void wide_rows(const cr_conv_algorithm *algorithm, int lanes) {
         cr_conv conv = random_conv(lanes, 2);
         conv.geometry.in[CR_W] = random_int(40, 120);
         conv_set_outputs(&conv.geometry);
-        check(&conv, algorithm);
+        conv_check_sums(&conv, algorithm);
     }
 }
 
 Test(few, wide_rows) {
-    each_isa(wide_rows);
+    conv_each_isa("few", wide_rows);
 }
 
 /* 1x1 without stride or padding runs flat over the pixels. */
@@ -74,12 +58,12 @@ static void pointwise(const cr_conv_algorithm *algorithm, int lanes) {
             g->pad[axis] = 0;
         }
         conv_set_outputs(g);
-        check(&conv, algorithm);
+        conv_check_sums(&conv, algorithm);
     }
 }
 
 Test(few, pointwise) {
-    each_isa(pointwise);
+    conv_each_isa("few", pointwise);
 }
 
 static void refusals(const cr_conv_algorithm *algorithm, int lanes) {
@@ -97,7 +81,7 @@ static void refusals(const cr_conv_algorithm *algorithm, int lanes) {
 }
 
 Test(few, refuses_what_it_cannot_do) {
-    each_isa(refusals);
+    conv_each_isa("few", refusals);
 }
 
 static void nothing_to_do(const cr_conv_algorithm *algorithm, int lanes) {
@@ -106,9 +90,9 @@ static void nothing_to_do(const cr_conv_algorithm *algorithm, int lanes) {
     cr_assert_eq(algorithm->tasks(&conv), 0);
     conv.geometry.n = 1;
     conv.geometry.out[CR_H] = 0;
-    check(&conv, algorithm);
+    conv_check_sums(&conv, algorithm);
 }
 
 Test(few, nothing_to_do) {
-    each_isa(nothing_to_do);
+    conv_each_isa("few", nothing_to_do);
 }
