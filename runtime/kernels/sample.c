@@ -114,40 +114,41 @@ void cr_roi_taps(int64_t height, int64_t width, double y, double x, cr_taps *tap
         cr_sample_taps(&edge, (double[]){y, x}, taps);
 }
 
-double cr_tap(crease_dtype dtype, const void *image, const cr_taps *taps) {
+/* n is a constant where it is worth one. */
+static inline double sum_of(const float *image, const cr_taps *taps, int n) {
     double sum = 0;
-    for (int i = 0; i < taps->n; i++)
-        sum += taps->weight[i] * (dtype == CREASE_FLOAT ? (double)((const float *)image)[taps->index[i]]
-                                                        : cr_load_float(dtype, image, taps->index[i]));
+    for (int i = 0; i < n; i++)
+        sum += taps->weight[i] * (double)image[taps->index[i]];
     return sum;
+}
+
+/* Of float32, with the four taps of a linear sample in an image, without a loop. */
+static inline double tap(crease_dtype dtype, const void *image, const cr_taps *taps) {
+    double sum = 0;
+    if (dtype == CREASE_FLOAT)
+        return taps->n == 4 ? sum_of(image, taps, 4) : sum_of(image, taps, taps->n);
+    for (int i = 0; i < taps->n; i++)
+        sum += taps->weight[i] * cr_load_float(dtype, image, taps->index[i]);
+    return sum;
+}
+
+double cr_tap(crease_dtype dtype, const void *image, const cr_taps *taps) {
+    return tap(dtype, image, taps);
 }
 
 void cr_tap_points(crease_dtype dtype, const void *image, const cr_taps *taps, int64_t n, void *y,
                    int64_t at) {
-    for (int64_t i = 0; i < n; i++, taps++)
-        if (dtype == CREASE_FLOAT && taps->n == 4) {
-            const float *x = image;
-            const int64_t *from = taps->index;
-            const double *w = taps->weight;
-            const double first = w[0] * (double)x[from[0]] + w[1] * (double)x[from[1]];
-            ((float *)y)[at + i] = (float)(first + w[2] * (double)x[from[2]] + w[3] * (double)x[from[3]]);
-        } else {
-            cr_store_float(dtype, y, at + i, cr_tap(dtype, image, taps));
-        }
+    for (int64_t i = 0; i < n; i++)
+        if (dtype == CREASE_FLOAT)
+            ((float *)y)[at + i] = (float)tap(dtype, image, &taps[i]);
+        else
+            cr_store_float(dtype, y, at + i, tap(dtype, image, &taps[i]));
 }
 
 void cr_tap_planes(crease_dtype dtype, const void *images, int64_t plane, int64_t n, const cr_taps *taps,
                    double *sums) {
-    const int64_t *at = taps->index;
-    const double *w = taps->weight;
-    if (dtype == CREASE_FLOAT && taps->n == 4)
-        for (int64_t c = 0; c < n; c++) {
-            const float *x = (const float *)images + c * plane;
-            const double first = w[0] * (double)x[at[0]] + w[1] * (double)x[at[1]];
-            sums[c] += first + w[2] * (double)x[at[2]] + w[3] * (double)x[at[3]];
-        }
-    else
-        for (int64_t c = 0; c < n; c++)
-            sums[c] +=
-                cr_tap(dtype, (const char *)images + (size_t)(c * plane) * cr_element_bytes(dtype), taps);
+    const char *image = images;
+    const size_t bytes = (size_t)plane * cr_element_bytes(dtype);
+    for (int64_t c = 0; c < n; c++, image += bytes)
+        sums[c] += tap(dtype, image, taps);
 }
