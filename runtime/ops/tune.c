@@ -107,7 +107,6 @@ static uint64_t key_of(const signature *s) {
 /* ---- trials ---- */
 
 typedef struct trial {
-    const cr_conv_algorithm *algorithm;
     cr_conv_work work;
     cr_conv_args args;
     void *packed, *workspace;
@@ -157,7 +156,7 @@ static crease_status set_stage(stage *s, const cr_tune_case *t) {
 
 static crease_status add_trial(stage *s, const cr_tune_case *t, const cr_conv_algorithm *algorithm) {
     trial *made = &s->trials[s->n++];
-    *made = (trial){.algorithm = algorithm, .best = INFINITY};
+    *made = (trial){.best = INFINITY};
     CR_TRY(cr_alloc(s->heap, algorithm->packed_bytes(t->conv), &made->packed));
     algorithm->pack(t->conv, t->weights, made->packed);
     if (!cr_conv_plan_work(algorithm, t->conv, &made->work))
@@ -197,7 +196,7 @@ static const cr_conv_algorithm *fastest(stage *s, cr_pool *pool) {
     const trial *best = s->trials;
     for (int i = 1; i < s->n; i++)
         best = s->trials[i].best < best->best ? &s->trials[i] : best;
-    return best->algorithm;
+    return best->work.algorithm;
 }
 
 /* ---- choosing ---- */
