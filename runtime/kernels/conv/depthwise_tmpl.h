@@ -495,6 +495,18 @@ static const float *depthwise_input(const cr_conv *conv, const cr_depthwise_plan
     return args->input + (n * plan->in_blocks + block) * g->in[CR_D] * g->in[CR_H] * g->in[CR_W] * CR_LANES;
 }
 
+/* Before the rows of output plane `plane`, that of channel block `block` of an image. */
+CR_INLINE depthwise_row plane_row(const cr_conv_geometry *g, const cr_conv_args *args, int64_t block,
+                                  int64_t plane) {
+    const int64_t first = plane * g->out[CR_D] * g->out[CR_H]; /* row of all planes */
+    return (depthwise_row){.g = g,
+                           .epilogue = args->epilogue,
+                           .output = args->output,
+                           .channel = block * CR_LANES,
+                           .offset = first * g->out[CR_W] * CR_LANES,
+                           .means = args->row_means != NULL ? args->row_means + first * CR_LANES : NULL};
+}
+
 static void CR_NAME(depthwise_run)(const cr_conv *conv, const cr_conv_args *args, int64_t begin, int64_t end,
                                    void *workspace) {
     const cr_conv_geometry *g = &conv->geometry;
@@ -504,10 +516,7 @@ static void CR_NAME(depthwise_run)(const cr_conv *conv, const cr_conv_args *args
     for (int64_t task = begin; task < end; task++) {
         const int64_t block = task % plan.out_blocks, strip = task / plan.out_blocks % plan.strips;
         const int64_t n = task / plan.out_blocks / plan.strips, plane = n * plan.out_blocks + block;
-        depthwise_row row = {.g = g, .epilogue = args->epilogue, .output = args->output};
-        row.channel = block * CR_LANES;
-        row.offset = plane * plan.rows * g->out[CR_W] * CR_LANES;
-        row.means = args->row_means != NULL ? args->row_means + plane * plan.rows * CR_LANES : NULL;
+        depthwise_row row = plane_row(g, args, block, plane);
         const float *weights = (const float *)args->packed + block * plan.taps * CR_LANES;
         const int64_t first = plan.rows * strip / plan.strips, last = plan.rows * (strip + 1) / plan.strips;
         const float *input = depthwise_input(conv, &plan, args, n, block, first, last, workspace);
@@ -556,10 +565,8 @@ static void CR_NAME(grouped_run)(const cr_conv *conv, const cr_conv_args *args, 
         const int64_t n = task / plan.out_blocks / plan.strips, plane = n * plan.out_blocks + block;
         const cr_grouped_span span = span_at(conv, &plan, block, args->packed);
         const float *input = args->input + (n * plan.in_blocks + span.first_block) * span.block_step;
-        depthwise_row row = {.g = g, .epilogue = args->epilogue, .output = args->output, .span = &span};
-        row.channel = block * CR_LANES;
-        row.offset = plane * plan.rows * g->out[CR_W] * CR_LANES;
-        row.means = args->row_means != NULL ? args->row_means + plane * plan.rows * CR_LANES : NULL;
+        depthwise_row row = plane_row(g, args, block, plane);
+        row.span = &span;
         const int64_t first = plan.rows * strip / plan.strips, last = plan.rows * (strip + 1) / plan.strips;
         if (cr_prologue_of(args) != NULL)
             input = transform_planes(conv, args, n, span.first_block, span.blocks, first, last, workspace);
