@@ -80,6 +80,13 @@ typedef struct cr_conv_args {
 
 /* ---- geometry ---- */
 
+int64_t cr_conv_volume(const int64_t extents[CR_CONV_RANK]); /* their product */
+
+/* Whether each output pixel reads the input pixel at its own place and no other. Then flattening makes one
+ * row of all pixels; other geometries stay. */
+bool cr_conv_is_pointwise(const cr_conv_geometry *geometry);
+void cr_conv_flatten(cr_conv_geometry *geometry);
+
 /* The taps [*begin, *end) of an axis that read inside the input for an output position; empty if none does.
  */
 void cr_conv_taps(const cr_conv_geometry *geometry, int axis, int64_t out, int64_t *begin, int64_t *end);

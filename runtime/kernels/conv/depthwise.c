@@ -7,16 +7,12 @@ static int64_t ceil_div(int64_t a, int64_t b) {
     return (a + b - 1) / b;
 }
 
-static int64_t volume(const int64_t extents[CR_CONV_RANK]) {
-    return extents[CR_D] * extents[CR_H] * extents[CR_W];
-}
-
 void cr_depthwise_make_plan(const cr_conv *conv, cr_depthwise_plan *plan) {
     const cr_conv_geometry *g = &conv->geometry;
     plan->multiplier = g->oc / g->ic;
     plan->in_blocks = ceil_div(g->ic, conv->lanes);
     plan->out_blocks = ceil_div(g->oc, conv->lanes);
-    plan->taps = volume(g->kernel);
+    plan->taps = cr_conv_volume(g->kernel);
     plan->rows = g->out[CR_D] * g->out[CR_H];
     plan->strips = 1;
     if (plan->multiplier > 1)
@@ -45,8 +41,8 @@ double cr_depthwise_cost(const cr_conv *conv) {
     const cr_conv_geometry *g = &conv->geometry;
     cr_depthwise_plan plan;
     cr_depthwise_make_plan(conv, &plan);
-    const double outputs = (double)(g->n * plan.out_blocks) * (double)volume(g->out);
-    const double inputs = (double)(g->n * plan.out_blocks) * (double)volume(g->in);
+    const double outputs = (double)(g->n * plan.out_blocks) * (double)cr_conv_volume(g->out);
+    const double inputs = (double)(g->n * plan.out_blocks) * (double)cr_conv_volume(g->in);
     return outputs * (double)plan.taps / 2 / 0.95 +
            inputs * ((plan.multiplier > 1 ? 6 : 1.5) + (conv->has_prologue ? 3 : 0));
 }
@@ -73,7 +69,7 @@ size_t cr_depthwise_workspace_bytes(const cr_conv *conv) {
     cr_depthwise_plan plan;
     cr_depthwise_make_plan(conv, &plan);
     const bool copies = plan.multiplier > 1 || conv->has_prologue;
-    return copies ? (size_t)(volume(conv->geometry.in) * conv->lanes) * sizeof(float) : 0;
+    return copies ? (size_t)(cr_conv_volume(conv->geometry.in) * conv->lanes) * sizeof(float) : 0;
 }
 
 int64_t cr_depthwise_tasks(const cr_conv *conv) {

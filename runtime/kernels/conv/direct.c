@@ -30,17 +30,6 @@ void cr_direct_part(const cr_direct_cut *cut, int64_t i, int64_t *begin, int64_t
     *end = *begin + cut->size + (i < cut->longer);
 }
 
-static int64_t volume(const int64_t extents[CR_CONV_RANK]) {
-    return extents[CR_D] * extents[CR_H] * extents[CR_W];
-}
-
-static bool is_pointwise(const cr_conv_geometry *g) {
-    for (int axis = 0; axis < CR_CONV_RANK; axis++)
-        if (g->kernel[axis] != 1 || g->stride[axis] != 1 || g->pad[axis] != 0 || g->in[axis] != g->out[axis])
-            return false;
-    return true;
-}
-
 /* ---- output channels ---- */
 
 cr_direct_span cr_direct_span_of(const cr_conv_geometry *g, const cr_direct_plan *plan, int64_t output_tile) {
@@ -59,7 +48,7 @@ cr_direct_span cr_direct_span_of(const cr_conv_geometry *g, const cr_direct_plan
  * have `most` blocks. Measured on AVX-512: 98 % of the peak with two blocks, 90 % with two and no more pixels
  * than three have, and 74 % with a single one, which wants for loads: 15 of them feed 14 multiplications. */
 static double tile_work(const cr_conv_geometry *g, const cr_direct_plan *plan, int64_t blocks, int64_t most) {
-    const bool in_rows = plan->taps > 1 || volume(g->stride) > 1;
+    const bool in_rows = plan->taps > 1 || cr_conv_volume(g->stride) > 1;
     if (blocks == 1)
         return 1.32;
     return (double)blocks * (blocks == 3 ? plan->kernels->wide_work[in_rows] : most == 3 ? 1.09 : 1);
@@ -69,7 +58,7 @@ static double tile_work(const cr_conv_geometry *g, const cr_direct_plan *plan, i
 static bool is_halved(const cr_conv *conv, const cr_direct_plan *plan) {
     const cr_conv_geometry *g = &conv->geometry;
     const int64_t lanes = plan->kernels->lanes, used = (g->oc - 1) % lanes + 1;
-    return used <= lanes / 2 && plan->output_tiles.size > 1 && is_pointwise(g) && g->groups == 1 &&
+    return used <= lanes / 2 && plan->output_tiles.size > 1 && cr_conv_is_pointwise(g) && g->groups == 1 &&
            conv->input_blocked && !conv->transposed && plan->kernels->tiles[CR_DIRECT_HALVED] != NULL;
 }
 
@@ -112,7 +101,7 @@ static double plan_channels(const cr_conv *conv, const cr_direct_kernels *kernel
     plan->in_lanes = conv->input_blocked ? kernels->lanes : 1;
     plan->in_blocks = divide_up(g->ic, plan->in_lanes);
     plan->out_blocks = divide_up(g->oc, kernels->lanes);
-    plan->taps = volume(g->kernel);
+    plan->taps = cr_conv_volume(g->kernel);
     double least = span_work(conv, plan, 2);
     for (int64_t blocks = 1; blocks <= CR_DIRECT_TILE_BLOCKS; blocks += 2) {
         cr_direct_plan other = *plan;
@@ -130,10 +119,8 @@ static double plan_channels(const cr_conv *conv, const cr_direct_kernels *kernel
 
 /* Not a phase, whose outputs are apart. */
 static void flatten(const cr_conv *conv, cr_conv_geometry *g) {
-    if (conv->transposed || !is_pointwise(g))
-        return;
-    g->in[CR_W] = g->out[CR_W] = volume(g->in);
-    g->in[CR_D] = g->in[CR_H] = g->out[CR_D] = g->out[CR_H] = 1;
+    if (!conv->transposed)
+        cr_conv_flatten(g);
 }
 
 static void plan_tiles(cr_direct_plan *plan) {
@@ -342,13 +329,13 @@ double cr_direct_cost(const cr_conv *conv, const cr_direct_kernels *kernels) {
     plan_tiles(&plan);
     const cr_conv_geometry *g = &plan.geometry;
     const bool padded = is_padded(conv, &plan);
-    const double inside = padded ? (double)volume(g->out) * (double)plan.taps
+    const double inside = padded ? (double)cr_conv_volume(g->out) * (double)plan.taps
                                  : taps_inside(g, CR_D) * taps_inside(g, CR_H) * taps_inside(g, CR_W);
     const int64_t whole =
         padded ? plan.pixel_tiles
                : g->out[CR_D] * parts_inside(g, CR_H, &plan.rows) * parts_inside(g, CR_W, &plan.columns);
     const double tiles = 50 * (double)plan.pixel_tiles + 500 * (double)(plan.pixel_tiles - whole);
-    const double prologue = conv->has_prologue ? 3.0 * (double)(plan.in_blocks * volume(g->in)) : 0;
+    const double prologue = conv->has_prologue ? 3.0 * (double)(plan.in_blocks * cr_conv_volume(g->in)) : 0;
     return 1000 +
            (double)g->n * (work * inside / 2 / 0.93 + tiles * (double)plan.output_tiles.parts + prologue) +
            weights_cycles(&plan);
@@ -408,7 +395,8 @@ static void repeat_half(int64_t n, int64_t blocks, int64_t lanes, float *packed)
 void cr_direct_pack_weights(const cr_conv *conv, const cr_direct_kernels *kernels,
                             const cr_direct_weights *weights, float *packed) {
     const cr_conv_geometry *g = &conv->geometry;
-    const bool pointwise = g->groups == 1 && volume(g->kernel) == 1 && volume(weights->kernel) == 1;
+    const bool pointwise =
+        g->groups == 1 && cr_conv_volume(g->kernel) == 1 && cr_conv_volume(weights->kernel) == 1;
     cr_direct_plan plan;
     plan_channels(conv, kernels, &plan);
     memset(packed, 0, cr_direct_packed_bytes(conv, kernels));
@@ -430,7 +418,7 @@ void cr_direct_pack_weights(const cr_conv *conv, const cr_direct_kernels *kernel
 void cr_direct_pack(const cr_conv *conv, const cr_direct_kernels *kernels, const float *weights,
                     float *packed) {
     const cr_conv_geometry *g = &conv->geometry;
-    const int64_t taps = volume(g->kernel), group_ic = g->ic / g->groups;
+    const int64_t taps = cr_conv_volume(g->kernel), group_ic = g->ic / g->groups;
     cr_direct_weights all = {.data = weights, .output = group_ic * taps, .input = taps, .step = {1, 1, 1}};
     all.group = g->oc / g->groups * all.output;
     memcpy(all.kernel, g->kernel, sizeof all.kernel);

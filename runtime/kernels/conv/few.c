@@ -6,17 +6,6 @@ static int64_t ceil_div(int64_t a, int64_t b) {
     return (a + b - 1) / b;
 }
 
-static int64_t volume(const int64_t extents[CR_CONV_RANK]) {
-    return extents[CR_D] * extents[CR_H] * extents[CR_W];
-}
-
-static bool is_pointwise(const cr_conv_geometry *g) {
-    for (int axis = 0; axis < CR_CONV_RANK; axis++)
-        if (g->kernel[axis] != 1 || g->stride[axis] != 1 || g->pad[axis] != 0 || g->in[axis] != g->out[axis])
-            return false;
-    return true;
-}
-
 static int64_t pixels_of(int lanes, int64_t outputs) {
 #define PIXELS(outputs, pixels) [outputs] = pixels,
     static const int64_t tall[CR_FEW_TILE + 1] = {CR_FEW_TALL(PIXELS)},
@@ -32,7 +21,7 @@ static int64_t pixels_of(int lanes, int64_t outputs) {
 static void plan_outputs(const cr_conv *conv, cr_few_plan *plan) {
     const cr_conv_geometry *g = &conv->geometry;
     plan->in_blocks = ceil_div(g->ic, conv->lanes);
-    plan->taps = volume(g->kernel);
+    plan->taps = cr_conv_volume(g->kernel);
     plan->tiles = ceil_div(g->oc, CR_FEW_TILE);
     plan->outputs = ceil_div(g->oc, plan->tiles);
 }
@@ -41,10 +30,7 @@ void cr_few_make_plan(const cr_conv *conv, cr_few_plan *plan) {
     plan_outputs(conv, plan);
     plan->geometry = conv->geometry;
     cr_conv_geometry *g = &plan->geometry;
-    if (is_pointwise(g)) {
-        g->in[CR_W] = g->out[CR_W] = volume(g->in);
-        g->in[CR_D] = g->in[CR_H] = g->out[CR_D] = g->out[CR_H] = 1;
-    }
+    cr_conv_flatten(g);
     plan->pixels = pixels_of(conv->lanes, plan->outputs);
     plan->row_runs = ceil_div(g->out[CR_W], plan->pixels);
     plan->runs = g->out[CR_D] * g->out[CR_H] * plan->row_runs;

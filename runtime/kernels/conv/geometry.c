@@ -9,6 +9,24 @@ static int64_t divide_up(int64_t a, int64_t b) {
     return b == 1 ? a : a > 0 ? (a - 1) / b + 1 : -(-a / b);
 }
 
+int64_t cr_conv_volume(const int64_t extents[CR_CONV_RANK]) {
+    return extents[CR_D] * extents[CR_H] * extents[CR_W];
+}
+
+bool cr_conv_is_pointwise(const cr_conv_geometry *g) {
+    for (int axis = 0; axis < CR_CONV_RANK; axis++)
+        if (g->kernel[axis] != 1 || g->stride[axis] != 1 || g->pad[axis] != 0 || g->in[axis] != g->out[axis])
+            return false;
+    return true;
+}
+
+void cr_conv_flatten(cr_conv_geometry *g) {
+    if (!cr_conv_is_pointwise(g))
+        return;
+    g->in[CR_W] = g->out[CR_W] = cr_conv_volume(g->in);
+    g->in[CR_D] = g->in[CR_H] = g->out[CR_D] = g->out[CR_H] = 1;
+}
+
 void cr_conv_taps(const cr_conv_geometry *geometry, int axis, int64_t out, int64_t *begin, int64_t *end) {
     const int64_t dilation = geometry->dilation[axis], kernel = geometry->kernel[axis];
     const int64_t before = geometry->pad[axis] - out * geometry->stride[axis];

@@ -17,10 +17,6 @@ static int64_t max(int64_t a, int64_t b) {
     return a > b ? a : b;
 }
 
-static int64_t volume(const int64_t extents[CR_CONV_RANK]) {
-    return extents[CR_D] * extents[CR_H] * extents[CR_W];
-}
-
 /* ---- terms ---- */
 
 /* The channels of an input block that the group of an output channel reads. */
@@ -74,7 +70,7 @@ static int64_t plan_channels(const cr_conv *conv, cr_grouped_plan *plan) {
         all += terms;
     }
     plan->packed_floats =
-        plan->most_blocks + plan->most_terms * (1 + volume(conv->geometry.kernel)) * conv->lanes;
+        plan->most_blocks + plan->most_terms * (1 + cr_conv_volume(conv->geometry.kernel)) * conv->lanes;
     return all;
 }
 
@@ -95,7 +91,7 @@ void cr_grouped_make_plan(const cr_conv *conv, cr_grouped_plan *plan) {
 static void pack_term(const cr_conv *conv, const float *weights, int64_t out_block, int64_t in_block,
                       int64_t term, int32_t *index, float *to, int64_t row_step) {
     const cr_conv_geometry *g = &conv->geometry;
-    const int64_t group_ic = g->ic / g->groups, taps = volume(g->kernel), across = g->kernel[CR_W];
+    const int64_t group_ic = g->ic / g->groups, taps = cr_conv_volume(g->kernel), across = g->kernel[CR_W];
     for (int64_t l = 0; l < conv->lanes; l++) {
         const int64_t o = out_block * conv->lanes + l;
         if (o >= g->oc)
@@ -122,7 +118,7 @@ static void pack_block(const cr_conv *conv, const cr_grouped_plan *plan, const f
         terms[b] = (int32_t)n;
         for (int64_t t = 0; t < n; t++, index += conv->lanes)
             pack_term(conv, weights, block, first + b, t, index, to + t * step, n * step);
-        to += n * volume(g->kernel) * conv->lanes;
+        to += n * cr_conv_volume(g->kernel) * conv->lanes;
     }
 }
 
@@ -156,8 +152,8 @@ double cr_grouped_cost(const cr_conv *conv) {
     const cr_conv_geometry *g = &conv->geometry;
     cr_grouped_plan plan;
     const double terms = (double)plan_channels(conv, &plan) / (double)plan.out_blocks;
-    const double outputs = (double)(g->n * plan.out_blocks) * (double)volume(g->out);
-    const double inputs = (double)(g->n * plan.in_blocks) * (double)volume(g->in);
+    const double outputs = (double)(g->n * plan.out_blocks) * (double)cr_conv_volume(g->out);
+    const double inputs = (double)(g->n * plan.in_blocks) * (double)cr_conv_volume(g->in);
     const double across = (double)g->kernel[CR_W];
     const bool shared = g->dilation[CR_W] == 1 && across == 3 && g->stride[CR_W] < across;
     const double permuted = shared ? (double)g->stride[CR_W] + 0.15 : 0.8 * across;
@@ -180,7 +176,7 @@ size_t cr_grouped_workspace_bytes(const cr_conv *conv) {
         cr_grouped_place(conv, o / conv->lanes, &first, &blocks);
         most = max(most, blocks);
     }
-    return (size_t)(most * volume(conv->geometry.in) * conv->lanes) * sizeof(float);
+    return (size_t)(most * cr_conv_volume(conv->geometry.in) * conv->lanes) * sizeof(float);
 }
 
 int64_t cr_grouped_tasks(const cr_conv *conv) {

@@ -13,12 +13,8 @@ static int64_t side_offset(const side *s, int64_t n, int64_t c, int64_t position
     return ((n * blocks + c / s->lanes) * s->positions + position) * s->lanes + c % s->lanes;
 }
 
-static int64_t volume(const int64_t extents[CR_CONV_RANK]) {
-    return extents[CR_D] * extents[CR_H] * extents[CR_W];
-}
-
 static side side_of(int64_t channels, const int64_t extents[CR_CONV_RANK], bool blocked, int lanes) {
-    return (side){channels, volume(extents), blocked ? lanes : 1};
+    return (side){channels, cr_conv_volume(extents), blocked ? lanes : 1};
 }
 
 static int64_t round_up(int64_t n, int64_t multiple) {
@@ -47,7 +43,8 @@ static double sum_transposed(const cr_conv *conv, const cr_conv_args *args, int6
                              const int64_t out[CR_CONV_RANK]) {
     const cr_conv_geometry *g = &conv->geometry;
     const side in = side_of(g->ic, g->in, conv->input_blocked, conv->lanes);
-    const int64_t group_ic = g->ic / g->groups, group_oc = g->oc / g->groups, taps = volume(g->kernel);
+    const int64_t group_ic = g->ic / g->groups, group_oc = g->oc / g->groups,
+                  taps = cr_conv_volume(g->kernel);
     const int64_t first = o / group_oc * group_ic;
     double sum = 0;
     for (int64_t t = 0; t < taps; t++) {
@@ -77,7 +74,7 @@ static double sum_taps(const cr_conv *conv, const cr_conv_args *args, int64_t n,
     }
     double sum = 0;
     for (int64_t c = 0; c < group_ic; c++) {
-        const float *weights = (const float *)args->packed + (o * group_ic + c) * volume(g->kernel);
+        const float *weights = (const float *)args->packed + (o * group_ic + c) * cr_conv_volume(g->kernel);
         for (int64_t d = begin[CR_D]; d < end[CR_D]; d++)
             for (int64_t h = begin[CR_H]; h < end[CR_H]; h++)
                 for (int64_t w = begin[CR_W]; w < end[CR_W]; w++) {
@@ -137,13 +134,13 @@ static const char *refuses(const cr_conv *conv) {
 /* A multiply-add in double takes some ten cycles with all its index arithmetic. */
 static double cost(const cr_conv *conv) {
     const cr_conv_geometry *g = &conv->geometry;
-    return 10.0 * (double)g->n * (double)g->oc * (double)volume(g->out) * (double)(g->ic / g->groups) *
-           (double)volume(g->kernel);
+    return 10.0 * (double)g->n * (double)g->oc * (double)cr_conv_volume(g->out) *
+           (double)(g->ic / g->groups) * (double)cr_conv_volume(g->kernel);
 }
 
 static size_t packed_bytes(const cr_conv *conv) {
     const cr_conv_geometry *g = &conv->geometry;
-    return (size_t)(g->oc * (g->ic / g->groups) * volume(g->kernel)) * sizeof(float);
+    return (size_t)(g->oc * (g->ic / g->groups) * cr_conv_volume(g->kernel)) * sizeof(float);
 }
 
 static void pack(const cr_conv *conv, const float *weights, void *packed) {

@@ -11,10 +11,6 @@ static int64_t min(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
-static int64_t volume(const int64_t extents[CR_CONV_RANK]) {
-    return extents[CR_D] * extents[CR_H] * extents[CR_W];
-}
-
 static int64_t rows_read(const cr_conv_geometry *g, int64_t rows) {
     return (rows - 1) * g->stride[CR_H] + (g->kernel[CR_H] - 1) * g->dilation[CR_H] + 1;
 }
@@ -35,7 +31,7 @@ static void plan_chunks(const cr_conv *conv, cr_thin_plan *plan) {
 void cr_thin_make_plan(const cr_conv *conv, cr_thin_plan *plan) {
     const cr_conv_geometry *g = &conv->geometry;
     const int64_t reach = (g->kernel[CR_W] - 1) * g->dilation[CR_W];
-    plan->terms = g->ic * volume(g->kernel);
+    plan->terms = g->ic * cr_conv_volume(g->kernel);
     plan->row_vectors = ceil_div(g->out[CR_W], conv->lanes);
     plan->phase_floats = plan->row_vectors * conv->lanes + reach / g->stride[CR_W];
     plan->row_floats = plan->phase_floats * g->stride[CR_W];
@@ -91,12 +87,13 @@ double cr_thin_cost(const cr_conv *conv) {
 }
 
 size_t cr_thin_packed_bytes(const cr_conv *conv) {
-    return (size_t)(conv->geometry.ic * volume(conv->geometry.kernel) * conv->geometry.oc) * sizeof(float);
+    return (size_t)(conv->geometry.ic * cr_conv_volume(conv->geometry.kernel) * conv->geometry.oc) *
+           sizeof(float);
 }
 
 void cr_thin_pack(const cr_conv *conv, const float *weights, void *packed) {
     const cr_conv_geometry *g = &conv->geometry;
-    const int64_t terms = g->ic * volume(g->kernel);
+    const int64_t terms = g->ic * cr_conv_volume(g->kernel);
     float *to = packed;
     for (int64_t t = 0; t < terms; t++)
         for (int64_t o = 0; o < g->oc; o++)
