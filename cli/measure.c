@@ -40,7 +40,7 @@ static int warm_up(crease_session *const *sessions, int n, double *slowest_ms) {
 /* Measured runs of a turn: long enough that the unmeasured one before them costs little, in turns enough for
  * the interval that is drawn from them. */
 static size_t turn_runs(const measure_plan *plan, double run_ms) {
-    enum { TURN_MS = 5, MOST_RUNS = 16, TURNS = 20 };
+    enum { TURN_MS = 20, MOST_RUNS = 16, TURNS = 20 };
     const double fit = TURN_MS / run_ms;
     const size_t runs = fit > MOST_RUNS ? MOST_RUNS : (size_t)fit, most = (size_t)plan->runs / TURNS;
     if (plan->runs && runs > most)
