@@ -5,6 +5,7 @@ set(crease_library_sources
   passes/affine.c
   passes/choose_layout.c
   passes/drop_noops.c
+  passes/expand_quantized.c
   passes/extents.c
   passes/extents_lists.c
   passes/extents_shapes.c
@@ -27,6 +28,7 @@ set(crease_library_sources
   passes/lint.c
   passes/lower.c
   passes/lower_activation.c
+  passes/lower_quantized.c
   passes/merge_channels.c
   passes/optimize.c
   passes/plan.c
@@ -160,6 +162,7 @@ set(crease_library_sources
   runtime/ops/packs.c
   runtime/ops/pad.c
   runtime/ops/pool.c
+  runtime/ops/qlinear.c
   runtime/ops/quantize.c
   runtime/ops/recurrent.c
   runtime/ops/reduce.c

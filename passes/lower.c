@@ -18,7 +18,9 @@ crease_status cr_node_set_activation(cr_node *node, const char *name, const cr_a
     snprintf(text, sizeof text, "%s_a", name);
     CR_TRY(cr_node_set_float(node, text, activation->a));
     snprintf(text, sizeof text, "%s_b", name);
-    return cr_node_set_float(node, text, activation->b);
+    CR_TRY(cr_node_set_float(node, text, activation->b));
+    snprintf(text, sizeof text, "%s_c", name);
+    return cr_node_set_float(node, text, activation->c);
 }
 
 crease_status cr_node_take_activation(cr_node *to, const char *name, int slope, const cr_node *from,
@@ -29,6 +31,7 @@ crease_status cr_node_take_activation(cr_node *to, const char *name, int slope, 
     act.kind = (cr_act)kind;
     CR_TRY(cr_attr_float(from, "act_a", 0, &act.a));
     CR_TRY(cr_attr_float(from, "act_b", 0, &act.b));
+    CR_TRY(cr_attr_float(from, "act_c", 0, &act.c));
     if (from_slope >= 0 && cr_node_input(from, from_slope))
         CR_TRY(cr_node_set_input(to, slope, from->inputs[from_slope]));
     return cr_node_set_activation(to, name, &act);
@@ -77,6 +80,8 @@ crease_status cr_lower_each(cr_model *model, bool (*wanted)(const cr_node *node)
 }
 
 crease_status cr_optimize_lower(cr_model *model, const cr_lower_settings *settings) {
+    CR_TRY(cr_model_verify_after(model, cr_pass_expand_quantized(model)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_lower_quantized(model)));
     CR_TRY(cr_model_verify_after(model, cr_pass_fold_constants(model, NULL)));
     CR_TRY(cr_model_verify_after(model, cr_pass_drop_noops(model)));
     CR_TRY(cr_model_verify_after(model, cr_pass_widen_halves(model)));
@@ -88,6 +93,7 @@ crease_status cr_optimize_lower(cr_model *model, const cr_lower_settings *settin
     CR_TRY(cr_graph_infer(model->graph));
     CR_TRY(cr_model_verify_after(model, cr_pass_known_lists(model)));
     CR_TRY(cr_model_verify_after(model, cr_pass_lower_activations(model)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_merge_quantized(model)));
     CR_TRY(cr_model_verify_after(model, cr_pass_choose_layout(model, settings->lanes)));
     CR_TRY(cr_model_verify_after(model, cr_pass_merge_channels(model)));
     CR_TRY(cr_model_verify_after(model, cr_pass_fuse_elementwise(model)));

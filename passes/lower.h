@@ -18,6 +18,13 @@ typedef struct cr_lower_settings {
 /* passes/lower.c: all of the below in order. The model must be resolved and inferred. */
 crease_status cr_optimize_lower(cr_model *model, const cr_lower_settings *settings) CREASE_MUST_TEST;
 
+/* passes/expand_quantized.c: products of quantised tensors become those of floats between DequantizeLinear and
+ * QuantizeLinear */
+crease_status cr_pass_expand_quantized(cr_model *model) CREASE_MUST_TEST;
+/* passes/lower_quantized.c: QuantizeLinear and DequantizeLinear behind each other become crease.Activation; and,
+ * once other activations are lowered, clamps and repetitions join it */
+crease_status cr_pass_lower_quantized(cr_model *model) CREASE_MUST_TEST;
+crease_status cr_pass_merge_quantized(cr_model *model) CREASE_MUST_TEST;
 /* passes/widen_halves.c: float16 and bfloat16 are computed in float32 throughout */
 crease_status cr_pass_widen_halves(cr_model *model) CREASE_MUST_TEST;
 /* passes/tidy_shapes.c: means and maxima over pixels become pools */
@@ -50,7 +57,7 @@ crease_status cr_pass_fuse_gemm(cr_model *model) CREASE_MUST_TEST;
 /* ---- shared ---- */
 
 bool cr_is_ours(const cr_node *node, const char *op_type); /* in the domain "crease" */
-/* Attributes NAME, NAME_a and NAME_b; see runtime/ops/blocked.h. */
+/* Attributes NAME, NAME_a, NAME_b and NAME_c; see runtime/ops/blocked.h. */
 crease_status cr_node_set_activation(cr_node *node, const char *name,
                                      const cr_activation *activation) CREASE_MUST_TEST;
 /* Give `to` the activation "act" of `from` under `name`, and the slope at input `from_slope`, if there is

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 
 /* What the library says of itself. */
 
@@ -38,11 +39,11 @@ const char *crease_blas_name(void) {
     return cr_blas_description();
 }
 
-/* The rows of ONNX's operators; our own domain is no business of models. */
+/* The rows that model files may use; our own domain is no business of theirs. */
 static const cr_op *public_op(size_t index) {
     const cr_op *op;
     for (size_t i = 0; (op = cr_op_at(i)) != NULL; i++)
-        if (!op->domain && index-- == 0)
+        if (!(op->domain && strcmp(op->domain, "crease") == 0) && index-- == 0)
             return op;
     return NULL;
 }
@@ -60,7 +61,7 @@ bool crease_operator_at(size_t index, crease_operator_info *info) {
         return false;
     *info = (crease_operator_info){.struct_size = info->struct_size,
                                    .name = op->name,
-                                   .domain = "",
+                                   .domain = op->domain ? op->domain : "",
                                    .since = op->since,
                                    .until = op->until,
                                    .types = op->types};

@@ -6,6 +6,12 @@ static double clamp(double x, double low, double high) {
     return x < low ? low : x > high ? high : x;
 }
 
+/* Divided in float32, as QuantizeLinear does. */
+static double quantize(const cr_activation *activation, double x) {
+    const double step = (double)activation->a, q = nearbyint((double)((float)x / activation->a));
+    return x == x ? step * clamp(q, (double)activation->b, (double)activation->c) : 0;
+}
+
 static double gelu(double x) {
     return x / 2 * (1 + erf(x / sqrt(2.0)));
 }
@@ -44,6 +50,8 @@ double cr_activation_value(const cr_activation *activation, double x, int64_t ch
         return x < 0 ? a * expm1(x) : x;
     case CR_ACT_MISH:
         return x * tanh(x > 40 ? x : log1p(exp(x)));
+    case CR_ACT_QUANTIZE:
+        return quantize(activation, x);
     case CR_ACT_NONE:
     case CR_ACT_COUNT:
         break;

@@ -20,12 +20,14 @@ typedef enum cr_act {
     CR_ACT_GELU_TANH, /* the tanh approximation */
     CR_ACT_ELU,       /* x < 0 ? a (exp(x) - 1) : x */
     CR_ACT_MISH,      /* x tanh(log(1 + exp(x))) */
+    CR_ACT_QUANTIZE,  /* a min(max(round(x / a), b), c), ties to even; NaN becomes 0. b <= 0 <= c are integers
+                         below 2^22: QuantizeLinear to 8 or 16 bits, and DequantizeLinear */
     CR_ACT_COUNT
 } cr_act;
 
 typedef struct cr_activation {
     cr_act kind;
-    float a, b;
+    float a, b, c;
     const float *slope; /* PReLU: [channels rounded up to lanes] */
 } cr_activation;
 

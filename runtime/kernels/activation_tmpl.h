@@ -2,7 +2,7 @@
 #define CREASE_RUNTIME_KERNELS_ACTIVATION_TMPL_H
 
 /* Every activation on vectors whose lanes are neighbouring channels; see activation.h and vec_tmpl.h. NaN
- * stays NaN. */
+ * stays NaN, unless quantised. */
 
 #include "runtime/kernels/activation.h"
 #include "runtime/kernels/vec_math_tmpl.h"
@@ -31,6 +31,14 @@ CR_INLINE cr_vec cr_mish(cr_vec x) {
     const cr_vec e = cr_exp2(0x1.715476p0f * cr_min(cr_broadcast(20), x));
     const cr_vec product = e * (e + 2);
     return x * (product / (product + 2));
+}
+
+/* Adding 1.5 2^23 rounds to an integer, ties to even; limits that are integers may come first. NaN is less
+ * than nothing. */
+CR_INLINE cr_vec cr_quantize_steps(cr_vec x, float step, float low, float high) {
+    const cr_vec q = cr_clamp(x / cr_broadcast(step), cr_broadcast(low), cr_broadcast(high));
+    const cr_vec rounded = (q + 0x1.8p23f) - 0x1.8p23f;
+    return cr_broadcast(step) * cr_select(cr_less(q, cr_broadcast(high + 1)), rounded, (cr_vec){0});
 }
 
 /* kind is constant wherever the switch is to vanish. channel: of lane 0. */
@@ -63,6 +71,8 @@ CR_INLINE cr_vec cr_activate_kind(cr_act kind, cr_vec x, const cr_activation *ac
         return cr_select(cr_less(x, (cr_vec){0}), a * cr_expm1_negative(x), x);
     case CR_ACT_MISH:
         return cr_mish(x);
+    case CR_ACT_QUANTIZE:
+        return cr_quantize_steps(x, a, b, activation->c);
     case CR_ACT_NONE:
     case CR_ACT_COUNT:
         break;
@@ -98,6 +108,7 @@ static inline __attribute__((unused)) void cr_activate_vectors(const cr_activati
         CR_ACTIVATE_LOOP(CR_ACT_GELU_TANH)
         CR_ACTIVATE_LOOP(CR_ACT_ELU)
         CR_ACTIVATE_LOOP(CR_ACT_MISH)
+        CR_ACTIVATE_LOOP(CR_ACT_QUANTIZE)
     case CR_ACT_COUNT:
         break;
     }

@@ -14,7 +14,7 @@ static cr_activation vector_form(const cr_cell_activation *from) {
         [CR_CELL_LEAKY_RELU] = CR_ACT_LEAKY_RELU,
         [CR_CELL_ELU] = CR_ACT_ELU,
     };
-    return (cr_activation){kinds[from->kind], (float)from->a, (float)from->b, NULL};
+    return (cr_activation){.kind = kinds[from->kind], .a = (float)from->a, .b = (float)from->b};
 }
 
 typedef struct vector_cell {

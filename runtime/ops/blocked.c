@@ -47,7 +47,9 @@ crease_status cr_blocked_activation(const cr_node *node, const char *name, cr_ac
     memcpy(text + n, "_a", 3);
     CR_TRY(cr_attr_float(node, text, 0, &activation->a));
     memcpy(text + n, "_b", 3);
-    return cr_attr_float(node, text, 0, &activation->b);
+    CR_TRY(cr_attr_float(node, text, 0, &activation->b));
+    memcpy(text + n, "_c", 3);
+    return cr_attr_float(node, text, 0, &activation->c);
 }
 
 typedef struct row_fill {

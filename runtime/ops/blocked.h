@@ -8,7 +8,7 @@
  * float32 tensors of shape [N, C, spatial...] in the channel-blocked layout of node->lanes (see
  * kernels/conv/conv.h), and never stand in a model file.
  *
- * An activation is stated by three attributes: NAME (a cr_act), NAME_a and NAME_b. */
+ * An activation is stated by four attributes: NAME (a cr_act), NAME_a, NAME_b and NAME_c. */
 
 /* Type and shape by the ONNX operator of the same name, from its own inputs; layout of the node. */
 crease_status cr_blocked_infer(cr_infer *infer) CREASE_MUST_TEST;

@@ -20,7 +20,7 @@ static const bound bounds[CR_ACT_COUNT] = {
     [CR_ACT_LEAKY_RELU] = {1, 0, 0},  [CR_ACT_PRELU] = {1, 0, 0},      [CR_ACT_HARDSIGMOID] = {2, 0.5, 0},
     [CR_ACT_HARDSWISH] = {2, 0.5, 0}, [CR_ACT_SIGMOID] = {3, 0, 1.25}, [CR_ACT_SILU] = {3, 0, 1.25},
     [CR_ACT_TANH] = {3, 0, 0},        [CR_ACT_GELU] = {3, 0.5, 0},     [CR_ACT_GELU_TANH] = {3, 0.5, 0},
-    [CR_ACT_ELU] = {2, 0, 0},         [CR_ACT_MISH] = {6, 0, 1.25},
+    [CR_ACT_ELU] = {2, 0, 0},         [CR_ACT_MISH] = {6, 0, 1.25},    [CR_ACT_QUANTIZE] = {1, 0, 0},
 };
 
 static double ulp(double x) {
@@ -72,6 +72,8 @@ static void check_activations(cr_isa isa, const cr_blocked_kernels *kernels) {
     fill(x.data, n);
     for (int kind = 0; kind < CR_ACT_COUNT; kind++) {
         cr_activation act = {.kind = (cr_act)kind, .a = 0.2f, .b = 0.5f, .slope = slope.data};
+        if (kind == CR_ACT_QUANTIZE)
+            act = (cr_activation){.kind = CR_ACT_QUANTIZE, .a = 0.11f, .b = -100, .c = 155};
         kernels->activate(&shape, &act, x.data, y.data, 0, VECTORS);
         for (size_t i = 0; i < n; i++)
             check_value(isa, &act, x.data[i], y.data[i], (int64_t)i % kernels->lanes);

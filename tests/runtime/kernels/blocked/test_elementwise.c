@@ -25,8 +25,9 @@ static void binary(const cr_blocked_kernels *kernels, const void *arguments, con
     kernels->binary(&e->shape, &e->binary, in, out, begin, end);
 }
 
+/* None that quantises: results in between may differ in their last bit, and then by a step. */
 static cr_activation random_activation(const float *slope) {
-    cr_activation act = {.kind = (cr_act)random_int(0, CR_ACT_COUNT - 1), .slope = slope};
+    cr_activation act = {.kind = (cr_act)random_int(0, CR_ACT_QUANTIZE - 1), .slope = slope};
     act.a = act.kind == CR_ACT_CLIP ? -0.75f : 0.2f;
     act.b = act.kind == CR_ACT_CLIP ? 0.75f : 0.5f;
     return act;

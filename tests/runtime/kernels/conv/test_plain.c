@@ -112,9 +112,9 @@ Test(plain, transposed_is_the_adjoint) {
 Test(plain, what_follows_agrees_with_the_activations_definitions) {
     static const float slopes[] = {0.1f, -0.3f, 0.25f};
     test_seed();
-    for (int kind = 0; kind < CR_ACT_COUNT; kind++) {
-        const cr_plain_epilogue e = {.act = {(cr_act)kind, 0.2f, 0.5f, slopes},
-                                     .act_after = {CR_ACT_RELU, 0, 0, NULL}};
+    for (int kind = 0; kind < CR_ACT_QUANTIZE; kind++) {
+        const cr_plain_epilogue e = {.act = {.kind = (cr_act)kind, .a = 0.2f, .b = 0.5f, .slope = slopes},
+                                     .act_after = {.kind = CR_ACT_RELU}};
         const int64_t n = random_int(0, 70), channel = random_int(0, 2);
         guarded y = random_buffer((size_t)n), residual = random_buffer((size_t)n),
                 want = guarded_new((size_t)n);

@@ -1,0 +1,138 @@
+#include "passes/lower.h"
+#include "runtime/graph/attr.h"
+#include "runtime/graph/edit.h"
+#include "runtime/ops/qlinear.h"
+
+#include <string.h>
+
+/* before: QLinearConv, QLinearMatMul and others of their form (runtime/ops/qlinear.h)
+ * after:  DequantizeLinear of each operand, the operator inside, QuantizeLinear
+ * not:    scales, zero points or a bias that are computed; operators inside that the model's operator set has
+ *         in another form
+ * why:    they are defined so, but for sums of integers, which are of floats here: as near to each other as
+ * float sums are, before they are rounded to 8 bits. The operators themselves stand for sessions without
+ *         lowering. */
+
+/* One value, or one for each of `channels` unless that is -1. */
+static bool is_parameter(const cr_node *node, int input, int64_t channels) {
+    const cr_tensor *t = cr_node_constant(node, input);
+    if (!t || t->shape.rank > 1)
+        return false;
+    const int64_t n = cr_shape_n(&t->shape);
+    return n == 1 || n == channels;
+}
+
+/* Its scale is given; its zero point may be left out, and is of the scale's shape. */
+static bool has_parameters(const cr_node *node, int scale, int64_t channels) {
+    const cr_tensor *s = cr_node_constant(node, scale), *zero = cr_node_constant(node, scale + 1);
+    return is_parameter(node, scale, channels) && s->dtype == CREASE_FLOAT &&
+           (!cr_node_input(node, scale + 1) ||
+            (is_parameter(node, scale + 1, channels) && cr_shape_n(&zero->shape) == cr_shape_n(&s->shape)));
+}
+
+static int64_t channels_of(const cr_value *operand, int axis) {
+    return axis >= 0 && axis < operand->shape.rank ? operand->shape.dims[axis] : -1;
+}
+
+static bool fits_bias(const cr_qlinear_form *form, const cr_node *node) {
+    const cr_tensor *bias = cr_node_constant(node, form->bias);
+    const cr_tensor *scale = cr_node_constant(node, form->operand + 4);
+    if (!cr_node_input(node, form->bias))
+        return true;
+    const int64_t n = scale ? cr_shape_n(&scale->shape) : 0;
+    return bias && bias->dtype == CREASE_INT32 && bias->shape.rank == 1 &&
+           (n == 1 || n == cr_shape_n(&bias->shape));
+}
+
+/* Its attributes and inputs mean the same in the model's operator set. */
+static bool same_inside(const cr_qlinear_form *form, const cr_node *node) {
+    const int64_t opset = cr_model_opset(node->graph->model, "");
+    return opset >= (strcmp(form->inside, "Softmax") == 0 ? 13 : 10) && !cr_attr_find(node, "opset");
+}
+
+static crease_status read_form(const cr_node *node, const cr_qlinear_form **form, bool *fits) {
+    const cr_qlinear_form *f = *form = cr_qlinear_form_of(node);
+    int axis;
+    *fits = f && node->op && same_inside(f, node) && fits_bias(f, node) &&
+            (!cr_node_input(node, f->result) || has_parameters(node, f->result, -1));
+    for (int i = 0; *fits && i < cr_qlinear_operands(f, node->n_inputs); i++) {
+        const cr_value *operand = cr_node_input(node, f->operand + 3 * i);
+        CR_TRY(cr_qlinear_axis(f, node, i, operand->shape.rank, &axis));
+        *fits = has_parameters(node, f->operand + 3 * i + 1, channels_of(operand, axis));
+    }
+    return CREASE_OK;
+}
+
+/* ---- the graph ---- */
+
+static crease_status add_float(const cr_value *like, cr_value **value) {
+    CR_TRY(cr_graph_add_value(like->graph, like->name, true, value));
+    (*value)->dtype = CREASE_FLOAT;
+    (*value)->shape = like->shape;
+    return CREASE_OK;
+}
+
+static crease_status dequantize(cr_node *node, const cr_qlinear_form *form, int i, cr_value **result) {
+    const int input = form->operand + 3 * i;
+    cr_value *inputs[] = {node->inputs[input], node->inputs[input + 1], cr_node_input(node, input + 2)};
+    cr_node *added;
+    int axis;
+    CR_TRY(cr_qlinear_axis(form, node, i, inputs[0]->shape.rank, &axis));
+    CR_TRY(add_float(inputs[0], result));
+    CR_TRY(cr_graph_add_node(node->graph, node, "DequantizeLinear", "", node->name, inputs, 3, result, 1,
+                             &added));
+    return cr_node_set_int(added, "axis", axis < 0 ? 0 : axis);
+}
+
+static crease_status dequantize_bias(cr_node *node, const cr_qlinear_form *form, cr_value **result) {
+    const cr_tensor *q = cr_node_constant(node, form->bias);
+    const cr_tensor *b_scale = cr_node_constant(node, form->operand + 4);
+    const float *a = cr_node_constant(node, form->operand + 1)->data, *b = b_scale->data;
+    const bool one = cr_shape_n(&b_scale->shape) == 1;
+    cr_tensor *t;
+    CR_TRY(cr_graph_new_constant(node->graph, node->inputs[form->bias]->name, CREASE_FLOAT, &q->shape, result,
+                                 &t));
+    for (int64_t i = 0, n = cr_shape_n(&q->shape); i < n; i++)
+        ((float *)t->data)[i] = (float)((double)cr_tensor_int(q, i) * (double)*a * (double)b[one ? 0 : i]);
+    return CREASE_OK;
+}
+
+/* The result in floats, and what rounds it again. */
+static crease_status quantize_result(cr_node *node, cr_value *scale, cr_value *zero) {
+    cr_value *result = node->outputs[0], *inputs[] = {NULL, scale, zero};
+    cr_node *added;
+    if (!scale)
+        return CREASE_OK;
+    CR_TRY(add_float(result, &inputs[0]));
+    CR_TRY(cr_node_set_output(node, 0, inputs[0]));
+    CR_TRY(cr_graph_add_node(node->graph, node->next, "QuantizeLinear", "", node->name, inputs, 3, &result, 1,
+                             &added));
+    return zero ? CREASE_OK : cr_node_set_int(added, "output_dtype", result->dtype);
+}
+
+static crease_status expand(cr_node *node, const cr_qlinear_form *form) {
+    cr_value *operands[CR_QLINEAR_OPERANDS + 1], *scale = cr_node_input(node, form->result),
+                                                 *zero = cr_node_input(node, form->result + 1);
+    int n = cr_qlinear_operands(form, node->n_inputs);
+    for (int i = 0; i < n; i++)
+        CR_TRY(dequantize(node, form, i, &operands[i]));
+    if (cr_node_input(node, form->bias))
+        CR_TRY(dequantize_bias(node, form, &operands[n++]));
+    for (int i = 0; i < n; i++)
+        CR_TRY(cr_node_set_input(node, i, operands[i]));
+    CR_TRY(cr_node_keep_inputs(node, n));
+    CR_TRY(cr_node_set_op(node, form->inside, ""));
+    return quantize_result(node, scale, zero);
+}
+
+crease_status cr_pass_expand_quantized(cr_model *model) {
+    const cr_qlinear_form *form;
+    bool fits, any = false;
+    CR_FOR_NODES_SAFE(node, model->graph) {
+        CR_TRY(read_form(node, &form, &fits));
+        if (fits)
+            CR_TRY(expand(node, form));
+        any |= fits;
+    }
+    return any ? cr_model_resolve(model) : CREASE_OK;
+}

@@ -1,0 +1,171 @@
+#include "tests/passes/net.h"
+
+static void needs_lanes(void) {
+    cr_assert_eq(setenv("CREASE_CPU", "vector", 1), 0);
+}
+
+static net begin(void) {
+    net n = net_begin(13, DIMS(1, 6, 8, 8));
+    OK(cr_model_set_opset(n.ir, "com.microsoft", 1));
+    return n;
+}
+
+/* Lower; what is computed from bytes may differ by a step where a sum is as near to two of them: the steps
+ * are such that none here is. */
+static void expect(net *n, const char *domain, const char *op, int left) {
+    const crease_options o = net_options();
+    crease_model *model = net_publish(n);
+    crease_session *s = net_lower(model, &o);
+    OK(cr_model_verify(s->optimized->ir));
+    cr_assert_eq(net_count(s->optimized->ir, domain, op), left);
+    crease_session_free(s);
+    crease_model_free(model);
+}
+
+static cr_value *bytes(net *n, crease_dtype dtype, int rank, const int64_t *dims) {
+    const cr_shape shape = cr_shape_of(rank, dims);
+    cr_value *value;
+    cr_tensor *t;
+    OK(cr_graph_new_constant(n->ir->graph, "q", dtype, &shape, &value, &t));
+    for (int64_t i = 0; i < cr_shape_n(&shape); i++)
+        ((uint8_t *)t->data)[i] = (uint8_t)net_pick(n, 0, 255);
+    return value;
+}
+
+static cr_value *zero_point(net *n, int zero) {
+    cr_value *value = bytes(n, CREASE_UINT8, 0, NULL);
+    *(uint8_t *)value->constant->data = (uint8_t)zero;
+    return value;
+}
+
+static cr_value *zero_points(net *n, int64_t channels) {
+    cr_value *value = bytes(n, CREASE_INT8, DIMS(channels));
+    memset(value->constant->data, 0, (size_t)channels);
+    return value;
+}
+
+static cr_value *bias(net *n, int64_t channels) {
+    const cr_shape shape = cr_shape_of(1, &channels);
+    cr_value *value;
+    cr_tensor *t;
+    OK(cr_graph_new_constant(n->ir->graph, "bias", CREASE_INT32, &shape, &value, &t));
+    for (int64_t i = 0; i < channels; i++)
+        ((int32_t *)t->data)[i] = net_pick(n, -5000, 5000);
+    return value;
+}
+
+static cr_value *quantized_input(net *n) {
+    return net_node(n, "QuantizeLinear", IN(n->x, net_scalar(n, 0.02), zero_point(n, 120)));
+}
+
+static void give(net *n, cr_value *q, double step, int zero) {
+    net_output(n, net_node(n, "DequantizeLinear", IN(q, net_scalar(n, step), zero_point(n, zero))));
+}
+
+static cr_value *convolution(net *n, cr_value *y_scale) {
+    return net_node(n, "QLinearConv",
+                    IN(quantized_input(n), net_scalar(n, 0.02), zero_point(n, 120),
+                       bytes(n, CREASE_INT8, DIMS(5, 6, 3, 3)), net_floats(n, 1e-3, 2e-3, DIMS(5)),
+                       zero_points(n, 5), y_scale, zero_point(n, 100), bias(n, 5)));
+}
+
+Test(expand_quantized, a_convolution_with_scales_by_channel, .init = needs_lanes) {
+    net n = begin();
+    give(&n, convolution(&n, net_scalar(&n, 0.05)), 0.05, 100);
+    expect(&n, "", "QLinearConv", 0);
+}
+
+Test(expand_quantized, nothing_is_left_of_the_bytes, .init = needs_lanes) {
+    net n = begin();
+    give(&n, convolution(&n, net_scalar(&n, 0.05)), 0.05, 100);
+    expect(&n, "", "QuantizeLinear", 0);
+}
+
+Test(expand_quantized, a_computed_scale_stays, .init = needs_lanes) {
+    net n = begin();
+    cr_value *scale = net_node(&n, "ReduceMax", IN(net_node(&n, "Abs", IN(n.x))));
+    scale = net_node(&n, "Reshape", IN(scale, net_ints(&n, 0, NULL)));
+    give(&n, convolution(&n, scale), 0.05, 100);
+    expect(&n, "", "QLinearConv", 1);
+}
+
+Test(expand_quantized, a_product_with_scales_by_column, .init = needs_lanes) {
+    net n = begin();
+    cr_value *y = net_node(&n, "QLinearMatMul",
+                           IN(quantized_input(&n), net_scalar(&n, 0.02), zero_point(&n, 120),
+                              bytes(&n, CREASE_INT8, DIMS(8, 7)), net_floats(&n, 1e-3, 2e-3, DIMS(7)),
+                              zero_points(&n, 7), net_scalar(&n, 0.05), zero_point(&n, 90)));
+    give(&n, y, 0.05, 90);
+    expect(&n, "", "QLinearMatMul", 0);
+}
+
+static cr_value *of_microsoft(net *n, const char *op, int n_in, cr_value **inputs) {
+    cr_value *out;
+    OK(cr_node_set_op(net_add(n, op, n_in, inputs, 1, &out), op, "com.microsoft"));
+    net_infer(n);
+    return out;
+}
+
+Test(expand_quantized, a_sum, .init = needs_lanes) {
+    net n = begin();
+    cr_value *x = quantized_input(&n), *step = net_scalar(&n, 0.02), *zero = zero_point(&n, 120);
+    cr_value *y = of_microsoft(&n, "QLinearAdd",
+                               IN(x, step, zero, x, step, zero, net_scalar(&n, 0.031), zero_point(&n, 99)));
+    give(&n, y, 0.031, 99);
+    expect(&n, "com.microsoft", "QLinearAdd", 0);
+}
+
+Test(expand_quantized, a_zero_point_may_be_left_out, .init = needs_lanes) {
+    net n = begin();
+    cr_value *x = net_node(&n, "QuantizeLinear", IN(n.x, net_scalar(&n, 0.01)));
+    cr_value *y =
+        of_microsoft(&n, "QLinearSigmoid", IN(x, net_scalar(&n, 0.01), NULL, net_scalar(&n, 1.0 / 256)));
+    net_output(&n, net_node(&n, "DequantizeLinear", IN(y, net_scalar(&n, 1.0 / 256))));
+    expect(&n, "com.microsoft", "QLinearSigmoid", 0);
+}
+
+Test(expand_quantized, a_concatenation, .init = needs_lanes) {
+    cr_value *y;
+    net n = begin();
+    cr_value *x = quantized_input(&n), *step = net_scalar(&n, 0.02), *zero = zero_point(&n, 120);
+    cr_value *inputs[] = {net_scalar(&n, 0.03), zero_point(&n, 100), x, step, zero, x, step, zero};
+    cr_node *node = net_add(&n, "QLinearConcat", 8, inputs, 1, &y);
+    OK(cr_node_set_op(node, "QLinearConcat", "com.microsoft"));
+    OK(cr_node_set_int(node, "axis", 1));
+    net_infer(&n);
+    give(&n, y, 0.03, 100);
+    expect(&n, "com.microsoft", "QLinearConcat", 0);
+}
+
+/* Its bias is in steps of both scales, and its result may be float32. */
+Test(expand_quantized, a_product_with_bias_to_floats, .init = needs_lanes) {
+    net n = begin();
+    cr_value *flat = net_node(&n, "Flatten", IN(quantized_input(&n))), *y;
+    cr_value *inputs[] = {flat,
+                          net_scalar(&n, 0.02),
+                          zero_point(&n, 120),
+                          bytes(&n, CREASE_INT8, DIMS(7, 384)),
+                          net_floats(&n, 1e-3, 2e-3, DIMS(7)),
+                          zero_points(&n, 7),
+                          bias(&n, 7)};
+    cr_node *node = net_add(&n, "QGemm", 7, inputs, 1, &y);
+    OK(cr_node_set_op(node, "QGemm", "com.microsoft"));
+    OK(cr_node_set_int(node, "transB", 1));
+    net_infer(&n);
+    net_output(&n, y);
+    expect(&n, "com.microsoft", "QGemm", 0);
+}
+
+/* Operator set 11 has another Softmax. */
+Test(expand_quantized, a_softmax_of_before_stays, .init = needs_lanes) {
+    net n = begin();
+    cr_value *inputs[] = {quantized_input(&n), net_scalar(&n, 0.02), zero_point(&n, 120),
+                          net_scalar(&n, 1.0 / 256), zero_point(&n, 0)},
+             *y;
+    cr_node *node = net_add(&n, "QLinearSoftmax", 5, inputs, 1, &y);
+    OK(cr_node_set_op(node, "QLinearSoftmax", "com.microsoft"));
+    OK(cr_node_set_int(node, "opset", 11));
+    net_infer(&n);
+    give(&n, y, 1.0 / 256, 0);
+    expect(&n, "com.microsoft", "QLinearSoftmax", 1);
+}
