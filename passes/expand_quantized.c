@@ -5,13 +5,14 @@
 
 #include <string.h>
 
-/* before: QLinearConv, QLinearMatMul and others of their form (runtime/ops/qlinear.h)
- * after:  DequantizeLinear of each operand, the operator inside, QuantizeLinear
- * not:    scales, zero points or a bias that are computed; operators inside that the model's operator set has
- *         in another form
- * why:    they are defined so, but for sums of integers, which are of floats here: as near to each other as
- * float sums are, before they are rounded to 8 bits. The operators themselves stand for sessions without
- *         lowering. */
+/* before: QLinearConv, QLinearMatMul and others of their form (runtime/ops/qlinear.h); ConvInteger or MatMulInteger,
+ *         then Cast to float32
+ * after:  DequantizeLinear of each operand, the operator inside, QuantizeLinear; steps of 1 and the operator
+ * inside not:    scales, zero points or a bias of the former that are computed; zero points for each row of
+ * a, or computed ones for each column of b; operators inside that the model's operator set has in another
+ * form; sums that something else uses as integers why:    they are defined so, but for sums of integers,
+ * which are of floats here: as near to each other as float sums are, before they are rounded to 8 bits. The
+ * operators themselves stand for sessions without lowering. */
 
 /* One value, or one for each of `channels` unless that is -1. */
 static bool is_parameter(const cr_node *node, int input, int64_t channels) {
@@ -125,13 +126,82 @@ static crease_status expand(cr_node *node, const cr_qlinear_form *form) {
     return quantize_result(node, scale, zero);
 }
 
+/* ---- integers that become floats ---- */
+
+enum { INT_A, INT_B, INT_A_ZERO, INT_B_ZERO };
+
+static cr_node *cast_behind(const cr_node *node) {
+    cr_node *user = cr_node_only_user(node);
+    return user && cr_node_is(user, "Cast") && user->outputs[0]->dtype == CREASE_FLOAT ? user : NULL;
+}
+
+/* One number, known or not. */
+static bool is_one(const cr_node *node, int input) {
+    const cr_value *value = cr_node_input(node, input);
+    return !value || (value->shape.rank == 0 || (value->shape.rank == 1 && value->shape.dims[0] == 1));
+}
+
+static int weight_axis(const cr_node *node) {
+    return cr_node_is(node, "ConvInteger") ? 0 : node->inputs[INT_B]->shape.rank - 1;
+}
+
+static bool sums_integers(const cr_node *node) {
+    if ((!cr_node_is(node, "ConvInteger") && !cr_node_is(node, "MatMulInteger")) || !node->op ||
+        !cast_behind(node))
+        return false;
+    const cr_value *b = node->inputs[INT_B];
+    const int64_t columns = channels_of(b, weight_axis(node));
+    return is_one(node, INT_A_ZERO) &&
+           (is_one(node, INT_B_ZERO) || (b->shape.rank >= 2 && is_parameter(node, INT_B_ZERO, columns)));
+}
+
+/* A scale of 1 for each of the zero points. */
+static crease_status add_ones(cr_node *node, int zero, cr_value **scale) {
+    const cr_value *like = cr_node_input(node, zero);
+    const cr_shape shape = like ? like->shape : (cr_shape){.rank = 0};
+    cr_tensor *t;
+    CR_TRY(cr_graph_new_constant(node->graph, "one", CREASE_FLOAT, &shape, scale, &t));
+    for (int64_t i = 0; i < cr_shape_n(&shape); i++)
+        ((float *)t->data)[i] = 1;
+    return CREASE_OK;
+}
+
+static crease_status less_zero(cr_node *node, int input, int zero, int axis, cr_value **result) {
+    cr_value *inputs[] = {node->inputs[input], NULL, cr_node_input(node, zero)};
+    cr_node *added;
+    CR_TRY(add_ones(node, zero, &inputs[1]));
+    CR_TRY(add_float(inputs[0], result));
+    CR_TRY(cr_graph_add_node(node->graph, node, "DequantizeLinear", "", node->name, inputs, 3, result, 1,
+                             &added));
+    return cr_node_set_int(added, "axis", axis);
+}
+
+static crease_status sum_floats(cr_node *node) {
+    cr_node *cast = cast_behind(node);
+    cr_value *a, *b, *unused, *result = cast->outputs[0];
+    CR_TRY(less_zero(node, INT_A, INT_A_ZERO, 0, &a));
+    CR_TRY(less_zero(node, INT_B, INT_B_ZERO, weight_axis(node), &b));
+    CR_TRY(cr_node_set_input(node, 0, a));
+    CR_TRY(cr_node_set_input(node, 1, b));
+    CR_TRY(cr_node_keep_inputs(node, 2));
+    CR_TRY(cr_node_set_op(node, cr_node_is(node, "ConvInteger") ? "Conv" : "MatMul", ""));
+    CR_TRY(add_float(result, &unused));
+    CR_TRY(cr_node_set_output(cast, 0, unused));
+    CR_TRY(cr_node_remove(cast));
+    return cr_node_set_output(node, 0, result);
+}
+
 crease_status cr_pass_expand_quantized(cr_model *model) {
     const cr_qlinear_form *form;
     bool fits, any = false;
-    CR_FOR_NODES_SAFE(node, model->graph) {
+    for (cr_node *node = model->graph->first; node; node = node->next) {
         CR_TRY(read_form(node, &form, &fits));
-        if (fits)
+        if (fits) {
             CR_TRY(expand(node, form));
+        } else if (sums_integers(node)) {
+            CR_TRY(sum_floats(node));
+            fits = true;
+        }
         any |= fits;
     }
     return any ? cr_model_resolve(model) : CREASE_OK;

@@ -18,11 +18,11 @@ typedef struct cr_lower_settings {
 /* passes/lower.c: all of the below in order. The model must be resolved and inferred. */
 crease_status cr_optimize_lower(cr_model *model, const cr_lower_settings *settings) CREASE_MUST_TEST;
 
-/* passes/expand_quantized.c: products of quantised tensors become those of floats between DequantizeLinear and
- * QuantizeLinear */
+/* passes/expand_quantized.c: products of quantised tensors become those of floats between DequantizeLinear
+ * and QuantizeLinear, and products of integers that become floats those of floats */
 crease_status cr_pass_expand_quantized(cr_model *model) CREASE_MUST_TEST;
-/* passes/lower_quantized.c: QuantizeLinear and DequantizeLinear behind each other become crease.Activation; and,
- * once other activations are lowered, clamps and repetitions join it */
+/* passes/lower_quantized.c: QuantizeLinear and DequantizeLinear behind each other become crease.Activation;
+ * and, once other activations are lowered, clamps and repetitions join it */
 crease_status cr_pass_lower_quantized(cr_model *model) CREASE_MUST_TEST;
 crease_status cr_pass_merge_quantized(cr_model *model) CREASE_MUST_TEST;
 /* passes/widen_halves.c: float16 and bfloat16 are computed in float32 throughout */

@@ -78,3 +78,24 @@ void cr_dequantize(const cr_scaling *s, crease_dtype from, const void *x, crease
         for (int64_t i = at; i < at + n; i++) /* int32 keeps its bits until it is scaled */
             cr_store_float(to, y, i, (double)((float)(cr_number_load(from, x, i) - s->zero) * s->scale));
 }
+
+/* Several ranges side by side are vectors. */
+void cr_range_with_zero(const float *x, int64_t n, float *low, float *high) {
+    enum { SIDE = 16 };
+    float lows[SIDE] = {0}, highs[SIDE] = {0};
+    int64_t i = 0;
+    for (; i + SIDE <= n; i += SIDE)
+        for (int k = 0; k < SIDE; k++) {
+            lows[k] = x[i + k] < lows[k] ? x[i + k] : lows[k];
+            highs[k] = x[i + k] > highs[k] ? x[i + k] : highs[k];
+        }
+    for (; i < n; i++) {
+        lows[0] = x[i] < lows[0] ? x[i] : lows[0];
+        highs[0] = x[i] > highs[0] ? x[i] : highs[0];
+    }
+    *low = *high = 0;
+    for (int k = 0; k < SIDE; k++) {
+        *low = lows[k] < *low ? lows[k] : *low;
+        *high = highs[k] > *high ? highs[k] : *high;
+    }
+}

@@ -20,4 +20,7 @@ void cr_quantize(const cr_scaling *scaling, crease_dtype from, const void *x, cr
 void cr_dequantize(const cr_scaling *scaling, crease_dtype from, const void *x, crease_dtype to, void *y,
                    int64_t at, int64_t n);
 
+/* The least and the largest of 0 and n numbers; NaN is neither. */
+void cr_range_with_zero(const float *x, int64_t n, float *low, float *high);
+
 #endif

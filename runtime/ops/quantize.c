@@ -205,11 +205,8 @@ static crease_status dynamic_infer(cr_infer *infer) {
 static crease_status dynamic_run(cr_run *r) {
     const float *x = r->in[0]->data;
     const int64_t n = cr_shape_n(&r->in[0]->shape);
-    float low = 0, high = 0;
-    for (int64_t i = 0; i < n; i++) {
-        low = x[i] < low ? x[i] : low;
-        high = x[i] > high ? x[i] : high;
-    }
+    float low, high;
+    cr_range_with_zero(x, n, &low, &high);
     const float scale = high > low ? (high - low) / 255 : 1;
     const float zero = nearbyintf(fminf(fmaxf(-low / scale, 0), 255));
     const cr_scaling scaling = {scale, (double)zero, true};

@@ -169,3 +169,57 @@ Test(expand_quantized, a_softmax_of_before_stays, .init = needs_lanes) {
     give(&n, y, 1.0 / 256, 0);
     expect(&n, "com.microsoft", "QLinearSoftmax", 1);
 }
+
+/* ---- integers that become floats ---- */
+
+/* x in steps that are computed: bytes and their zero point. */
+static void dynamic(net *n, cr_value **q, cr_value **zero) {
+    cr_value *outputs[3];
+    net_add(n, "DynamicQuantizeLinear", IN(n->x), 3, outputs);
+    net_infer(n);
+    *q = outputs[0];
+    *zero = outputs[2];
+}
+
+static cr_value *cast(net *n, cr_value *sum, crease_dtype to) {
+    return net_node_int(n, "Cast", IN(sum), "to", to);
+}
+
+Test(expand_quantized, sums_that_become_floats, .init = needs_lanes) {
+    net n = begin();
+    cr_value *q, *zero;
+    dynamic(&n, &q, &zero);
+    cr_value *weights = bytes(&n, CREASE_INT8, DIMS(8, 7)), *none = zero_points(&n, 7);
+    net_output(&n, cast(&n, net_node(&n, "MatMulInteger", IN(q, weights, zero, none)), CREASE_FLOAT));
+    expect(&n, "", "MatMulInteger", 0);
+}
+
+/* Padding counts as the zero point. */
+Test(expand_quantized, convolutions_that_become_floats, .init = needs_lanes) {
+    net n = begin();
+    cr_value *q, *zero, *y;
+    dynamic(&n, &q, &zero);
+    cr_value *inputs[] = {q, bytes(&n, CREASE_UINT8, DIMS(5, 6, 3, 3)), zero, zero_point(&n, 130)};
+    cr_node *node = net_add(&n, "ConvInteger", 4, inputs, 1, &y);
+    OK(cr_node_set_ints(node, "pads", (int64_t[]){1, 1, 1, 1}, 4));
+    net_infer(&n);
+    net_output(&n, cast(&n, y, CREASE_FLOAT));
+    expect(&n, "", "ConvInteger", 0);
+}
+
+Test(expand_quantized, sums_that_become_float64, .init = needs_lanes) {
+    net n = begin();
+    cr_value *q, *zero;
+    dynamic(&n, &q, &zero);
+    cr_value *weights = bytes(&n, CREASE_INT8, DIMS(8, 7));
+    net_output(&n, cast(&n, net_node(&n, "MatMulInteger", IN(q, weights, zero)), CREASE_DOUBLE));
+    expect(&n, "", "MatMulInteger", 1);
+}
+
+Test(expand_quantized, zero_points_by_row_stay, .init = needs_lanes) {
+    net n = net_begin(13, DIMS(3, 8));
+    cr_value *q = net_node(&n, "QuantizeLinear", IN(n.x, net_scalar(&n, 0.02)));
+    cr_value *weights = bytes(&n, CREASE_INT8, DIMS(8, 7)), *rows = bytes(&n, CREASE_UINT8, DIMS(3));
+    net_output(&n, cast(&n, net_node(&n, "MatMulInteger", IN(q, weights, rows)), CREASE_FLOAT));
+    expect(&n, "", "MatMulInteger", 1);
+}

@@ -51,6 +51,22 @@ Test(quantize, scales_that_do_not_fit_are_refused) {
     }
 }
 
+/* The extremes stand anywhere; NaN among them is none. */
+Test(quantize, dynamic_ranges_are_of_all_elements) {
+    for (int at = 0; at < 40; at++) {
+        one o = one_begin("DynamicQuantizeLinear", 11, 1, 3);
+        float *x = one_input(&o, 0, CREASE_FLOAT, 1, (int64_t[]){41});
+        for (int i = 0; i < 41; i++)
+            x[i] = i == (at + 7) % 41 ? NAN : 1;
+        x[at] = -50;
+        x[(at + 20) % 41] = 205;
+        OK(one_run(&o));
+        cr_assert_float_eq(*(float *)o.out[1].data, 1, 1e-6f);
+        cr_assert_eq(*(uint8_t *)o.out[2].data, 50);
+        one_end(&o);
+    }
+}
+
 Test(quantize, dynamic_ranges_contain_zero) {
     one o = one_begin("DynamicQuantizeLinear", 11, 1, 3);
     put(&o, 0, CREASE_FLOAT, 1, (int64_t[]){3}, (float[]){51, 25.5f, 10});
