@@ -122,6 +122,7 @@ set(crease_library_sources
   runtime/kernels/peak.c
   runtime/kernels/pool.c
   runtime/kernels/quantize.c
+  runtime/kernels/quantize_generic.c
   runtime/kernels/recurrent.c
   runtime/kernels/recurrent_generic.c
   runtime/kernels/reduce.c
@@ -198,6 +199,8 @@ set(crease_x86_sources
   runtime/kernels/x86/few_avx512.c
   runtime/kernels/x86/gemm_avx2.c
   runtime/kernels/x86/gemm_avx512.c
+  runtime/kernels/x86/quantize_avx2.c
+  runtime/kernels/x86/quantize_avx512.c
   runtime/kernels/x86/recurrent_avx2.c
   runtime/kernels/x86/recurrent_avx512.c
   runtime/kernels/x86/softmax_avx2.c

@@ -1,6 +1,7 @@
 #ifndef CREASE_RUNTIME_KERNELS_QUANTIZE_H
 #define CREASE_RUNTIME_KERNELS_QUANTIZE_H
 
+#include "runtime/base/cpu.h"
 #include "runtime/base/dtype.h"
 
 typedef struct cr_scaling {
@@ -22,5 +23,19 @@ void cr_dequantize(const cr_scaling *scaling, crease_dtype from, const void *x, 
 
 /* The least and the largest of 0 and n numbers; NaN is neither. */
 void cr_range_with_zero(const float *x, int64_t n, float *low, float *high);
+
+/* What an instruction set contributes to the above: n elements of float32 to or from bytes. */
+typedef struct cr_quantize_kernels {
+    void (*to_u8)(float scale, float zero, const float *x, uint8_t *y, int64_t n);
+    void (*to_i8)(float scale, float zero, const float *x, int8_t *y, int64_t n);
+    void (*from_u8)(float scale, float zero, const uint8_t *x, float *y, int64_t n);
+    void (*from_i8)(float scale, float zero, const int8_t *x, float *y, int64_t n);
+    void (*range)(const float *x, int64_t n, float *low, float *high);
+} cr_quantize_kernels;
+
+/* NULL for CR_ISA_PLAIN: element by element, in double. All give the same bits. */
+const cr_quantize_kernels *cr_quantize_of(cr_isa isa);
+
+extern const cr_quantize_kernels cr_quantize_generic, cr_quantize_avx2, cr_quantize_avx512;
 
 #endif

@@ -9,6 +9,7 @@
 #include "runtime/api/session.h"
 #include "runtime/graph/edit.h"
 #include "runtime/graph/verify.h"
+#include "runtime/kernels/narrow.h"
 #include "runtime/ops/infer.h"
 
 #define cr_free criterion_free /* Criterion declares a function of this name, too */
@@ -214,7 +215,7 @@ static inline net_result net_collect(crease_session *session) {
         const int64_t n = cr_shape_n(&shape);
         r.values = realloc(r.values, (size_t)(r.n + n) * sizeof *r.values + 1);
         for (int64_t j = 0; j < n; j++)
-            r.values[r.n++] = cr_load_float(t.dtype, t.data, j);
+            r.values[r.n++] = cr_number_load(t.dtype, t.data, j);
     }
     return r;
 }
