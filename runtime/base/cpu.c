@@ -1,7 +1,6 @@
 #include "runtime/base/cpu.h"
 
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -49,6 +48,14 @@ cr_isa cr_cpu_isa(void) {
 
 const char *cr_isa_name(cr_isa isa) {
     return names[isa];
+}
+
+bool cr_cpu_sums_bytes(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    return cr_cpu_isa() == CR_ISA_AVX512 && __builtin_cpu_supports("avx512vnni");
+#else
+    return false;
+#endif
 }
 
 #if defined(__x86_64__) || defined(__i386__)

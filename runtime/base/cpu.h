@@ -1,6 +1,8 @@
 #ifndef CREASE_RUNTIME_BASE_CPU_H
 #define CREASE_RUNTIME_BASE_CPU_H
 
+#include <stdbool.h>
+
 /* Instruction sets that crease has kernels for, each containing those before it on its architecture. */
 typedef enum cr_isa {
     CR_ISA_PLAIN,  /* portable scalar kernels, plain layout */
@@ -14,6 +16,9 @@ typedef enum cr_isa {
  * vector, avx2, avx512, neon) lowers it; names it cannot satisfy are ignored. Decided once. Thread-safe. */
 cr_isa cr_cpu_isa(void);
 const char *cr_isa_name(cr_isa isa);
+
+/* Whether it has, besides CR_ISA_AVX512, instructions that sum products of bytes (AVX-512 VNNI). */
+bool cr_cpu_sums_bytes(void);
 
 /* The processor's own name, e.g. "AMD EPYC"; "" where it has none to tell. */
 const char *cr_cpu_model(void);

@@ -37,3 +37,8 @@ Test(cpu, unknown_names_are_ignored) {
     cr_assert_gt(strlen(chosen_for("abacus")), 0);
     cr_assert_neq(cr_cpu_isa(), CR_ISA_PLAIN);
 }
+
+Test(cpu, sums_bytes_only_with_the_vectors_for_it) {
+    cr_assert_str_eq(chosen_for("vector"), "vector");
+    cr_assert_not(cr_cpu_sums_bytes());
+}
