@@ -88,6 +88,11 @@ set(crease_library_sources
   runtime/kernels/blocked/blocked_generic.c
   runtime/kernels/blocked/reference.c
   runtime/kernels/contract.c
+  runtime/kernels/conv/bytes.c
+  runtime/kernels/conv/bytes_direct.c
+  runtime/kernels/conv/bytes_finish.c
+  runtime/kernels/conv/bytes_plain.c
+  runtime/kernels/conv/bytes_view.c
   runtime/kernels/conv/choose.c
   runtime/kernels/conv/depthwise.c
   runtime/kernels/conv/depthwise_generic.c
@@ -191,6 +196,7 @@ set(crease_library_sources
 set(crease_x86_sources
   runtime/kernels/x86/blocked_avx2.c
   runtime/kernels/x86/blocked_avx512.c
+  runtime/kernels/x86/bytes_avx512vnni.c
   runtime/kernels/x86/conv_direct_avx2.c
   runtime/kernels/x86/conv_direct_avx512.c
   runtime/kernels/x86/depthwise_avx2.c

@@ -1,0 +1,70 @@
+#include "runtime/kernels/conv/bytes.h"
+
+#include "runtime/base/cpu.h"
+#include "runtime/base/mem.h"
+#include "runtime/kernels/conv/bytes_direct.h"
+
+static const cr_bytes_algorithm *const plain[] = {&cr_bytes_direct_plain, NULL};
+#if defined __x86_64__ || defined __i386__
+static const cr_bytes_algorithm *const avx512vnni[] = {&cr_bytes_direct_avx512vnni, &cr_bytes_direct_plain,
+                                                       NULL};
+#endif
+
+const cr_bytes_algorithm *const *cr_bytes_algorithms(void) {
+#if defined __x86_64__ || defined __i386__
+    if (cr_cpu_sums_bytes())
+        return avx512vnni;
+#endif
+    return plain;
+}
+
+/* Each of the sum's products is -255 x 128 at worst, and so is each of what padding or a zero point leaves.
+ */
+static bool fits_sums(const cr_conv_geometry *g) {
+    const int64_t most = INT32_MAX / (UINT8_MAX * -INT8_MIN);
+    int64_t products = g->ic / g->groups;
+    for (int axis = 0; axis < CR_CONV_RANK; axis++) {
+        if (products > most || g->kernel[axis] > most)
+            return false;
+        products *= g->kernel[axis];
+    }
+    return products <= most;
+}
+
+const cr_bytes_algorithm *cr_bytes_choose(const cr_bytes_conv *conv, const char **why) {
+    *why = "has sums of products that int32 may not hold";
+    if (!fits_sums(&conv->geometry))
+        return NULL;
+    for (const cr_bytes_algorithm *const *list = cr_bytes_algorithms(); *list != NULL; list++) {
+        *why = (*list)->refuses(conv);
+        if (*why == NULL)
+            return *list;
+    }
+    return NULL;
+}
+
+bool cr_bytes_plan_work(const cr_bytes_algorithm *algorithm, const cr_bytes_conv *conv, cr_bytes_work *work) {
+    *work = (cr_bytes_work){.algorithm = algorithm, .conv = conv, .tasks = algorithm->tasks(conv)};
+    const size_t bytes = algorithm->workspace_bytes(conv);
+    if (!cr_add_size(bytes, CR_ALIGNMENT - 1, &work->thread_bytes))
+        return false;
+    work->thread_bytes = work->thread_bytes / CR_ALIGNMENT * CR_ALIGNMENT;
+    return cr_mul_size(work->thread_bytes, (size_t)conv->threads, &work->workspace_bytes);
+}
+
+typedef struct job {
+    const cr_bytes_work *work;
+    const cr_bytes_args *args;
+    char *workspace;
+} job;
+
+static void run_tasks(void *context, int64_t begin, int64_t end, int thread) {
+    const job *j = context;
+    const cr_bytes_work *work = j->work;
+    work->algorithm->run(work->conv, j->args, begin, end, j->workspace + (size_t)thread * work->thread_bytes);
+}
+
+void cr_bytes_execute(cr_pool *pool, const cr_bytes_work *work, const cr_bytes_args *args, void *workspace) {
+    job j = {work, args, workspace};
+    cr_parallel(pool, work->tasks, run_tasks, &j);
+}
