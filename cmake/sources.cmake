@@ -89,6 +89,7 @@ set(crease_library_sources
   runtime/kernels/blocked/reference.c
   runtime/kernels/contract.c
   runtime/kernels/conv/bytes.c
+  runtime/kernels/conv/bytes_depthwise.c
   runtime/kernels/conv/bytes_direct.c
   runtime/kernels/conv/bytes_finish.c
   runtime/kernels/conv/bytes_plain.c

@@ -2,12 +2,14 @@
 
 #include "runtime/base/cpu.h"
 #include "runtime/base/mem.h"
+#include "runtime/kernels/conv/bytes_depthwise.h"
 #include "runtime/kernels/conv/bytes_direct.h"
 
-static const cr_bytes_algorithm *const plain[] = {&cr_bytes_direct_plain, NULL};
+static const cr_bytes_algorithm *const plain[] = {&cr_bytes_depthwise_plain, &cr_bytes_direct_plain, NULL};
 #if defined __x86_64__ || defined __i386__
-static const cr_bytes_algorithm *const avx512vnni[] = {&cr_bytes_direct_avx512vnni, &cr_bytes_direct_plain,
-                                                       NULL};
+static const cr_bytes_algorithm *const avx512vnni[] = {&cr_bytes_depthwise_avx512vnni,
+                                                       &cr_bytes_direct_avx512vnni, &cr_bytes_depthwise_plain,
+                                                       &cr_bytes_direct_plain, NULL};
 #endif
 
 const cr_bytes_algorithm *const *cr_bytes_algorithms(void) {

@@ -1,6 +1,7 @@
 /* The kernels of convolution of bytes that any processor runs, and that the others are judged by. */
 #include <string.h>
 
+#include "runtime/kernels/conv/bytes_depthwise.h"
 #include "runtime/kernels/conv/bytes_direct.h"
 
 /* sums[l] += the products of a word of input and the weights of lane l. */
@@ -49,4 +50,41 @@ const cr_bytes_algorithm cr_bytes_direct_plain = {
     .workspace_bytes = cr_bytes_direct_workspace_bytes,
     .tasks = cr_bytes_direct_tasks,
     .run = direct_run,
+};
+
+/* ---- depthwise ---- */
+
+static void add_taps(const cr_bytes_rows *r, const uint8_t *input, int32_t *sums) {
+    const int8_t *weights = r->weights;
+    for (int64_t h = 0; h < r->kernel_rows; h++, input += r->tap_row)
+        for (int64_t word = 0; word < r->words; word++)
+            for (int64_t l = 0; l < CR_BYTES_LANES; l++)
+                for (int64_t t = 0; t < CR_BYTES_TAPS; t++, weights++)
+                    sums[l] += input[(word * CR_BYTES_TAPS + t) * CR_BYTES_LANES + l] * *weights;
+}
+
+static void rows(const cr_bytes_rows *r) {
+    int32_t sums[CR_BYTES_LANES];
+    for (int64_t y = 0; y < r->rows; y++)
+        for (int64_t x = 0; x < r->pixels; x++) {
+            memcpy(sums, r->start, sizeof sums);
+            add_taps(r, r->input + y * r->down + x * r->across, sums);
+            cr_bytes_finish_plain(r->finish, sums, 1, r->channel,
+                                  r->offset + y * r->output_row + x * CR_BYTES_LANES, r->output);
+        }
+}
+
+static void depthwise_run(const cr_bytes_conv *conv, const cr_bytes_args *args, int64_t begin, int64_t end,
+                          void *workspace) {
+    cr_bytes_depthwise_run(conv, rows, args, begin, end, workspace);
+}
+
+const cr_bytes_algorithm cr_bytes_depthwise_plain = {
+    .name = "depthwise-plain",
+    .refuses = cr_bytes_depthwise_refuses,
+    .packed_bytes = cr_bytes_depthwise_packed_bytes,
+    .pack = cr_bytes_depthwise_pack,
+    .workspace_bytes = cr_bytes_depthwise_workspace_bytes,
+    .tasks = cr_bytes_depthwise_tasks,
+    .run = depthwise_run,
 };

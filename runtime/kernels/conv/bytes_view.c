@@ -37,26 +37,38 @@ static bool has_padding(const cr_conv_geometry *g) {
 }
 
 /* Enough for the cache; and if the threads cannot share the parts alone, as many for each of them. */
-static int64_t count_chunks(const cr_bytes_conv *conv, const cr_bytes_pixels *p, int64_t parts) {
-    const cr_conv_geometry *g = &p->geometry;
-    const int64_t blocks = divide_up(g->ic, CR_BYTES_LANES);
-    const int64_t bytes = blocks * CR_BYTES_LANES * cr_conv_volume(g->in);
-    const int64_t chunks = max(1, min(divide_up(bytes, CHUNK_BYTES), p->pixel_tiles));
-    const int64_t shares = cr_conv_shares(g->n, conv->threads);
+static int64_t count_chunks(const cr_bytes_conv *conv, const cr_bytes_pixels *p, int64_t least,
+                            int64_t parts) {
+    const int64_t chunks = max(1, min(least, p->pixel_tiles));
+    const int64_t shares = cr_conv_shares(p->geometry.n, conv->threads);
     if (shares == 1 || (p->pixel_tiles < LEAST_TILES * conv->threads && parts >= conv->threads))
         return chunks;
     return max(1, min(divide_up(chunks, shares) * shares, p->pixel_tiles));
 }
 
+static cr_bytes_pixels cut_tiles(const cr_conv_geometry *g, int64_t tile_pixels) {
+    cr_bytes_pixels p = {.geometry = *g};
+    p.columns = cut(g->out[CR_W], tile_pixels);
+    p.rows = cut(g->out[CR_H], p.columns.parts == 1 ? tile_pixels / g->out[CR_W] : 1);
+    p.pixel_tiles = g->out[CR_D] * p.rows.parts * p.columns.parts;
+    p.padded = has_padding(g);
+    return p;
+}
+
 cr_bytes_pixels cr_bytes_cut_pixels(const cr_bytes_conv *conv, int64_t tile_pixels, int64_t parts) {
-    cr_bytes_pixels p = {.geometry = conv->geometry};
-    cr_conv_flatten(&p.geometry);
-    const int64_t *out = p.geometry.out;
-    p.columns = cut(out[CR_W], tile_pixels);
-    p.rows = cut(out[CR_H], p.columns.parts == 1 ? tile_pixels / out[CR_W] : 1);
-    p.pixel_tiles = out[CR_D] * p.rows.parts * p.columns.parts;
-    p.padded = has_padding(&p.geometry);
-    p.chunks = count_chunks(conv, &p, parts);
+    cr_conv_geometry g = conv->geometry;
+    cr_conv_flatten(&g);
+    cr_bytes_pixels p = cut_tiles(&g, tile_pixels);
+    const int64_t channels = divide_up(g.ic, CR_BYTES_LANES) * CR_BYTES_LANES;
+    p.chunks = count_chunks(conv, &p, divide_up(channels * cr_conv_volume(g.in), CHUNK_BYTES), parts);
+    return p;
+}
+
+cr_bytes_pixels cr_bytes_cut_rows(const cr_bytes_conv *conv, int64_t chunk_bytes) {
+    const cr_conv_geometry *g = &conv->geometry;
+    cr_bytes_pixels p = cut_tiles(g, max(1, g->out[CR_W]));
+    const int64_t blocks = divide_up(g->ic, CR_BYTES_LANES);
+    p.chunks = count_chunks(conv, &p, divide_up(CR_BYTES_LANES * cr_conv_volume(g->in), chunk_bytes), blocks);
     return p;
 }
 

@@ -11,8 +11,14 @@
 /* Of cr_direct_plan only geometry, rows, columns, pixel_tiles, chunks and padded are in use. */
 typedef cr_direct_plan cr_bytes_pixels;
 
-/* Tiles of up to so many pixels; chunks to occupy the threads, if each is split in `parts` tasks. */
+/* Tiles of up to so many pixels; chunks of all blocks of the input, each of which is split in `parts` tasks.
+ */
 cr_bytes_pixels cr_bytes_cut_pixels(const cr_bytes_conv *conv, int64_t tile_pixels, int64_t parts);
+
+/* Tiles that are whole rows; chunks of up to so many bytes of one block, which is a task. */
+cr_bytes_pixels cr_bytes_cut_rows(const cr_bytes_conv *conv, int64_t chunk_bytes);
+
+/* The tiles of a chunk. */
 void cr_bytes_chunk(const cr_bytes_pixels *pixels, int64_t chunk, int64_t *begin, int64_t *end);
 
 typedef struct cr_bytes_view {

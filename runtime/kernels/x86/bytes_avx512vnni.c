@@ -3,6 +3,7 @@
 #define CR_LANES  16
 #define CR_SUFFIX avx512vnni
 #include "runtime/kernels/activation_tmpl.h"
+#include "runtime/kernels/conv/bytes_depthwise.h"
 #include "runtime/kernels/conv/bytes_direct.h"
 
 #include <immintrin.h>
@@ -111,6 +112,13 @@ static void finish_values(const cr_bytes_finish *f, float *values, int64_t n, in
     }
 }
 
+/* sum + the products of four unsigned and four signed bytes in each lane. As an intrinsic, compilers copy the
+ * sums from register to register, and those that they find no room for to memory. */
+CR_INLINE __m512i add_products(__m512i sum, __m512i bytes, __m512i weights) {
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(bytes), "v"(weights));
+    return sum;
+}
+
 /* ---- direct ---- */
 
 typedef __m512i sums_of[CR_BYTES_BLOCKS][CR_BYTES_PIXELS];
@@ -127,13 +135,6 @@ CR_INLINE __m512i broadcast(const uint8_t *word) {
 
 CR_INLINE const uint8_t *pixel(ptrdiff_t distance, const uint8_t *const *input, int i) {
     return distance != 0 ? input[0] + i * distance : input[i];
-}
-
-/* sum + the products of four unsigned and four signed bytes in each lane. As an intrinsic, compilers copy the
- * sums from register to register, and those that they find no room for to memory. */
-CR_INLINE __m512i add_products(__m512i sum, __m512i bytes, __m512i weights) {
-    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(bytes), "v"(weights));
-    return sum;
 }
 
 /* One word of one tap; distance 0: the pixels have addresses of their own. */
@@ -266,4 +267,136 @@ const cr_bytes_algorithm cr_bytes_direct_avx512vnni = {
     .workspace_bytes = cr_bytes_direct_workspace_bytes,
     .tasks = cr_bytes_direct_tasks,
     .run = direct_run,
+};
+
+/* ---- depthwise ---- */
+
+/* Of four pixels side by side, the bytes of each channel. */
+CR_INLINE __m512i word_at(const uint8_t *input) {
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i bytes =
+        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+    return _mm512_shuffle_epi8(_mm512_permutexvar_epi32(order, _mm512_loadu_si512(input)), bytes);
+}
+
+CR_INLINE void finish_pixels(const cr_bytes_rows *r, int n, const __m512i *sums, int64_t offset) {
+    const cr_bytes_finish *f = r->finish;
+    const lanes_finish lanes = lanes_of(f, r->channel);
+    if (f->plain) {
+        finish_clamps(f, n, true, &lanes, sums, offset, r->output);
+        return;
+    }
+    if (f->clamps) {
+        finish_clamps(f, n, false, &lanes, sums, offset, r->output);
+        return;
+    }
+    float values[FOUR * CR_LANES];
+    CR_UNROLL
+    for (int i = 0; i < n; i++)
+        _mm512_storeu_ps(values + i * CR_LANES, scaled(&lanes, sums[i]));
+    finish_values(f, values, n, r->channel, offset, r->output);
+}
+
+static void finish_few(const cr_bytes_rows *r, int64_t n, const __m512i *sums, int64_t offset) {
+    if (n == 1)
+        finish_pixels(r, 1, sums, offset);
+    else if (n == 2)
+        finish_pixels(r, 2, sums, offset);
+    else
+        finish_pixels(r, 3, sums, offset);
+}
+
+/* Four pixels of so many rows of outputs; what depends on the kernel and the stride is constant. */
+CR_INLINE void sum_four(int rows, int64_t kernel_rows, int64_t words, int64_t stride, const cr_bytes_rows *r,
+                        const uint8_t *input, __m512i sums[][FOUR]) {
+    const __m512i start = _mm512_loadu_si512(r->start);
+    CR_UNROLL
+    for (int y = 0; y < rows; y++) {
+        CR_UNROLL
+        for (int i = 0; i < FOUR; i++)
+            sums[y][i] = start;
+    }
+    CR_UNROLL
+    for (int64_t h = 0; h < (rows - 1) * stride + kernel_rows; h++) {
+        CR_UNROLL
+        for (int64_t word = 0; word < words; word++) {
+            CR_UNROLL
+            for (int i = 0; i < FOUR; i++) {
+                const __m512i v =
+                    word_at(input + h * r->tap_row + i * r->across + word * CR_BYTES_TAPS * CR_BYTES_LANES);
+                CR_UNROLL
+                for (int y = 0; y < rows; y++) {
+                    const int64_t tap = h - y * stride;
+                    if (tap >= 0 && tap < kernel_rows)
+                        sums[y][i] = add_products(sums[y][i], v,
+                                                  _mm512_loadu_si512(r->weights + (tap * words + word) * 64));
+                }
+            }
+        }
+    }
+}
+
+CR_INLINE void rows_of(int rows, int64_t kernel_rows, int64_t words, int64_t stride, const cr_bytes_rows *r,
+                       int64_t first) {
+    __m512i sums[CR_BYTES_ROWS][FOUR];
+    for (int64_t x = 0; x < r->pixels; x += FOUR) {
+        sum_four(rows, kernel_rows, words, stride, r, r->input + first * r->down + x * r->across, sums);
+        CR_UNROLL
+        for (int y = 0; y < rows; y++) {
+            const int64_t offset = r->offset + (first + y) * r->output_row + x * CR_LANES;
+            if (r->pixels - x >= FOUR)
+                finish_pixels(r, FOUR, sums[y], offset);
+            else
+                finish_few(r, r->pixels - x, sums[y], offset);
+        }
+    }
+}
+
+static void rows_3x3_s1(const cr_bytes_rows *r) {
+    rows_of(2, 3, 1, 1, r, 0);
+}
+
+static void rows_3x3_s2(const cr_bytes_rows *r) {
+    rows_of(2, 3, 1, 2, r, 0);
+}
+
+static void rows_5x5_s1(const cr_bytes_rows *r) {
+    rows_of(2, 5, 2, 1, r, 0);
+}
+
+static void rows_5x5_s2(const cr_bytes_rows *r) {
+    rows_of(2, 5, 2, 2, r, 0);
+}
+
+static void rows_any(const cr_bytes_rows *r) {
+    for (int64_t y = 0; y < r->rows; y++)
+        rows_of(1, r->kernel_rows, r->words, 0, r, y);
+}
+
+static void rows(const cr_bytes_rows *r) {
+    if (r->rows == 2 && r->kernel_rows == 3 && r->words == 1 && r->stride == 1)
+        rows_3x3_s1(r);
+    else if (r->rows == 2 && r->kernel_rows == 3 && r->words == 1 && r->stride == 2)
+        rows_3x3_s2(r);
+    else if (r->rows == 2 && r->kernel_rows == 5 && r->words == 2 && r->stride == 1)
+        rows_5x5_s1(r);
+    else if (r->rows == 2 && r->kernel_rows == 5 && r->words == 2 && r->stride == 2)
+        rows_5x5_s2(r);
+    else
+        rows_any(r);
+}
+
+static void depthwise_run(const cr_bytes_conv *conv, const cr_bytes_args *args, int64_t begin, int64_t end,
+                          void *workspace) {
+    cr_bytes_depthwise_run(conv, rows, args, begin, end, workspace);
+}
+
+const cr_bytes_algorithm cr_bytes_depthwise_avx512vnni = {
+    .name = "depthwise",
+    .refuses = cr_bytes_depthwise_refuses,
+    .packed_bytes = cr_bytes_depthwise_packed_bytes,
+    .pack = cr_bytes_depthwise_pack,
+    .workspace_bytes = cr_bytes_depthwise_workspace_bytes,
+    .tasks = cr_bytes_depthwise_tasks,
+    .run = depthwise_run,
 };

@@ -269,6 +269,8 @@ Test(bytes, chunks) {
         g.stride[axis] = g.dilation[axis] = 1;
     }
     check_geometry(&g, true);
+    g.groups = g.ic = g.oc = 20;
+    check_geometry(&g, true);
 }
 
 static cr_bytes_conv conv_of(int64_t ic, int64_t kernel) {
