@@ -2,12 +2,13 @@
  * multiply-adds.
  *
  *     bytes_bench [--network NAME | --layer IC,OC,KERNEL,STRIDE,PAD,IN,GROUPS] [--algorithm NAME]
- *                 [--threads N] [--seconds S] [--residual 1] [--act 1]           (CREASE_CPU picks the
+ *                 [--threads N] [--seconds S] [--cold 1] [--residual 1] [--act 1] (CREASE_CPU picks the
  * kernels)
  *
  * For each layer and algorithm: the least time of interleaved runs, operations counted as direct summation
  * without padding skipped, and their share of the peak of the threads used. '*' marks what is chosen; the sum
- * of its times over a network's layers ends the network. Outputs are bytes behind a ReLU; --act: behind SiLU;
+ * of its times over a network's layers ends the network. --cold clears the caches of the weights before each
+ * run, as the other layers of a network do. Outputs are bytes behind a ReLU; --act: behind SiLU;
  * --residual: with one. */
 #include <math.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@ enum { MAX_ALGORITHMS = 8, FLOAT_LANES = 4 };
 
 typedef struct bench_options {
     const char *network, *layer, *algorithm;
-    int threads, residual, act;
+    int threads, cold, residual, act;
     double seconds;
 } bench_options;
 
@@ -109,7 +110,24 @@ static void make_trial(bench *b, const cr_bytes_algorithm *algorithm) {
     t->args = (cr_bytes_args){b->input, t->packed, b->output, &b->epilogue};
 }
 
+/* Flushed line by line where that can be said, and otherwise pushed out by other data. */
+static void clear_caches(const char *data, size_t bytes) {
+#if defined __x86_64__
+    for (size_t i = 0; i < bytes; i += 64)
+        __builtin_ia32_clflush(data + i);
+    __builtin_ia32_mfence();
+#else
+    enum { ENOUGH = 64 << 20 };
+    static char other[ENOUGH];
+    (void)data;
+    (void)bytes;
+    memset(other, other[0] + 1, sizeof other);
+#endif
+}
+
 static void run_once(bench *b, trial *t) {
+    if (b->options->cold)
+        clear_caches(t->packed, t->algorithm->packed_bytes(&b->conv));
     const double begin = cr_clock_seconds();
     cr_bytes_execute(b->pool, &t->work, &t->args, t->workspace);
     const double time = cr_clock_seconds() - begin;
@@ -206,6 +224,8 @@ static bool parse(int argc, char **argv, bench_options *options) {
             options->threads = atoi(value);
         else if (strcmp(name, "--seconds") == 0)
             options->seconds = atof(value);
+        else if (strcmp(name, "--cold") == 0)
+            options->cold = atoi(value);
         else if (strcmp(name, "--residual") == 0)
             options->residual = atoi(value);
         else if (strcmp(name, "--act") == 0)
@@ -221,8 +241,9 @@ int main(int argc, char **argv) {
     bench b = {.options = &options};
     cr_heap *heap = NULL;
     if (!parse(argc, argv, &options)) {
-        fprintf(stderr, "usage: bytes_bench [--network NAME | --layer IC,OC,KERNEL,STRIDE,PAD,IN,GROUPS]"
-                        " [--algorithm NAME] [--threads N] [--seconds S] [--residual 1] [--act 1]\n");
+        fprintf(stderr,
+                "usage: bytes_bench [--network NAME | --layer IC,OC,KERNEL,STRIDE,PAD,IN,GROUPS]"
+                " [--algorithm NAME] [--threads N] [--seconds S] [--cold 1] [--residual 1] [--act 1]\n");
         return 2;
     }
     if (cr_heap_create(NULL, 0, &heap) != CREASE_OK ||
