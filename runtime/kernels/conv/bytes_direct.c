@@ -7,6 +7,8 @@
 /* Of an axis: what a copy with padding may have around the input. Products of three fit 64 bits. */
 enum { MOST_REACH = 1 << 12, MOST_STRIDE = 1 << 8 };
 
+enum { LINE = 64 }; /* bytes of a cache line */
+
 typedef struct plan {
     int64_t taps, out_blocks;
     cr_direct_cut output_tiles; /* of output blocks */
@@ -202,6 +204,18 @@ static void set_output_tile(walk *w, int64_t output_tile) {
     w->pass.last_words = s.end - (s.end_block - 1) * CR_BYTES_WORDS;
 }
 
+/* While the tiles of a chunk are computed, the weights of an output tile to come arrive, so many of them with
+ * each tap that the last tile brings the last. */
+static void fetch_weights_of(walk *w, int64_t output_tile, int64_t end, int64_t tiles) {
+    const plan *p = w->plan;
+    const int64_t lines = CR_BYTES_BLOCKS * CR_BYTES_LANES * CR_BYTES_LANES / LINE;
+    int64_t block, block_end;
+    cr_direct_part(&p->output_tiles, output_tile, &block, &block_end);
+    w->pass.fetch = (const int8_t *)w->args->packed + start_bytes(p) + block * p->block_bytes;
+    w->pass.fetch_end = w->pass.fetch + (output_tile < end ? (block_end - block) * p->block_bytes : 0);
+    w->pass.fetch_lines = divide_up(lines, tiles);
+}
+
 static void run_tile(walk *w, const cr_bytes_direct_kernels *kernels, const cr_direct_box *tile,
                      int64_t first_block) {
     const cr_conv_geometry *g = &w->plan->pixels.geometry;
@@ -214,6 +228,8 @@ static void run_tile(walk *w, const cr_bytes_direct_kernels *kernels, const cr_d
     w->pass.input = w->view.data + input;
     w->pass.pixels = (tile->end[CR_H] - tile->begin[CR_H]) * (tile->end[CR_W] - tile->begin[CR_W]);
     kernels->tile(&w->pass);
+    if (w->pass.fetch < w->pass.fetch_end)
+        w->pass.fetch += w->pass.fetch_lines * w->pass.n_taps * w->pass.input_blocks * LINE;
 }
 
 /* Output tiles [begin, end) of a chunk of an image. */
@@ -232,6 +248,7 @@ static void run_chunk(walk *w, const cr_bytes_conv *conv, const cr_bytes_direct_
         const int64_t first_block = span_of(g, p, output_tile).first_block;
         cr_direct_box tile = cr_direct_tile_box(&p->pixels, first, first + 1);
         set_output_tile(w, output_tile);
+        fetch_weights_of(w, output_tile + 1, end, last - first);
         for (int64_t i = first; i < last; i++, cr_direct_next_tile(&p->pixels, &tile))
             run_tile(w, kernels, &tile, first_block);
     }

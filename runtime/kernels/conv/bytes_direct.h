@@ -31,7 +31,9 @@ typedef struct cr_bytes_pass {
     ptrdiff_t input_step;           /* bytes from block to block */
     int64_t first_word, last_words; /* the first of the first block, the end of those of the last */
     const int8_t *weights;
-    const int32_t *start; /* of each output channel of the tile */
+    const int32_t *start;            /* of each output channel of the tile */
+    const int8_t *fetch, *fetch_end; /* other weights, of which each tap of each block fetches some: */
+    int64_t fetch_lines;             /* cache lines of them, until they end */
 
     const cr_bytes_finish *finish;
     int64_t channel;        /* the first of the tile */

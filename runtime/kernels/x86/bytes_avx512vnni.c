@@ -153,10 +153,18 @@ CR_INLINE void step(int pixels, int blocks, ptrdiff_t distance, const uint8_t *c
     }
 }
 
+/* To the second-level cache. */
+CR_INLINE const int8_t *fetch_weights(const int8_t *from, int64_t lines) {
+    for (; lines > 0; lines--, from += 64)
+        __builtin_prefetch(from, 0, 2);
+    return from;
+}
+
 CR_INLINE void add_taps(int pixels, int blocks, ptrdiff_t distance, const cr_bytes_pass *pass, sums_of sums) {
     const int word_bytes = blocks * CR_LANES * CR_BYTES_WORD;
     const uint8_t *input[CR_BYTES_PIXELS];
-    const int8_t *weights = pass->weights;
+    const int8_t *weights = pass->weights, *fetch = pass->fetch;
+    const int64_t lines = fetch < pass->fetch_end ? pass->fetch_lines : 0;
     CR_UNROLL
     for (int i = 0; i < pixels; i++)
         input[i] = pass->input + pass->offsets[i];
@@ -165,6 +173,7 @@ CR_INLINE void add_taps(int pixels, int blocks, ptrdiff_t distance, const cr_byt
         const int64_t last = c == pass->input_blocks - 1 ? pass->last_words : CR_BYTES_WORDS;
         for (int64_t t = 0; t < pass->n_taps; t++) {
             const ptrdiff_t x = c * pass->input_step + pass->taps[t];
+            fetch = fetch_weights(fetch, lines);
             if (last - first == CR_BYTES_WORDS) {
                 CR_UNROLL
                 for (int k = 0; k < CR_BYTES_WORDS; k++)
