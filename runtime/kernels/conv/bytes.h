@@ -16,8 +16,8 @@
  *     v = act_after(v + (residual - zero) scale)                       rounded once; if there is a residual
  *     y = saturate(round(v / output.scale) + output.zero)              or v itself, as float
  *
- * in float32; round is to nearest even, a division is a multiplication by the rounded reciprocal, NaN becomes
- * the zero point. Padding contributes nothing. */
+ * in float32; round is to nearest even, a division is a multiplication by the rounded reciprocal, of scale[o]
+ * and bias[o] where nothing but clamps stands between; NaN becomes 0. Padding contributes nothing. */
 
 enum { CR_BYTES_LANES = 16 };
 

@@ -19,8 +19,10 @@ typedef struct lanes_finish {
 
 CR_INLINE lanes_finish lanes_of(const cr_bytes_finish *f, int64_t channel) {
     const cr_bytes_epilogue *e = f->epilogue;
-    return (lanes_finish){_mm512_loadu_ps(e->scale + channel),
-                          e->bias != NULL ? _mm512_loadu_ps(e->bias + channel) : _mm512_setzero_ps()};
+    const __m512 factor = _mm512_set1_ps(f->lane_factor);
+    const __m512 bias =
+        e->bias != NULL ? _mm512_mul_ps(_mm512_loadu_ps(e->bias + channel), factor) : _mm512_setzero_ps();
+    return (lanes_finish){_mm512_loadu_ps(e->scale + channel) * factor, bias};
 }
 
 CR_INLINE __m512 scaled(const lanes_finish *lanes, __m512i sum) {
@@ -53,11 +55,13 @@ CR_INLINE __m512 middle(const cr_bytes_finish *f, int64_t at, __m512 v) {
 }
 
 /* Stores the bytes of n values of up to four pixels. */
-CR_INLINE void store_bytes(const cr_bytes_finish *f, int n, const __m512 *v, uint8_t *output) {
+CR_INLINE void store_bytes(const cr_bytes_finish *f, bool plain, int n, const __m512 *v, uint8_t *output) {
+    const __m512 inverse = _mm512_set1_ps(f->output_inverse);
     __m512i q[FOUR];
     CR_UNROLL
     for (int i = 0; i < FOUR; i++)
-        q[i] = i < n ? _mm512_cvtps_epi32(v[i] * _mm512_set1_ps(f->output_inverse)) : _mm512_setzero_si512();
+        q[i] =
+            i < n ? _mm512_cvtps_epi32(plain ? v[i] : _mm512_mul_ps(v[i], inverse)) : _mm512_setzero_si512();
     const __m512i zero = _mm512_set1_epi16((int16_t)f->epilogue->output.zero);
     const __m512i low = _mm512_adds_epi16(_mm512_packs_epi32(q[0], q[1]), zero);
     const __m512i high = _mm512_adds_epi16(_mm512_packs_epi32(q[2], q[3]), zero);
@@ -70,9 +74,10 @@ CR_INLINE void store_bytes(const cr_bytes_finish *f, int n, const __m512 *v, uin
         _mm512_mask_storeu_epi32(output, (__mmask16)((1 << FOUR * n) - 1), bytes);
 }
 
-CR_INLINE void store_some(const cr_bytes_finish *f, int n, const __m512 *v, int64_t offset, void *output) {
+CR_INLINE void store_some(const cr_bytes_finish *f, bool plain, int n, const __m512 *v, int64_t offset,
+                          void *output) {
     if (f->to_bytes) {
-        store_bytes(f, n, v, (uint8_t *)output + offset);
+        store_bytes(f, plain, n, v, (uint8_t *)output + offset);
         return;
     }
     CR_UNROLL
@@ -80,17 +85,36 @@ CR_INLINE void store_some(const cr_bytes_finish *f, int n, const __m512 *v, int6
         _mm512_storeu_ps((float *)output + offset + i * CR_LANES, v[i]);
 }
 
+CR_INLINE void clamp_last(int n, bool raises, float low, float high, __m512 *v) {
+    if (raises) {
+        CR_UNROLL
+        for (int i = 0; i < n; i++)
+            v[i] = _mm512_max_ps(_mm512_set1_ps(low), v[i]);
+    }
+    CR_UNROLL
+    for (int i = 0; i < n; i++)
+        v[i] = _mm512_min_ps(_mm512_set1_ps(high), v[i]);
+}
+
 /* Sums whose activations are clamps, of n pixels (a constant), side by side. */
 CR_INLINE void finish_clamps(const cr_bytes_finish *f, int n, bool plain, const lanes_finish *lanes,
                              const __m512i *sums, int64_t offset, void *output) {
     __m512 v[FOUR];
     CR_UNROLL
-    for (int i = 0; i < n; i++) {
-        v[i] = clamped(scaled(lanes, sums[i]), f->low, f->high);
-        if (!plain)
-            v[i] = clamped(middle(f, offset + i * CR_LANES, v[i]), f->low_after, f->high_after);
+    for (int i = 0; i < n; i++)
+        v[i] = scaled(lanes, sums[i]);
+    if (!plain) {
+        if (f->narrows) {
+            CR_UNROLL
+            for (int i = 0; i < n; i++)
+                v[i] = clamped(v[i], f->low, f->high);
+        }
+        CR_UNROLL
+        for (int i = 0; i < n; i++)
+            v[i] = middle(f, offset + i * CR_LANES, v[i]);
     }
-    store_some(f, n, v, offset, output);
+    clamp_last(n, f->raises, plain ? f->low : f->low_after, plain ? f->high : f->high_after, v);
+    store_some(f, plain, n, v, offset, output);
 }
 
 /* Others. values: n vectors of one block, that are overwritten. */
@@ -108,7 +132,7 @@ static void finish_values(const cr_bytes_finish *f, float *values, int64_t n, in
         const int some = n - i < FOUR ? (int)(n - i) : FOUR;
         for (int k = 0; k < some; k++)
             v[k] = clamped(_mm512_loadu_ps(values + (i + k) * CR_LANES), f->low_after, f->high_after);
-        store_some(f, some, v, offset + i * CR_LANES, output);
+        store_some(f, false, some, v, offset + i * CR_LANES, output);
     }
 }
 

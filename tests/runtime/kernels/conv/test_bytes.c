@@ -318,3 +318,29 @@ Test(bytes, extreme_sums) {
         case_free(&c);
     }
 }
+
+/* Values that int32 cannot hold, and what is no value. */
+Test(bytes, huge_values_saturate) {
+    const float scales[] = {1e30f, -1e30f, NAN};
+    const int expected[] = {255, 0, 0};
+    for (int i = 0; i < 6; i++) {
+        const cr_bytes_conv conv = conv_of(4, 1);
+        bytes_case c = case_of(&conv.geometry, true);
+        c.conv = conv;
+        memset(c.input.data, 255, c.input.n * sizeof(float));
+        memset(c.weights.data, 127, c.weights.n * sizeof(float));
+        c.epilogue = (cr_bytes_epilogue){.scale = c.scale.data, .output = {0.01f, 100}};
+        c.epilogue.residual = i < 3 ? NULL : (const uint8_t *)c.residual.data;
+        c.epilogue.residual_scaling = (cr_bytes_scaling){0.01f, 1};
+        c.scale.data[0] = scales[i % 3];
+        for (const cr_bytes_algorithm *const *list = cr_bytes_algorithms(); *list != NULL; list++) {
+            if ((*list)->refuses(&c.conv) != NULL)
+                continue;
+            guarded output = run_case(&c, *list, 1);
+            cr_assert_eq(*(const uint8_t *)output.data, expected[i % 3], "%s: %d of case %d", (*list)->name,
+                         *(const uint8_t *)output.data, i);
+            guarded_free(&output);
+        }
+        case_free(&c);
+    }
+}
