@@ -3,6 +3,7 @@
 set(crease_library_sources
   passes/activation.c
   passes/affine.c
+  passes/bytes_functions.c
   passes/choose_layout.c
   passes/drop_noops.c
   passes/expand_quantized.c
@@ -28,6 +29,7 @@ set(crease_library_sources
   passes/lint.c
   passes/lower.c
   passes/lower_activation.c
+  passes/lower_bytes.c
   passes/lower_quantized.c
   passes/merge_channels.c
   passes/optimize.c
@@ -86,6 +88,7 @@ set(crease_library_sources
   runtime/kernels/attention.c
   runtime/kernels/blocked/blocked.c
   runtime/kernels/blocked/blocked_generic.c
+  runtime/kernels/blocked/pool_bytes.c
   runtime/kernels/blocked/reference.c
   runtime/kernels/contract.c
   runtime/kernels/conv/bytes.c
@@ -122,6 +125,7 @@ set(crease_library_sources
   runtime/kernels/gemm.c
   runtime/kernels/gemm_generic.c
   runtime/kernels/gemm_openblas.c
+  runtime/kernels/map_bytes.c
   runtime/kernels/move.c
   runtime/kernels/narrow.c
   runtime/kernels/norm.c
@@ -147,6 +151,7 @@ set(crease_library_sources
   runtime/ops/blocked_move.c
   runtime/ops/blocked_pool.c
   runtime/ops/boxes.c
+  runtime/ops/bytes.c
   runtime/ops/cast.c
   runtime/ops/concat.c
   runtime/ops/constant.c
@@ -206,6 +211,7 @@ set(crease_x86_sources
   runtime/kernels/x86/few_avx512.c
   runtime/kernels/x86/gemm_avx2.c
   runtime/kernels/x86/gemm_avx512.c
+  runtime/kernels/x86/map_bytes_avx512vbmi.c
   runtime/kernels/x86/quantize_avx2.c
   runtime/kernels/x86/quantize_avx512.c
   runtime/kernels/x86/recurrent_avx2.c

@@ -13,9 +13,10 @@
  * after:  the operators with what stood before them at inputs 4, 5 and 9 (of a pool 1 and 2) and as "pre"; an
  *         affine without an activation goes into the weights of a convolution of one group, its shift into
  *         input 8, which each output pixel sees as far as its taps read inside the input
- * not:    a result that is used otherwise, or by more than MAX_USERS, which together would take as long as
- *         the pass; weights take no affine that would make them leave the range of float
- * why:    padding is zero behind the affine in both forms, and the sums are the same. */
+ * not:    a quantised result of which a convolution is to be of bytes (lower_bytes.c); one that is used
+ * otherwise, or by more than MAX_USERS, which together would take as long as the pass; weights take no affine
+ * that would make them leave the range of float why:    padding is zero behind the affine in both forms, and
+ * the sums are the same. */
 
 enum { X, W, SCALE = 4, SHIFT = 5, TAP_SUMS = 8, PRE_SLOPE = 9, MAX_USERS = 2 };
 
@@ -24,8 +25,8 @@ static bool takes_prologue(const cr_value *value) {
     for (int i = 0; takes && i < value->n_uses; i++) {
         const cr_node *user = value->uses[i].node;
         takes = (cr_is_ours(user, "Conv") || cr_is_ours(user, "ConvTranspose")) &&
-                value->uses[i].input == X && user->graph == value->graph && !cr_node_input(user, SCALE) &&
-                !cr_node_input(user, TAP_SUMS);
+                !cr_wants_bytes(user, value) && value->uses[i].input == X && user->graph == value->graph &&
+                !cr_node_input(user, SCALE) && !cr_node_input(user, TAP_SUMS);
     }
     return takes;
 }

@@ -82,6 +82,8 @@ crease_status cr_lower_each(cr_model *model, bool (*wanted)(const cr_node *node)
 crease_status cr_optimize_lower(cr_model *model, const cr_lower_settings *settings) {
     CR_TRY(cr_model_verify_after(model, cr_pass_expand_quantized(model)));
     CR_TRY(cr_model_verify_after(model, cr_pass_lower_quantized(model)));
+    if (settings->bytes)
+        CR_TRY(cr_model_verify_after(model, cr_pass_note_bytes(model)));
     CR_TRY(cr_model_verify_after(model, cr_pass_fold_constants(model, NULL)));
     CR_TRY(cr_model_verify_after(model, cr_pass_drop_noops(model)));
     CR_TRY(cr_model_verify_after(model, cr_pass_widen_halves(model)));
@@ -100,6 +102,8 @@ crease_status cr_optimize_lower(cr_model *model, const cr_lower_settings *settin
     CR_TRY(cr_model_verify_after(model, cr_pass_fuse_prologue(model, settings->fold)));
     CR_TRY(cr_model_drop_dead(model)); /* what was absorbed is no user any more */
     CR_TRY(cr_model_verify_after(model, cr_pass_fuse_epilogue(model)));
+    if (settings->bytes)
+        CR_TRY(cr_model_verify_after(model, cr_pass_use_bytes(model)));
     CR_TRY(cr_model_verify_after(model, cr_pass_fuse_means(model)));
     CR_TRY(cr_model_verify_after(model, cr_pass_fuse_gemm(model)));
     CR_TRY(cr_model_drop_dead(model));

@@ -11,8 +11,9 @@
  * control flow, and what they use, stay as they are. */
 
 typedef struct cr_lower_settings {
-    int lanes; /* of the blocked layout, at least 4 */
-    bool fold; /* affines may be absorbed by convolutions; else each is a pass of its own */
+    int lanes;  /* of the blocked layout, at least 4 */
+    bool bytes; /* quantised convolutions compute on bytes: worth it where cr_cpu_sums_bytes() */
+    bool fold;  /* affines may be absorbed by convolutions; else each is a pass of its own */
 } cr_lower_settings;
 
 /* passes/lower.c: all of the below in order. The model must be resolved and inferred. */
@@ -25,6 +26,11 @@ crease_status cr_pass_expand_quantized(cr_model *model) CREASE_MUST_TEST;
  * and, once other activations are lowered, clamps and repetitions join it */
 crease_status cr_pass_lower_quantized(cr_model *model) CREASE_MUST_TEST;
 crease_status cr_pass_merge_quantized(cr_model *model) CREASE_MUST_TEST;
+/* passes/lower_bytes.c: notes convolutions by int8 weights while they are known as such; and, once the layout
+ * is chosen and epilogues are fused, has them compute on bytes */
+crease_status cr_pass_note_bytes(cr_model *model) CREASE_MUST_TEST;
+crease_status cr_pass_use_bytes(cr_model *model) CREASE_MUST_TEST;
+bool cr_wants_bytes(const cr_node *conv, const cr_value *x); /* for x to be its input as bytes */
 /* passes/widen_halves.c: float16 and bfloat16 are computed in float32 throughout */
 crease_status cr_pass_widen_halves(cr_model *model) CREASE_MUST_TEST;
 /* passes/tidy_shapes.c: means and maxima over pixels become pools */

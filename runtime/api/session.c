@@ -18,7 +18,9 @@ static bool is_literal(const crease_options *o) {
 
 /* For this machine. */
 static crease_status lower(cr_model *ir, const crease_options *o) {
-    const cr_lower_settings settings = {.lanes = cr_conv_lanes(cr_cpu_isa()), .fold = o->fold};
+    const cr_lower_settings settings = {.lanes = cr_conv_lanes(cr_cpu_isa()),
+                                        .bytes = cr_cpu_sums_bytes() && !o->convolution,
+                                        .fold = o->fold};
     if (is_literal(o) || !settings.lanes)
         return CREASE_OK;
     CR_TRY(cr_model_resolve(ir));

@@ -58,6 +58,14 @@ bool cr_cpu_sums_bytes(void) {
 #endif
 }
 
+bool cr_cpu_permutes_bytes(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    return cr_cpu_isa() == CR_ISA_AVX512 && __builtin_cpu_supports("avx512vbmi");
+#else
+    return false;
+#endif
+}
+
 #if defined(__x86_64__) || defined(__i386__)
 /* CPUID leaves 0x80000002 to 4 have 16 bytes of the name each. */
 static char model[3 * 16 + 1];

@@ -17,8 +17,10 @@ typedef enum cr_isa {
 cr_isa cr_cpu_isa(void);
 const char *cr_isa_name(cr_isa isa);
 
-/* Whether it has, besides CR_ISA_AVX512, instructions that sum products of bytes (AVX-512 VNNI). */
+/* Whether it has, besides CR_ISA_AVX512, instructions that sum products of bytes (AVX-512 VNNI), and that
+ * permute bytes (AVX-512 VBMI). */
 bool cr_cpu_sums_bytes(void);
+bool cr_cpu_permutes_bytes(void);
 
 /* The processor's own name, e.g. "AMD EPYC"; "" where it has none to tell. */
 const char *cr_cpu_model(void);

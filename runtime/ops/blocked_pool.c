@@ -3,7 +3,8 @@
 
 /* MaxPool, AveragePool and the global pools on the blocked layout; attributes as ONNX's. A global maximum is
  * a window as large as the input. GlobalAveragePool may stand for the mean of pre(scale x + shift), with the
- * constants scale and shift [C] at inputs 1 and 2 and the activation "pre". */
+ * constants scale and shift [C] at inputs 1 and 2 and the activation "pre". MaxPool is of bytes, too
+ * (bytes.c). */
 
 enum { MAX, AVERAGE, GLOBAL_AVERAGE, GLOBAL_MAX };
 
@@ -67,6 +68,9 @@ static crease_status pool_prepare(cr_prepare *p) {
     CR_TRY(CR_PREPARE_STATE(p, &s));
     cr_conv_geometry *g = &s->pool.geometry;
     *g = (cr_conv_geometry){.n = x->dims[0], .ic = x->dims[1], .oc = x->dims[1], .groups = 1};
+    if (p->in[0]->dtype == CREASE_UINT8 && p->node->lanes != CR_POOL_BYTES_LANES)
+        return cr_node_fail(p->node, CREASE_ERROR_MODEL, "bytes stand in blocks of %d channels",
+                            CR_POOL_BYTES_LANES);
     s->pool.lanes = p->node->lanes;
     s->shape = cr_blocked_shape_of(x, p->node->lanes);
     for (int axis = 0; axis < CR_CONV_RANK; axis++)
@@ -81,8 +85,9 @@ typedef struct pool_job {
     const cr_blocked_kernels *kernels;
     const pool_state *s;
     int variant;
-    const float *from;
-    float *to;
+    bool bytes;
+    const void *from;
+    void *to;
     char *scratch;
 } pool_job;
 
@@ -95,14 +100,16 @@ static void average_affine(const pool_job *j, int64_t begin, int64_t end, float 
         cr_prologue affine = j->s->affine;
         affine.scale += i % blocks * all->lanes;
         affine.shift += i % blocks * all->lanes;
-        j->kernels->affine(&one, &affine, j->from + i * floats, plane, 0, all->pixels);
-        j->kernels->global_average(&one, plane, j->to + i * all->lanes, 0, 1);
+        j->kernels->affine(&one, &affine, (const float *)j->from + i * floats, plane, 0, all->pixels);
+        j->kernels->global_average(&one, plane, (float *)j->to + i * all->lanes, 0, 1);
     }
 }
 
 static void pool_task(void *context, int64_t begin, int64_t end, int thread) {
     const pool_job *j = context;
-    if (j->s->affine.scale)
+    if (j->bytes)
+        cr_max_pool_bytes(&j->s->pool, j->from, j->to, begin, end);
+    else if (j->s->affine.scale)
         average_affine(j, begin, end, (float *)(void *)(j->scratch + (size_t)thread * j->s->plane_bytes));
     else if (j->variant == GLOBAL_AVERAGE)
         j->kernels->global_average(&j->s->shape, j->from, j->to, begin, end);
@@ -113,13 +120,20 @@ static void pool_task(void *context, int64_t begin, int64_t end, int thread) {
 
 static crease_status pool_run(cr_run *r) {
     const pool_state *s = r->state;
-    pool_job job = {cr_blocked(cr_cpu_isa()), s, r->op->variant, r->in[0]->data, r->out[0]->data, r->scratch};
+    pool_job job = {.kernels = cr_blocked(cr_cpu_isa()),
+                    .s = s,
+                    .variant = r->op->variant,
+                    .bytes = r->in[0]->dtype == CREASE_UINT8,
+                    .from = r->in[0]->data,
+                    .to = r->out[0]->data,
+                    .scratch = r->scratch};
     if (cr_shape_n(&r->out[0]->shape) == 0)
         return CREASE_OK;
     const cr_conv_geometry *g = &s->pool.geometry;
     const int64_t blocks = cr_blocked_blocks(&s->shape);
     const cr_blocked_units lines = {g->n, blocks, g->out[CR_D] * g->out[CR_H],
-                                    g->out[CR_W] * s->pool.lanes * (int64_t)sizeof(float)};
+                                    g->out[CR_W] * s->pool.lanes *
+                                        (int64_t)cr_element_bytes(r->in[0]->dtype)};
     if (job.variant == GLOBAL_AVERAGE)
         cr_parallel(r->pool, g->n * blocks, pool_task, &job);
     else
@@ -127,13 +141,13 @@ static crease_status pool_run(cr_run *r) {
     return CREASE_OK;
 }
 
-#define POOL(name, variant)                                                                                  \
-    { name, 1, 0, CR_T(CREASE_FLOAT), pool_infer, pool_prepare, pool_run, variant, CR_OP_IMAGES, 0, "crease" }
+#define POOL(name, types, variant)                                                                           \
+    { name, 1, 0, types, pool_infer, pool_prepare, pool_run, variant, CR_OP_IMAGES, 0, "crease" }
 
 const cr_op cr_ops_blocked_pool[] = {
-    POOL("MaxPool", MAX),
-    POOL("AveragePool", AVERAGE),
-    POOL("GlobalAveragePool", GLOBAL_AVERAGE),
-    POOL("GlobalMaxPool", GLOBAL_MAX),
+    POOL("MaxPool", CR_T(CREASE_FLOAT) | CR_T(CREASE_UINT8), MAX),
+    POOL("AveragePool", CR_T(CREASE_FLOAT), AVERAGE),
+    POOL("GlobalAveragePool", CR_T(CREASE_FLOAT), GLOBAL_AVERAGE),
+    POOL("GlobalMaxPool", CR_T(CREASE_FLOAT), GLOBAL_MAX),
     {0},
 };

@@ -317,7 +317,8 @@ bool cr_node_is_linear(const cr_node *node) {
 }
 
 int64_t cr_node_macs(const cr_node *node, const cr_info *const *in, const cr_info *out) {
-    bool conv = strcmp(node->op_type, "Conv") == 0, transposed = strcmp(node->op_type, "ConvTranspose") == 0;
+    bool conv = strcmp(node->op_type, "Conv") == 0 || strcmp(node->op_type, "ConvBytes") == 0,
+         transposed = strcmp(node->op_type, "ConvTranspose") == 0;
     bool gemm = strcmp(node->op_type, "Gemm") == 0, matmul = strcmp(node->op_type, "MatMul") == 0;
     if (!conv && !transposed && !gemm && !matmul)
         return 0;

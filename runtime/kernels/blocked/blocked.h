@@ -157,4 +157,9 @@ extern const cr_blocked_kernels cr_blocked_reference;
 
 extern const cr_blocked_kernels cr_blocked_generic, cr_blocked_avx2, cr_blocked_avx512, cr_blocked_neon;
 
+/* max_pool of bytes, of whatever instruction set the file is compiled for. A window without a pixel gives 0.
+ */
+enum { CR_POOL_BYTES_LANES = 16 };
+void cr_max_pool_bytes(const cr_pooling *pool, const uint8_t *in, uint8_t *out, int64_t begin, int64_t end);
+
 #endif

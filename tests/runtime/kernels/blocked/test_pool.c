@@ -67,6 +67,41 @@ Test(pool, windows) {
     for_each_kernels(60, check_pool);
 }
 
+/* Bytes beside the same numbers as floats; any cut of the lines gives the same. */
+static void check_bytes(void) {
+    cr_pooling pool = {.lanes = CR_POOL_BYTES_LANES};
+    cr_conv_geometry *g = &pool.geometry;
+    g->n = random_int(1, 2);
+    g->ic = 16 * random_int(1, 3); /* what lanes past the channels hold is nobody's business */
+    for (int axis = 0; axis < CR_CONV_RANK; axis++)
+        random_axis(&pool, axis, random_chance(30));
+    const int64_t blocks = g->ic / 16, lines = cr_pooling_lines(&pool), cut = random_int(0, lines);
+    const size_t n_in = (size_t)(g->n * blocks * g->in[CR_D] * g->in[CR_H] * g->in[CR_W] * 16),
+                 n_out = (size_t)(lines * g->out[CR_W] * 16);
+    guarded in = guarded_new(n_in), want = guarded_new(n_out);
+    uint8_t *bytes = malloc(n_in), *got = malloc(n_out + 1);
+    for (size_t i = 0; i < n_in; i++)
+        in.data[i] = bytes[i] = (uint8_t)random_int(0, 255);
+    got[n_out] = 77;
+    cr_blocked_reference.max_pool(&pool, in.data, want.data, 0, lines);
+    cr_max_pool_bytes(&pool, bytes, got, cut, lines);
+    cr_max_pool_bytes(&pool, bytes, got, 0, cut);
+    for (size_t i = 0; i < n_out; i++)
+        cr_assert_eq(got[i], isinf(want.data[i]) ? 0 : (int)want.data[i], "CREASE_TEST_SEED=%llu",
+                     (unsigned long long)test_seed_value);
+    cr_assert_eq(got[n_out], 77);
+    free(bytes);
+    free(got);
+    guarded_free(&in);
+    guarded_free(&want);
+}
+
+Test(pool, bytes) {
+    test_seed();
+    for (int round = 0; round < 40; round++)
+        check_bytes();
+}
+
 static void check_global_average(const cr_blocked_kernels *kernels) {
     cr_blocked_shape shape = random_shape(kernels->lanes);
     if (random_chance(30))
