@@ -53,8 +53,9 @@ static cr_conv_geometry random_geometry(void) {
     return g;
 }
 
+/* None with steps, on which the rounding of a sum would fall either way. */
 static cr_activation random_activation(const float *slope, bool clamp) {
-    cr_activation act = {.kind = (cr_act)random_int(0, clamp ? CR_ACT_CLIP : CR_ACT_COUNT - 1)};
+    cr_activation act = {.kind = (cr_act)random_int(0, clamp ? CR_ACT_CLIP : CR_ACT_QUANTIZE - 1)};
     act.slope = slope;
     act.a = act.kind == CR_ACT_CLIP ? -0.75f : 0.2f;
     act.b = act.kind == CR_ACT_CLIP ? 0.75f : 0.5f;
