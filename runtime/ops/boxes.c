@@ -21,6 +21,7 @@ static crease_status check_scalar(const cr_infer *infer, int i, crease_dtype dty
 }
 
 static crease_status suppress_infer(cr_infer *infer) {
+    int64_t centered;
     CR_TRY(cr_infer_need(infer, IN_BOXES));
     CR_TRY(cr_infer_need(infer, IN_SCORES));
     CR_TRY(cr_infer_rank(infer, IN_BOXES, 3, 3));
@@ -29,6 +30,7 @@ static crease_status suppress_infer(cr_infer *infer) {
     CR_TRY(check_scalar(infer, IN_MOST, CREASE_INT64));
     CR_TRY(check_scalar(infer, IN_OVERLAP, CREASE_FLOAT));
     CR_TRY(check_scalar(infer, IN_SCORE, CREASE_FLOAT));
+    CR_TRY(cr_attr_int(infer->node, "center_point_box", 0, &centered));
     const cr_shape *boxes = &infer->in[IN_BOXES]->shape, *scores = &infer->in[IN_SCORES]->shape;
     bool fits = boxes->rank < 0 || boxes->dims[2] < 0 || boxes->dims[2] == 4;
     if (boxes->rank >= 0 && scores->rank >= 0)
@@ -176,6 +178,9 @@ static crease_status choose(const cr_run *r, const suppression *s, int64_t image
 }
 
 static crease_status suppress_prepare(cr_prepare *p) {
+    int64_t *centered;
+    CR_TRY(CR_PREPARE_STATE(p, &centered));
+    CR_TRY(cr_attr_int(p->node, "center_point_box", 0, centered));
     if (!cr_mul_size((size_t)p->in[IN_SCORES]->shape.dims[2], sizeof(candidate), &p->scratch_bytes))
         return cr_node_fail(p->node, CREASE_ERROR_MEMORY, "there are too many boxes");
     return CREASE_OK;
@@ -197,11 +202,10 @@ static crease_status choose_all(cr_run *r, const suppression *s, chosen *c) {
 }
 
 static crease_status suppress_run(cr_run *r) {
-    int64_t centered;
+    const int64_t *centered = r->state;
     chosen c = {0};
-    CR_TRY(cr_attr_int(r->node, "center_point_box", 0, &centered));
     const suppression s = {r->n_in > IN_MOST && r->in[IN_MOST] ? cr_tensor_int(r->in[IN_MOST], 0) : 0,
-                           scalar(r, IN_OVERLAP, 0), scalar(r, IN_SCORE, 0), centered != 0,
+                           scalar(r, IN_OVERLAP, 0), scalar(r, IN_SCORE, 0), *centered != 0,
                            r->n_in > IN_SCORE && r->in[IN_SCORE]};
     crease_status status = choose_all(r, &s, &c);
     cr_free(r->heap, c.rows);

@@ -16,6 +16,7 @@ static void store_number(crease_dtype dtype, void *to, int64_t value) {
 
 /* ---- Constant ---- */
 
+/* NULL: there is none. */
 static const cr_attr *find_value(const cr_node *node) {
     static const char *const names[] = {"value",     "sparse_value", "value_float",  "value_floats",
                                         "value_int", "value_ints",   "value_string", "value_strings"};
@@ -81,34 +82,47 @@ static bool sparse_position(const cr_sparse *sparse, int64_t i, int64_t *at) {
     return true;
 }
 
-static crease_status fill_sparse(const cr_run *r, const cr_sparse *sparse, size_t bytes) {
+static crease_status check_sparse(const cr_node *node, const cr_sparse *sparse) {
     const cr_shape *of = &sparse->indices.shape;
     int64_t n = cr_shape_n(&sparse->values.shape), at;
-    size_t element = cr_element_bytes(sparse->values.dtype);
     bool flat = of->rank == 1 && of->dims[0] == n;
     bool tuples = of->rank == 2 && of->dims[0] == n && of->dims[1] == sparse->shape.rank;
     if (sparse->indices.dtype != CREASE_INT64 || (!flat && !tuples))
-        return cr_node_fail(r->node, CREASE_ERROR_MODEL, "the indices do not go with the %lld sparse values",
+        return cr_node_fail(node, CREASE_ERROR_MODEL, "the indices do not go with the %lld sparse values",
                             (long long)n);
-    memset(r->out[0]->data, 0, bytes);
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n; i++)
         if (!sparse_position(sparse, i, &at))
-            return cr_node_fail(r->node, CREASE_ERROR_MODEL, "sparse index %lld is outside the tensor",
+            return cr_node_fail(node, CREASE_ERROR_MODEL, "sparse index %lld is outside the tensor",
                                 (long long)i);
-        memcpy((char *)r->out[0]->data + (size_t)at * element,
-               (const char *)sparse->values.data + (size_t)i * element, element);
-    }
     return CREASE_OK;
 }
 
+static crease_status constant_prepare(cr_prepare *p) {
+    const cr_attr **a;
+    CR_TRY(CR_PREPARE_STATE(p, &a));
+    *a = find_value(p->node);
+    return (*a)->type == CR_ATTR_SPARSE_TENSOR ? check_sparse(p->node, &(*a)->sparse[0]) : CREASE_OK;
+}
+
+static void fill_sparse(cr_tensor *y, size_t bytes, const cr_sparse *sparse) {
+    const size_t element = cr_element_bytes(sparse->values.dtype);
+    memset(y->data, 0, bytes);
+    for (int64_t i = 0, n = cr_shape_n(&sparse->values.shape), at; i < n; i++)
+        if (sparse_position(sparse, i, &at))
+            memcpy((char *)y->data + (size_t)at * element,
+                   (const char *)sparse->values.data + (size_t)i * element, element);
+}
+
 static crease_status constant_run(cr_run *r) {
-    const cr_attr *a = find_value(r->node);
+    const cr_attr *a = *(const cr_attr *const *)r->state;
+    cr_tensor *y = r->out[0];
     size_t bytes;
-    if (!cr_tensor_bytes(r->out[0]->dtype, 0, &r->out[0]->shape, &bytes) || bytes == 0)
+    if (!cr_tensor_bytes(y->dtype, 0, &y->shape, &bytes) || bytes == 0)
         return CREASE_OK;
     if (a->type == CR_ATTR_SPARSE_TENSOR)
-        return fill_sparse(r, &a->sparse[0], bytes);
-    memcpy(r->out[0]->data, a->type == CR_ATTR_TENSOR ? a->tensors[0].data : (const void *)a->ints, bytes);
+        fill_sparse(y, bytes, &a->sparse[0]);
+    else
+        memcpy(y->data, a->type == CR_ATTR_TENSOR ? a->tensors[0].data : (const void *)a->ints, bytes);
     return CREASE_OK;
 }
 
@@ -133,10 +147,15 @@ static crease_status filled_infer(cr_infer *infer) {
     return CREASE_OK;
 }
 
+static crease_status filled_prepare(cr_prepare *p) {
+    const cr_tensor **value;
+    CR_TRY(CR_PREPARE_STATE(p, &value));
+    return cr_attr_tensor(p->node, "value", value);
+}
+
 static crease_status filled_run(cr_run *r) {
-    const cr_tensor *value;
+    const cr_tensor *value = *(const cr_tensor *const *)r->state;
     char zero[16] = {0};
-    CR_TRY(cr_attr_tensor(r->node, "value", &value));
     cr_fill(cr_element_bytes(r->out[0]->dtype), value ? value->data : zero, r->out[0]->data,
             cr_shape_n(&r->out[0]->shape));
     return CREASE_OK;
@@ -156,11 +175,17 @@ static crease_status eye_infer(cr_infer *infer) {
     return CREASE_OK;
 }
 
+static crease_status eye_prepare(cr_prepare *p) {
+    int64_t *k;
+    CR_TRY(CR_PREPARE_STATE(p, &k));
+    return cr_attr_int(p->node, "k", 0, k);
+}
+
 static crease_status eye_run(cr_run *r) {
-    int64_t k, rows = r->out[0]->shape.dims[0], columns = r->out[0]->shape.dims[1];
+    const int64_t k = *(const int64_t *)r->state, rows = r->out[0]->shape.dims[0],
+                  columns = r->out[0]->shape.dims[1];
     size_t element = cr_element_bytes(r->out[0]->dtype);
     char zero[16] = {0}, one[16] = {0};
-    CR_TRY(cr_attr_int(r->node, "k", 0, &k));
     store_number(r->out[0]->dtype, one, 1);
     cr_fill(element, zero, r->out[0]->data, rows * columns);
     if (k <= -rows || k >= columns)
@@ -278,17 +303,29 @@ static crease_status one_hot_infer(cr_infer *infer) {
     return CREASE_OK;
 }
 
-static crease_status one_hot_run(cr_run *r) {
+typedef struct one_hot_state {
+    int64_t depth, inner;
+} one_hot_state;
+
+static crease_status one_hot_prepare(cr_prepare *p) {
+    const cr_shape *y = &p->out[0].shape;
+    one_hot_state *s;
     int axis;
-    const cr_shape *y = &r->out[0]->shape;
+    CR_TRY(CR_PREPARE_STATE(p, &s));
+    CR_TRY(cr_axis_attr(p->node, -1, y->rank, &axis));
+    s->depth = y->dims[axis];
+    s->inner = cr_shape_extent(y, axis + 1, y->rank);
+    return CREASE_OK;
+}
+
+static crease_status one_hot_run(cr_run *r) {
+    const one_hot_state *s = r->state;
+    const int64_t depth = s->depth, inner = s->inner;
     const char *values = r->in[2]->data;
     char *to = r->out[0]->data;
     size_t element = cr_element_bytes(r->out[0]->dtype);
-    CR_TRY(cr_axis_attr(r->node, -1, y->rank, &axis));
-    int64_t depth = y->dims[axis], inner = cr_shape_extent(y, axis + 1, y->rank),
-            n = cr_shape_n(&r->in[0]->shape);
-    cr_fill(element, values, to, cr_shape_n(y));
-    for (int64_t i = 0; i < n; i++) {
+    cr_fill(element, values, to, cr_shape_n(&r->out[0]->shape));
+    for (int64_t i = 0, n = cr_shape_n(&r->in[0]->shape); i < n; i++) {
         int64_t index = index_of(r->in[0], i);
         if (index < -depth || index >= depth)
             continue; /* all off */
@@ -302,10 +339,10 @@ static crease_status one_hot_run(cr_run *r) {
 enum { RANGE_TYPES = CR_T_FLOATS | CR_T(CREASE_INT16) | CR_T(CREASE_INT32) | CR_T(CREASE_INT64) };
 
 const cr_op cr_ops_constant[] = {
-    {"Constant", 1, 0, 0, constant_infer, NULL, constant_run, 0, CR_OP_HALF, 0, NULL},
-    {"ConstantOfShape", 9, 0, 0, filled_infer, NULL, filled_run, 0, CR_OP_HALF, 0, NULL},
-    {"EyeLike", 9, 0, CR_T_NUMBERS | CR_T_BOOL, eye_infer, NULL, eye_run, 0, CR_OP_HALF, 0, NULL},
+    {"Constant", 1, 0, 0, constant_infer, constant_prepare, constant_run, 0, CR_OP_HALF, 0, NULL},
+    {"ConstantOfShape", 9, 0, 0, filled_infer, filled_prepare, filled_run, 0, CR_OP_HALF, 0, NULL},
+    {"EyeLike", 9, 0, CR_T_NUMBERS | CR_T_BOOL, eye_infer, eye_prepare, eye_run, 0, CR_OP_HALF, 0, NULL},
     {"Range", 11, 0, RANGE_TYPES, range_infer, NULL, range_run, 0, CR_OP_HALF, 0, NULL},
-    {"OneHot", 9, 0, CR_T_BYTES, one_hot_infer, NULL, one_hot_run, 0, CR_OP_HALF, 2, NULL},
+    {"OneHot", 9, 0, CR_T_BYTES, one_hot_infer, one_hot_prepare, one_hot_run, 0, CR_OP_HALF, 2, NULL},
     {0},
 };

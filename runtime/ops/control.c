@@ -108,21 +108,23 @@ static crease_status if_infer(cr_infer *infer) {
     return status;
 }
 
-static crease_status if_prepare(cr_prepare *p) {
+typedef struct if_state {
     cr_graph *body;
-    cr_tensor **outputs;
-    CR_TRY(cr_control_body(p->node, branches[flag_of(p->in[0]->known)], 0, p->n_out, &body));
-    CR_TRY(CR_PREPARE_STATE(p, &outputs));
-    return CR_ARENA_NEW(p->arena, outputs, (size_t)body->n_outputs + 1);
+    cr_tensor *outputs; /* of the body */
+} if_state;
+
+static crease_status if_prepare(cr_prepare *p) {
+    if_state *s;
+    CR_TRY(CR_PREPARE_STATE(p, &s));
+    CR_TRY(cr_control_body(p->node, branches[flag_of(p->in[0]->known)], 0, p->n_out, &s->body));
+    return CR_ARENA_NEW(p->arena, &s->outputs, (size_t)s->body->n_outputs + 1);
 }
 
 static crease_status if_run(cr_run *r) {
-    cr_tensor *outputs = *(cr_tensor **)r->state;
-    cr_graph *body;
-    CR_TRY(cr_attr_graph(r->node, branches[flag_of(r->in[0])], &body));
-    CR_TRY(r->subgraph(r, body, NULL, outputs));
-    for (int i = 0; i < body->n_outputs; i++)
-        cr_control_give(r, i, &outputs[i]);
+    const if_state *s = r->state;
+    CR_TRY(r->subgraph(r, s->body, NULL, s->outputs));
+    for (int i = 0; i < s->body->n_outputs; i++)
+        cr_control_give(r, i, &s->outputs[i]);
     return CREASE_OK;
 }
 

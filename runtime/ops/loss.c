@@ -10,12 +10,21 @@ enum { LIKELIHOOD, CROSS_ENTROPY };
 enum { IN_SCORES, IN_LABELS, IN_WEIGHTS };
 enum { NONE, MEAN, SUM };
 
-static crease_status read_reduction(const cr_node *node, int *reduction) {
+typedef struct loss {
+    int64_t n, classes, inner; /* scores [n][classes][inner] */
+    int64_t ignored;
+    bool ignores;
+    int reduction;
+} loss;
+
+static crease_status read_loss(const cr_node *node, loss *l) {
     const char *text;
     CR_TRY(cr_attr_string(node, "reduction", "mean", &text));
-    *reduction = strcmp(text, "none") == 0 ? NONE : strcmp(text, "sum") == 0 ? SUM : MEAN;
-    if (*reduction == MEAN && strcmp(text, "mean") != 0)
-        return cr_node_fail(node, CREASE_ERROR_MODEL, "reduction '%s' is not known", text);
+    CR_TRY(cr_attr_int(node, "ignore_index", 0, &l->ignored));
+    l->ignores = cr_attr_find(node, "ignore_index") != NULL;
+    l->reduction = strcmp(text, "none") == 0 ? NONE : strcmp(text, "sum") == 0 ? SUM : MEAN;
+    if (l->reduction == MEAN && strcmp(text, "mean") != 0)
+        return cr_node_fail(node, CREASE_ERROR_MODEL, "reduction '%.40s' is not known", text);
     return CREASE_OK;
 }
 
@@ -42,36 +51,28 @@ static crease_status check_inputs(const cr_infer *infer) {
 }
 
 static crease_status loss_infer(cr_infer *infer) {
-    int reduction;
+    loss l;
     CR_TRY(cr_infer_need(infer, IN_SCORES));
     CR_TRY(cr_infer_need(infer, IN_LABELS));
     CR_TRY(cr_infer_same_type(infer, IN_SCORES, IN_WEIGHTS));
     CR_TRY(check_inputs(infer));
-    CR_TRY(read_reduction(infer->node, &reduction));
+    CR_TRY(read_loss(infer->node, &l));
     for (int i = 0; i < infer->n_out; i++)
         infer->out[i].dtype = infer->in[IN_SCORES]->dtype;
-    infer->out[0].shape = reduction == NONE ? infer->in[IN_LABELS]->shape : (cr_shape){.rank = 0};
+    infer->out[0].shape = l.reduction == NONE ? infer->in[IN_LABELS]->shape : (cr_shape){.rank = 0};
     if (infer->n_out > 1)
         infer->out[1].shape = infer->in[IN_SCORES]->shape;
     return CREASE_OK;
 }
 
-typedef struct loss {
-    int64_t n, classes, inner; /* scores [n][classes][inner] */
-    int64_t ignored;
-    bool ignores, log_softmax;
-    int reduction;
-} loss;
-
-static crease_status read_loss(const cr_run *r, loss *l) {
-    const cr_shape *x = &r->in[IN_SCORES]->shape;
-    *l = (loss){.n = x->dims[0],
-                .classes = x->dims[1],
-                .inner = cr_shape_extent(x, 2, x->rank),
-                .ignores = cr_attr_find(r->node, "ignore_index") != NULL,
-                .log_softmax = r->op->variant == CROSS_ENTROPY};
-    CR_TRY(cr_attr_int(r->node, "ignore_index", 0, &l->ignored));
-    return read_reduction(r->node, &l->reduction);
+static crease_status loss_prepare(cr_prepare *p) {
+    const cr_shape *x = &p->in[IN_SCORES]->shape;
+    loss *l;
+    CR_TRY(CR_PREPARE_STATE(p, &l));
+    l->n = x->dims[0];
+    l->classes = x->dims[1];
+    l->inner = cr_shape_extent(x, 2, x->rank);
+    return read_loss(p->node, l);
 }
 
 /* Logarithm of the sum of exponentials of one pixel's scores. */
@@ -85,11 +86,12 @@ static double log_sum(const cr_tensor *x, const loss *l, int64_t base) {
 }
 
 /* Loss of pixel i and what it weighs in the mean. */
-static crease_status one_loss(const cr_run *r, const loss *l, int64_t i, double *value, double *weight) {
+static crease_status one_loss(const cr_run *r, int64_t i, double *value, double *weight) {
+    const loss *l = r->state;
     const cr_tensor *x = r->in[IN_SCORES], *weights = r->n_in > IN_WEIGHTS ? r->in[IN_WEIGHTS] : NULL;
     const int64_t base = i / l->inner * l->classes * l->inner + i % l->inner;
     const int64_t label = cr_tensor_int(r->in[IN_LABELS], i);
-    const double less = l->log_softmax ? log_sum(x, l, base) : 0;
+    const double less = r->op->variant == CROSS_ENTROPY ? log_sum(x, l, base) : 0;
     cr_tensor *logs = r->n_out > 1 ? r->out[1] : NULL;
     for (int64_t c = 0; logs && c < l->classes; c++) {
         const int64_t at = base + c * l->inner;
@@ -107,25 +109,24 @@ static crease_status one_loss(const cr_run *r, const loss *l, int64_t i, double 
 }
 
 static crease_status loss_run(cr_run *r) {
-    loss l;
+    const loss *l = r->state;
     double sum = 0, weights = 0, value, weight;
-    CR_TRY(read_loss(r, &l));
-    for (int64_t i = 0; i < l.n * l.inner; i++) {
-        CR_TRY(one_loss(r, &l, i, &value, &weight));
+    for (int64_t i = 0; i < l->n * l->inner; i++) {
+        CR_TRY(one_loss(r, i, &value, &weight));
         sum += value;
         weights += weight;
-        if (l.reduction == NONE && r->out[0])
+        if (l->reduction == NONE && r->out[0])
             cr_store_float(r->out[0]->dtype, r->out[0]->data, i, value);
     }
-    if (l.reduction != NONE && r->out[0])
-        cr_store_float(r->out[0]->dtype, r->out[0]->data, 0, l.reduction == MEAN ? sum / weights : sum);
+    if (l->reduction != NONE && r->out[0])
+        cr_store_float(r->out[0]->dtype, r->out[0]->data, 0, l->reduction == MEAN ? sum / weights : sum);
     return CREASE_OK;
 }
 
 const cr_op cr_ops_loss[] = {
-    {"NegativeLogLikelihoodLoss", 12, 0, CR_T_FLOATS, loss_infer, NULL, loss_run, LIKELIHOOD, CR_OP_HALF, 0,
-     NULL},
-    {"SoftmaxCrossEntropyLoss", 12, 0, CR_T_FLOATS, loss_infer, NULL, loss_run, CROSS_ENTROPY, CR_OP_HALF, 0,
-     NULL},
+    {"NegativeLogLikelihoodLoss", 12, 0, CR_T_FLOATS, loss_infer, loss_prepare, loss_run, LIKELIHOOD,
+     CR_OP_HALF, 0, NULL},
+    {"SoftmaxCrossEntropyLoss", 12, 0, CR_T_FLOATS, loss_infer, loss_prepare, loss_run, CROSS_ENTROPY,
+     CR_OP_HALF, 0, NULL},
     {0},
 };

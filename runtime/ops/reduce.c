@@ -9,19 +9,19 @@
  * input later. */
 enum { MEAN, SUM, MAX, MIN, PROD, L1, L2, SQUARES, LOG_SUM, LOG_SUM_EXP };
 
+/* given: the input with the axes, NULL: left out; any: whether there is anything to reduce. */
 static crease_status axes_of(const cr_node *node, const cr_tensor *given, int rank, bool *reduced,
                              bool *any) {
     const int64_t *attr;
-    int n;
+    int n_attr;
     int64_t noop = 0;
-    CR_TRY(cr_attr_ints(node, "axes", &attr, &n));
-    if (given)
-        n = (int)cr_shape_n(&given->shape);
+    CR_TRY(cr_attr_ints(node, "axes", &attr, &n_attr));
     CR_TRY(cr_attr_int(node, "noop_with_empty_axes", 0, &noop));
+    const int64_t n = given ? cr_shape_n(&given->shape) : n_attr;
     *any = n > 0 || !noop;
     for (int d = 0; d < rank; d++)
         reduced[d] = n == 0 && !noop;
-    for (int i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n; i++) {
         int axis;
         CR_TRY(cr_axis_resolve(given ? cr_tensor_int(given, i) : attr[i], rank, node->name, &axis));
         reduced[axis] = true;
@@ -155,7 +155,7 @@ typedef struct run_job {
     int64_t outer, n, inner, pieces; /* pieces: of a row of results */
 } run_job;
 
-static bool is_one_run(const cr_tensor *x, const bool *reduced, run_job *job) {
+static bool is_one_run(const cr_info *x, const bool *reduced, run_job *job) {
     int64_t *extents[] = {&job->outer, &job->n, &job->inner};
     int at = 0;
     job->outer = job->n = job->inner = 1;
@@ -215,62 +215,66 @@ static void reduce_run_of(cr_pool *pool, run_job *job) {
 
 /* ---- everything else ---- */
 
-static void reduce_any(cr_run *r, const bool *reduced, bool any) {
+typedef struct reduce_state {
+    bool reduced[CR_MAX_RANK], any; /* axes; any of them, else the input is copied */
+    bool fast;                      /* as `job` says, but for the tensors */
+    run_job job;
+} reduce_state;
+
+static void reduce_any(cr_run *r) {
+    const reduce_state *s = r->state;
+    const bool any = s->any;
     const cr_tensor *x = r->in[0];
     const int op = r->op->variant;
     const int64_t n_out = cr_shape_n(&r->out[0]->shape), n = cr_shape_n(&x->shape);
     double *sums = r->scratch;
     if (!any) /* noop_with_empty_axes: nothing is reduced, a copy */
-        reduce_into(SUM, x, reduced, sums, n_out);
+        reduce_into(SUM, x, s->reduced, sums, n_out);
     else if (op == LOG_SUM_EXP)
-        log_sum_exp(x, reduced, sums, sums + n_out, n_out);
+        log_sum_exp(x, s->reduced, sums, sums + n_out, n_out);
     else
-        reduce_into(op, x, reduced, sums, n_out);
+        reduce_into(op, x, s->reduced, sums, n_out);
     for (int64_t i = 0; i < n_out; i++)
         store(r->out[0], i, any ? finish(op, sums[i], (double)n / (double)n_out) : sums[i]);
 }
 
-static bool is_fast(int op, const cr_tensor *x, const bool *reduced, bool any, run_job *job) {
-    return any && op != LOG_SUM_EXP && is_one_run(x, reduced, job);
-}
-
-/* Axes that are not known yet may ask for the general way. */
+/* The axes are known: without them there is no shape to prepare for. */
 static crease_status reduce_prepare(cr_prepare *p) {
-    const cr_info *axes = p->n_in > 1 ? p->in[1] : NULL;
-    const cr_tensor x = {.dtype = p->in[0]->dtype, .shape = p->in[0]->shape};
-    bool reduced[CR_MAX_RANK], any;
-    run_job job;
-    CR_TRY(axes_of(p->node, axes ? axes->known : NULL, x.shape.rank, reduced, &any));
-    if ((axes && !axes->known) || !is_fast(p->op->variant, &x, reduced, any, &job))
+    const cr_info *x = p->in[0], *axes = p->n_in > 1 ? p->in[1] : NULL;
+    reduce_state *s;
+    CR_TRY(CR_PREPARE_STATE(p, &s));
+    CR_TRY(axes_of(p->node, axes ? axes->known : NULL, x->shape.rank, s->reduced, &s->any));
+    s->job.op = p->op->variant;
+    s->fast = s->any && s->job.op != LOG_SUM_EXP && is_one_run(x, s->reduced, &s->job);
+    if (!s->fast)
         p->scratch_bytes = 2 * ((size_t)cr_shape_n(&p->out[0].shape) + 1) * sizeof(double);
     return CREASE_OK;
 }
 
 static crease_status reduce_run(cr_run *r) {
-    const cr_tensor *x = r->in[0];
-    run_job job = {.x = x, .y = r->out[0], .op = r->op->variant};
-    bool reduced[CR_MAX_RANK], any;
-    CR_TRY(axes_of(r->node, r->n_in > 1 ? r->in[1] : NULL, x->shape.rank, reduced, &any));
-    if (is_fast(job.op, x, reduced, any, &job))
+    const reduce_state *s = r->state;
+    run_job job = s->job;
+    job.x = r->in[0];
+    job.y = r->out[0];
+    if (s->fast)
         reduce_run_of(r->pool, &job);
     else
-        reduce_any(r, reduced, any);
+        reduce_any(r);
     return CREASE_OK;
 }
 
 /* ---- ArgMax, ArgMin ---- */
 
 static crease_status arg_infer(cr_infer *infer) {
-    int64_t axis, keep;
+    int64_t keep;
     int at;
     CR_TRY(cr_infer_same(infer));
-    CR_TRY(cr_attr_int(infer->node, "axis", 0, &axis));
     CR_TRY(cr_attr_int(infer->node, "keepdims", 1, &keep));
     infer->out[0].dtype = CREASE_INT64;
     cr_shape *y = &infer->out[0].shape;
     if (y->rank < 0)
         return CREASE_OK;
-    CR_TRY(cr_axis_resolve(axis, y->rank, infer->node->name, &at));
+    CR_TRY(cr_axis_attr(infer->node, 0, y->rank, &at));
     y->dims[at] = 1;
     if (!keep) {
         memmove(&y->dims[at], &y->dims[at + 1], (size_t)(y->rank - at - 1) * sizeof *y->dims);
@@ -279,31 +283,42 @@ static crease_status arg_infer(cr_infer *infer) {
     return CREASE_OK;
 }
 
-static crease_status arg_run(cr_run *r) {
-    const cr_tensor *x = r->in[0];
-    int64_t value, last, outer = 1, inner = 1;
+typedef struct arg_state {
+    int64_t outer, extent, inner, last; /* last: not the first of equals */
+} arg_state;
+
+static crease_status arg_prepare(cr_prepare *p) {
+    const cr_shape *x = &p->in[0]->shape;
+    arg_state *s;
     int axis;
-    CR_TRY(cr_attr_int(r->node, "axis", 0, &value));
-    CR_TRY(cr_attr_int(r->node, "select_last_index", 0, &last));
-    CR_TRY(cr_axis_resolve(value, x->shape.rank, r->node->name, &axis));
-    for (int d = 0; d < x->shape.rank; d++)
-        *(d < axis ? &outer : &inner) *= d == axis ? 1 : x->shape.dims[d];
-    int64_t extent = x->shape.dims[axis];
-    if (extent == 0 && outer * inner > 0)
-        return cr_node_fail(r->node, CREASE_ERROR_RUN, "the axis is empty");
-    for (int64_t o = 0; o < outer; o++)
-        for (int64_t i = 0; i < inner; i++) {
-            int64_t best = 0;
-            for (int64_t k = 1; k < extent; k++) {
-                double v = load(x, (o * extent + k) * inner + i),
-                       top = load(x, (o * extent + best) * inner + i);
-                if (r->op->variant == MIN ? v < top : v > top)
-                    best = k;
-                else if (last && v == top)
-                    best = k;
-            }
-            ((int64_t *)r->out[0]->data)[o * inner + i] = best;
-        }
+    CR_TRY(CR_PREPARE_STATE(p, &s));
+    CR_TRY(cr_axis_attr(p->node, 0, x->rank, &axis));
+    CR_TRY(cr_attr_int(p->node, "select_last_index", 0, &s->last));
+    s->outer = cr_shape_extent(x, 0, axis);
+    s->extent = x->dims[axis];
+    s->inner = cr_shape_extent(x, axis + 1, x->rank);
+    if (s->extent == 0 && s->outer * s->inner > 0)
+        return cr_node_fail(p->node, CREASE_ERROR_RUN, "the axis is empty");
+    return CREASE_OK;
+}
+
+/* Index of the best of the line that begins at an element. */
+static int64_t best_of(const arg_state *s, bool least, const cr_tensor *x, int64_t first) {
+    int64_t best = 0;
+    for (int64_t k = 1; k < s->extent; k++) {
+        const double v = load(x, first + k * s->inner), top = load(x, first + best * s->inner);
+        if ((least ? v < top : v > top) || (s->last && v == top))
+            best = k;
+    }
+    return best;
+}
+
+static crease_status arg_run(cr_run *r) {
+    const arg_state *s = r->state;
+    for (int64_t o = 0; o < s->outer; o++)
+        for (int64_t i = 0; i < s->inner; i++)
+            ((int64_t *)r->out[0]->data)[o * s->inner + i] =
+                best_of(s, r->op->variant == MIN, r->in[0], o * s->extent * s->inner + i);
     return CREASE_OK;
 }
 
@@ -322,7 +337,7 @@ const cr_op cr_ops_reduce[] = {
     REDUCE("ReduceSumSquare", SQUARES),
     REDUCE("ReduceLogSum", LOG_SUM),
     REDUCE("ReduceLogSumExp", LOG_SUM_EXP),
-    {"ArgMax", 1, 0, TYPES, arg_infer, NULL, arg_run, MAX, CR_OP_HALF, 0, NULL},
-    {"ArgMin", 1, 0, TYPES, arg_infer, NULL, arg_run, MIN, CR_OP_HALF, 0, NULL},
+    {"ArgMax", 1, 0, TYPES, arg_infer, arg_prepare, arg_run, MAX, CR_OP_HALF, 0, NULL},
+    {"ArgMin", 1, 0, TYPES, arg_infer, arg_prepare, arg_run, MIN, CR_OP_HALF, 0, NULL},
     {0},
 };

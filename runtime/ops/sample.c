@@ -132,13 +132,14 @@ static crease_status grid_run(cr_run *r) {
 /* ---- AffineGrid ---- */
 
 static crease_status affine_infer(cr_infer *infer) {
-    int64_t size[CR_MAX_RANK];
+    int64_t size[CR_MAX_RANK], align;
     int n;
     bool known;
     CR_TRY(cr_infer_need(infer, 0));
     CR_TRY(cr_infer_need(infer, 1));
     infer->out[0].dtype = infer->in[0]->dtype;
     CR_TRY(cr_infer_ints(infer, 1, size, &n, &known));
+    CR_TRY(cr_attr_int(infer->node, "align_corners", 0, &align));
     const cr_shape *theta = &infer->in[0]->shape;
     if (!known || theta->rank < 0)
         return CREASE_OK;
@@ -184,24 +185,29 @@ static void affine_row(cr_tensor *y, int64_t first, int64_t n, int rank, bool al
     }
 }
 
+static crease_status affine_prepare(cr_prepare *p) {
+    int64_t *align;
+    CR_TRY(CR_PREPARE_STATE(p, &align));
+    return cr_attr_int(p->node, "align_corners", 0, align);
+}
+
 static crease_status affine_run(cr_run *r) {
     const cr_shape *y = &r->out[0]->shape;
     const int rank = y->rank - 2;
     const int64_t columns = y->dims[rank], rows = cr_shape_extent(y, 1, rank);
-    int64_t align;
-    CR_TRY(cr_attr_int(r->node, "align_corners", 0, &align));
+    const bool align = *(const int64_t *)r->state != 0;
     for (int64_t i = 0; i < y->dims[0] * rows; i++) {
         double base[CR_SAMPLE_RANK + 1] = {1}; /* the last axis comes first */
         affine_terms terms;
         int64_t rest = i % rows;
         for (int d = rank - 1; d > 0; rest /= y->dims[d--])
-            base[rank - d] = base_coordinate(rest % y->dims[d], y->dims[d], align != 0);
+            base[rank - d] = base_coordinate(rest % y->dims[d], y->dims[d], align);
         base[rank] = 1;
         for (int row = 0; row < rank; row++)
             for (int k = 0; k <= rank; k++)
                 terms[row][k] = base[k] * cr_load_float(r->in[0]->dtype, r->in[0]->data,
                                                         (i / rows * rank + row) * (rank + 1) + k);
-        affine_row(r->out[0], i * columns, columns, rank, align != 0, terms);
+        affine_row(r->out[0], i * columns, columns, rank, align, terms);
     }
     return CREASE_OK;
 }
@@ -428,18 +434,23 @@ static crease_status pool_box(const cr_run *r, double scale, int64_t box) {
     return CREASE_OK;
 }
 
+static crease_status pool_prepare(cr_prepare *p) {
+    float *scale;
+    CR_TRY(CR_PREPARE_STATE(p, &scale));
+    return cr_attr_float(p->node, "spatial_scale", 1, scale);
+}
+
 static crease_status pool_run(cr_run *r) {
-    float scale;
-    CR_TRY(cr_attr_float(r->node, "spatial_scale", 1, &scale));
+    const double scale = (double)*(const float *)r->state;
     for (int64_t box = 0; box < r->out[0]->shape.dims[0]; box++)
-        CR_TRY(pool_box(r, (double)scale, box));
+        CR_TRY(pool_box(r, scale, box));
     return CREASE_OK;
 }
 
 const cr_op cr_ops_sample[] = {
     {"GridSample", 16, 0, CR_T_FLOATS, grid_infer, grid_prepare, grid_run, 0, CR_OP_HALF, 0, NULL},
-    {"AffineGrid", 20, 0, CR_T_FLOATS, affine_infer, NULL, affine_run, 0, CR_OP_HALF, 0, NULL},
+    {"AffineGrid", 20, 0, CR_T_FLOATS, affine_infer, affine_prepare, affine_run, 0, CR_OP_HALF, 0, NULL},
     {"RoiAlign", 10, 0, CR_T_FLOATS, roi_infer, roi_prepare, roi_run, 0, CR_OP_HALF, 0, NULL},
-    {"MaxRoiPool", 1, 0, CR_T_FLOATS, pool_infer, NULL, pool_run, 0, CR_OP_HALF, 0, NULL},
+    {"MaxRoiPool", 1, 0, CR_T_FLOATS, pool_infer, pool_prepare, pool_run, 0, CR_OP_HALF, 0, NULL},
     {0},
 };

@@ -43,20 +43,35 @@ static crease_status compress_infer(cr_infer *infer) {
     return CREASE_OK;
 }
 
-static crease_status compress_run(cr_run *r) {
-    const cr_shape *x = &r->in[0]->shape;
+/* [outer][extent] slices of row_bytes; without an axis they are elements. */
+typedef struct compress_state {
+    int64_t outer, extent;
+    size_t row_bytes;
+} compress_state;
+
+static crease_status compress_prepare(cr_prepare *p) {
+    const cr_shape *x = &p->in[0]->shape;
+    const bool flat = !cr_attr_find(p->node, "axis");
+    compress_state *s;
     int axis = 0;
-    bool flat = !cr_attr_find(r->node, "axis");
+    CR_TRY(CR_PREPARE_STATE(p, &s));
     if (!flat)
-        CR_TRY(cr_axis_attr(r->node, 0, x->rank, &axis));
-    int64_t outer = flat ? 1 : cr_shape_extent(x, 0, axis), extent = flat ? cr_shape_n(x) : x->dims[axis],
-            n = cr_shape_n(&r->in[1]->shape);
-    size_t row =
-        (size_t)(flat ? 1 : cr_shape_extent(x, axis + 1, x->rank)) * cr_element_bytes(r->in[0]->dtype);
+        CR_TRY(cr_axis_attr(p->node, 0, x->rank, &axis));
+    s->outer = flat ? 1 : cr_shape_extent(x, 0, axis);
+    s->extent = flat ? cr_shape_n(x) : x->dims[axis];
+    s->row_bytes =
+        (size_t)(flat ? 1 : cr_shape_extent(x, axis + 1, x->rank)) * cr_element_bytes(p->in[0]->dtype);
+    return CREASE_OK;
+}
+
+static crease_status compress_run(cr_run *r) {
+    const compress_state *s = r->state;
+    const int64_t n = cr_shape_n(&r->in[1]->shape);
+    const size_t row = s->row_bytes;
     const char *from = r->in[0]->data;
     char *to = r->out[0]->data;
-    for (int64_t o = 0; o < outer; o++, from += (size_t)extent * row)
-        for (int64_t i = 0; row && i < n && i < extent; i++)
+    for (int64_t o = 0; o < s->outer; o++, from += (size_t)s->extent * row)
+        for (int64_t i = 0; row && i < n && i < s->extent; i++)
             if (cr_is_nonzero(CREASE_BOOL, r->in[1]->data, i)) {
                 memcpy(to, from + (size_t)i * row, row);
                 to += row;
@@ -179,7 +194,7 @@ static crease_status top_run(cr_run *r) {
 }
 
 const cr_op cr_ops_select[] = {
-    {"Compress", 9, 0, CR_T_BYTES, compress_infer, NULL, compress_run, 0, CR_OP_HALF, 0, NULL},
+    {"Compress", 9, 0, CR_T_BYTES, compress_infer, compress_prepare, compress_run, 0, CR_OP_HALF, 0, NULL},
     {"NonZero", 9, 0, CR_T_NUMBERS | CR_T_BOOL, nonzero_infer, NULL, nonzero_run, 0, CR_OP_HALF, 0, NULL},
     {"TopK", 1, 0, CR_T_NUMBERS, top_infer, top_prepare, top_run, 0, CR_OP_HALF, 0, NULL},
     {0},

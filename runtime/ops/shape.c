@@ -207,31 +207,42 @@ static int64_t clamp(int64_t value, int64_t low, int64_t high) {
     return value < low ? low : value > high ? high : value;
 }
 
-/* Axes [start, end) that Shape tells (attributes from version 15 on), negative ones counted from the end. */
-static crease_status shape_range(const cr_node *node, int rank, int64_t *start, int64_t *end) {
-    CR_TRY(cr_attr_int(node, "start", 0, start));
-    CR_TRY(cr_attr_int(node, "end", rank, end));
-    *start = clamp(*start < 0 ? *start + rank : *start, 0, rank);
-    *end = clamp(*end < 0 ? *end + rank : *end, *start, rank);
+/* Axes [start, end) that Shape tells: attributes from version 15 on. */
+typedef struct shape_range {
+    int64_t start, end;
+} shape_range;
+
+/* Negative ones count from the end. */
+static crease_status read_range(const cr_node *node, int rank, shape_range *range) {
+    CR_TRY(cr_attr_int(node, "start", 0, &range->start));
+    CR_TRY(cr_attr_int(node, "end", rank, &range->end));
+    range->start = clamp(range->start < 0 ? range->start + rank : range->start, 0, rank);
+    range->end = clamp(range->end < 0 ? range->end + rank : range->end, range->start, rank);
     return CREASE_OK;
 }
 
 static crease_status shape_infer(cr_infer *infer) {
-    int64_t start, end;
+    shape_range range;
     CR_TRY(cr_infer_need(infer, 0));
     infer->out[0].dtype = CREASE_INT64;
     infer->out[0].shape = (cr_shape){.rank = 1, .dims = {CR_DIM_UNKNOWN}};
     if (infer->in[0]->shape.rank < 0)
         return CREASE_OK;
-    CR_TRY(shape_range(infer->node, infer->in[0]->shape.rank, &start, &end));
-    infer->out[0].shape.dims[0] = end - start;
+    CR_TRY(read_range(infer->node, infer->in[0]->shape.rank, &range));
+    infer->out[0].shape.dims[0] = range.end - range.start;
     return CREASE_OK;
 }
 
+static crease_status shape_prepare(cr_prepare *p) {
+    shape_range *range;
+    CR_TRY(CR_PREPARE_STATE(p, &range));
+    return read_range(p->node, p->in[0]->shape.rank, range);
+}
+
 static crease_status shape_run(cr_run *r) {
-    int64_t start, end;
-    CR_TRY(shape_range(r->node, r->in[0]->shape.rank, &start, &end));
-    memcpy(r->out[0]->data, r->in[0]->shape.dims + start, (size_t)(end - start) * sizeof(int64_t));
+    const shape_range *range = r->state;
+    memcpy(r->out[0]->data, r->in[0]->shape.dims + range->start,
+           (size_t)(range->end - range->start) * sizeof(int64_t));
     return CREASE_OK;
 }
 
@@ -256,7 +267,7 @@ const cr_op cr_ops_shape[] = {
     VIEW("Unsqueeze", CR_T_BYTES, unsqueeze_infer, view_run),
     VIEW("Identity", CR_T_BYTES, cr_infer_same, view_run),
     VIEW("Dropout", CR_T_FLOATS, dropout_infer, dropout_run),
-    {"Shape", 1, 0, 0, shape_infer, NULL, shape_run, 0, CR_OP_HALF, 0, NULL},
+    {"Shape", 1, 0, 0, shape_infer, shape_prepare, shape_run, 0, CR_OP_HALF, 0, NULL},
     {"Size", 1, 0, 0, size_infer, NULL, size_run, 0, CR_OP_HALF, 0, NULL},
     {0},
 };

@@ -261,10 +261,11 @@ static crease_status output_type(cr_infer *infer) {
 }
 
 static crease_status window_infer(cr_infer *infer) {
-    int64_t n;
+    int64_t n, periodic;
     CR_TRY(cr_infer_need(infer, 0));
     CR_TRY(check_number(infer, 0));
     CR_TRY(output_type(infer));
+    CR_TRY(cr_attr_int(infer->node, "periodic", 1, &periodic));
     infer->out[0].shape = (cr_shape){.rank = 1, .dims = {CR_DIM_UNKNOWN}};
     if (!find_number(infer->in, infer->n_in, 0, 0, &n))
         return CREASE_OK;
@@ -274,14 +275,18 @@ static crease_status window_infer(cr_infer *infer) {
     return CREASE_OK;
 }
 
+static crease_status window_prepare(cr_prepare *p) {
+    int64_t *periodic;
+    CR_TRY(CR_PREPARE_STATE(p, &periodic));
+    return cr_attr_int(p->node, "periodic", 1, periodic);
+}
+
 /* a[0] - a[1] cos(x) + a[2] cos(2 x); Hamming's are 25/46 and 21/46. */
 static crease_status window_run(cr_run *r) {
     static const double terms[][3] = {
         [HANN] = {0.5, 0.5, 0}, [HAMMING] = {25.0 / 46, 21.0 / 46, 0}, [BLACKMAN] = {0.42, 0.5, 0.08}};
     const double *a = terms[r->op->variant];
-    const int64_t n = r->out[0]->shape.dims[0];
-    int64_t periodic;
-    CR_TRY(cr_attr_int(r->node, "periodic", 1, &periodic));
+    const int64_t n = r->out[0]->shape.dims[0], periodic = *(const int64_t *)r->state;
     const double turn = 2 * 3.14159265358979323846 / (double)(periodic || n < 2 ? n : n - 1);
     for (int64_t i = 0; i < n; i++) {
         const double x = turn * (double)i;
@@ -355,8 +360,8 @@ static crease_status mel_run(cr_run *r) {
 
 #define WINDOW(name, variant)                                                                                \
     {                                                                                                        \
-        name, 17, 0, CR_T(CREASE_INT32) | CR_T(CREASE_INT64), window_infer, NULL, window_run, variant,       \
-            CR_OP_HALF, 0, NULL                                                                              \
+        name, 17, 0, CR_T(CREASE_INT32) | CR_T(CREASE_INT64), window_infer, window_prepare, window_run,      \
+            variant, CR_OP_HALF, 0, NULL                                                                     \
     }
 
 const cr_op cr_ops_signal[] = {

@@ -60,21 +60,26 @@ static crease_status unpool_infer(cr_infer *infer) {
     return CREASE_OK;
 }
 
+static crease_status unpool_prepare(cr_prepare *p) {
+    cr_shape *full;
+    CR_TRY(CR_PREPARE_STATE(p, &full));
+    return pooled_from(p->node, &p->in[IN_X]->shape, full);
+}
+
 static crease_status unpool_run(cr_run *r) {
-    cr_shape full;
+    const cr_shape *full = r->state;
     size_t bytes;
     const cr_shape *y = &r->out[0]->shape;
     const size_t element = cr_element_bytes(r->in[IN_X]->dtype);
     const int64_t *indices = r->in[IN_INDICES]->data, n = cr_shape_n(&r->in[IN_X]->shape);
-    CR_TRY(pooled_from(r->node, &r->in[IN_X]->shape, &full));
     if (cr_tensor_bytes(r->out[0]->dtype, 0, y, &bytes) && bytes)
         memset(r->out[0]->data, 0, bytes);
     for (int64_t i = 0; i < n; i++) {
         int64_t rest = indices[i], at = 0, stride = 1;
         bool inside = rest >= 0;
-        for (int d = full.rank - 1; inside && d >= 0; d--) {
-            const int64_t index = full.dims[d] ? rest % full.dims[d] : 0;
-            rest = full.dims[d] ? rest / full.dims[d] : 1;
+        for (int d = full->rank - 1; inside && d >= 0; d--) {
+            const int64_t index = full->dims[d] ? rest % full->dims[d] : 0;
+            rest = full->dims[d] ? rest / full->dims[d] : 1;
             inside = index < y->dims[d];
             at += index * stride;
             stride *= y->dims[d];
@@ -193,27 +198,33 @@ static int64_t landing(const folding *f, int64_t tap, int64_t column) {
     return at;
 }
 
+/* Both lists are known: without them there is no shape to prepare for. */
+static crease_status fold_prepare(cr_prepare *p) {
+    folding *f;
+    CR_TRY(CR_PREPARE_STATE(p, &f));
+    return read_folding(p->node, p->in[1]->known, p->in[2]->known, f);
+}
+
 static crease_status fold_run(cr_run *r) {
-    folding f;
+    const folding *f = r->state;
     const crease_dtype dtype = r->in[0]->dtype;
-    CR_TRY(read_folding(r->node, r->in[1], r->in[2], &f));
-    const int64_t planes = r->in[0]->shape.dims[0] * (r->in[0]->shape.dims[1] / f.taps);
-    for (int64_t i = 0; i < planes * f.area; i++)
+    const int64_t planes = r->in[0]->shape.dims[0] * (r->in[0]->shape.dims[1] / f->taps);
+    for (int64_t i = 0; i < planes * f->area; i++)
         cr_store_float(dtype, r->out[0]->data, i, 0);
-    for (int64_t tap = 0; planes && tap < f.taps; tap++)
-        for (int64_t column = 0; column < f.columns; column++) {
-            const int64_t at = landing(&f, tap, column);
+    for (int64_t tap = 0; planes && tap < f->taps; tap++)
+        for (int64_t column = 0; column < f->columns; column++) {
+            const int64_t at = landing(f, tap, column);
             for (int64_t p = 0; at >= 0 && p < planes; p++)
                 cr_store_float(
-                    dtype, r->out[0]->data, p * f.area + at,
-                    cr_load_float(dtype, r->out[0]->data, p * f.area + at) +
-                        cr_load_float(dtype, r->in[0]->data, (p * f.taps + tap) * f.columns + column));
+                    dtype, r->out[0]->data, p * f->area + at,
+                    cr_load_float(dtype, r->out[0]->data, p * f->area + at) +
+                        cr_load_float(dtype, r->in[0]->data, (p * f->taps + tap) * f->columns + column));
         }
     return CREASE_OK;
 }
 
 const cr_op cr_ops_unpool[] = {
-    {"MaxUnpool", 9, 0, CR_T_FLOATS, unpool_infer, NULL, unpool_run, 0, CR_OP_HALF, 0, NULL},
-    {"Col2Im", 18, 0, CR_T_FLOATS, fold_infer, NULL, fold_run, 0, 0, 0, NULL},
+    {"MaxUnpool", 9, 0, CR_T_FLOATS, unpool_infer, unpool_prepare, unpool_run, 0, CR_OP_HALF, 0, NULL},
+    {"Col2Im", 18, 0, CR_T_FLOATS, fold_infer, fold_prepare, fold_run, 0, 0, 0, NULL},
     {0},
 };
