@@ -49,15 +49,17 @@ typedef struct pair_job {
     bool a_repeats; /* that is a, else b */
 } pair_job;
 
-/* Until opset 6, b aligned with a from `axis` on when broadcast = 1. */
-static crease_status align(const cr_node *node, int64_t opset, const cr_shape *a, cr_shape *b) {
-    int64_t broadcast = 0, axis;
-    if (opset >= 7 || strcmp(node->op_type, "PRelu") == 0 || a->rank < 0 || b->rank < 0)
+/* Until opset 6, b is aligned with a from `axis` on when broadcast = 1, a list of slopes with channels. */
+static crease_status align(const cr_node *node, const cr_shape *a, cr_shape *b) {
+    int64_t broadcast = b->rank == 1, axis = 1; /* of slopes */
+    if (!node->op->until || a->rank < 0 || b->rank < 0)
         return CREASE_OK;
-    CR_TRY(cr_attr_int(node, "broadcast", 0, &broadcast));
-    CR_TRY(cr_attr_int(node, "axis", a->rank - b->rank, &axis));
+    if (node->op->variant != PRELU) {
+        CR_TRY(cr_attr_int(node, "broadcast", 0, &broadcast));
+        CR_TRY(cr_attr_int(node, "axis", a->rank - b->rank, &axis));
+    }
     axis += axis < 0 ? a->rank : 0;
-    if (!broadcast || axis < 0 || axis + b->rank > a->rank)
+    if (!broadcast || axis < 0 || axis > a->rank - b->rank)
         return CREASE_OK;
     while (b->rank < a->rank - axis)
         b->dims[b->rank++] = 1;
@@ -78,9 +80,7 @@ static crease_status binary_infer(cr_infer *infer) {
     for (int i = 1; i < infer->n_in; i++) {
         CR_TRY(cr_infer_need(infer, i));
         cr_shape b = infer->in[i]->shape;
-        CR_TRY(align(infer->node, infer->opset, &infer->in[0]->shape, &b));
-        if (infer->op->variant == PRELU && b.rank == 1 && infer->in[0]->shape.rank > 1 && infer->opset < 7)
-            continue; /* one slope for each channel */
+        CR_TRY(align(infer->node, &infer->in[0]->shape, &b));
         CR_TRY(cr_shape_broadcast(&infer->out[0].shape, &b, cr_node_print(infer->node, who, sizeof who),
                                   &infer->out[0].shape));
     }
@@ -362,14 +362,17 @@ static void apply(cr_run *r, pair_job *j, const cr_shape *a, const cr_shape *b) 
     cr_parallel_grain(r->pool, n, 16384, pair_range, j);
 }
 
-/* PRelu until 6 and Conv-style slopes: [C] against [N, C, ...]. */
-static cr_shape slope_shape(const cr_run *r, const cr_shape *b) {
-    const cr_shape *x = &r->in[0]->shape;
-    cr_shape shape = *b;
-    if (r->op->variant == PRELU && r->op->until && b->rank == 1 && x->rank > 1)
-        for (shape.rank = 1; shape.rank < x->rank - 1;)
-            shape.dims[shape.rank++] = 1;
-    return shape;
+typedef struct binary_state {
+    int op;
+    cr_shape b; /* of the second operand, aligned */
+} binary_state;
+
+static crease_status binary_prepare(cr_prepare *p) {
+    binary_state *s;
+    CR_TRY(CR_PREPARE_STATE(p, &s));
+    s->op = p->op->variant;
+    s->b = p->in[1]->shape;
+    return align(p->node, &p->in[0]->shape, &s->b);
 }
 
 /* Pow's exponent may have another type than its base: scratch holds it converted. */
@@ -397,7 +400,7 @@ static bool is_square(const pair_job *j) {
            cr_load_float(j->b->dtype, j->b->data, 0) == 2;
 }
 
-/* Of a and j->b, whose dims are `b` where older operator sets align them otherwise. */
+/* Of a and j->b, whose dims are `b`. */
 static void apply_or_square(cr_run *r, pair_job *j, const cr_shape *b) {
     const bool square = is_square(j);
     if (square) {
@@ -408,24 +411,17 @@ static void apply_or_square(cr_run *r, pair_job *j, const cr_shape *b) {
 }
 
 static crease_status binary_run(cr_run *r) {
-    pair_job j = {.op = r->state ? *(const int *)r->state : r->op->variant,
-                  .a = r->in[0],
-                  .b = r->in[1],
-                  .y = r->out[0]};
-    cr_shape b = slope_shape(r, &r->in[1]->shape);
-    CR_TRY(align(r->node, r->op->until ? 6 : 7, &r->in[0]->shape, &b));
-    if (r->in[0]->dtype == r->in[1]->dtype) {
-        apply_or_square(r, &j, &b);
-        return CREASE_OK;
-    }
-    const cr_tensor converted = convert_exponent(r);
-    j.b = &converted;
-    apply_or_square(r, &j, &b);
+    const binary_state *s = r->state;
+    const bool convert = r->in[0]->dtype != r->in[1]->dtype;
+    const cr_tensor b = convert ? convert_exponent(r) : *r->in[1];
+    pair_job j = {.op = s->op, .a = r->in[0], .b = &b, .y = r->out[0]};
+    apply_or_square(r, &j, &s->b);
     return CREASE_OK;
 }
 
 static crease_status pow_prepare(cr_prepare *p) {
     const cr_info *x = p->in[0], *exponent = p->in[1];
+    CR_TRY(binary_prepare(p));
     if (!cr_dtype_is_float(exponent->dtype) && !(CR_T_INTS & CR_T(exponent->dtype)))
         return cr_node_fail(p->node, CREASE_ERROR_MODEL, "the exponent is %s, expected a number",
                             crease_dtype_name(exponent->dtype));
@@ -459,22 +455,21 @@ static crease_status variadic_run(cr_run *r) {
 /* ---- operators whose attributes choose among the above ---- */
 
 static crease_status mod_prepare(cr_prepare *p) {
-    int *op;
     int64_t like_c;
-    CR_TRY(CR_PREPARE_STATE(p, &op));
+    CR_TRY(binary_prepare(p));
     CR_TRY(cr_attr_int(p->node, "fmod", 0, &like_c));
-    *op = like_c ? FMOD : MOD;
+    ((binary_state *)p->state)->op = like_c ? FMOD : MOD;
     return CREASE_OK;
 }
 
 static crease_status shift_prepare(cr_prepare *p) {
-    int *op;
     const char *direction;
-    CR_TRY(CR_PREPARE_STATE(p, &op));
+    CR_TRY(binary_prepare(p));
     CR_TRY(cr_attr_string(p->node, "direction", "", &direction));
-    *op = strcmp(direction, "LEFT") == 0 ? SHIFT_LEFT : SHIFT_RIGHT;
-    if (*op == SHIFT_RIGHT && strcmp(direction, "RIGHT") != 0)
-        return cr_node_fail(p->node, CREASE_ERROR_MODEL, "direction is '%s', expected LEFT or RIGHT",
+    const bool left = strcmp(direction, "LEFT") == 0;
+    ((binary_state *)p->state)->op = left ? SHIFT_LEFT : SHIFT_RIGHT;
+    if (!left && strcmp(direction, "RIGHT") != 0)
+        return cr_node_fail(p->node, CREASE_ERROR_MODEL, "direction is '%.40s', expected LEFT or RIGHT",
                             direction);
     return CREASE_OK;
 }
@@ -559,13 +554,13 @@ static crease_status where_run(cr_run *r) {
 }
 
 #define TWO(name, variant)                                                                                   \
-    {name, 1, 6, CR_T_NUMBERS, binary_infer, NULL, binary_run, variant, CR_OP_INPLACE, 0, NULL}, {           \
-        name, 7, 0, CR_T_NUMBERS, binary_infer, NULL, binary_run, variant, CR_OP_INPLACE, 0, NULL            \
+    {name, 1, 6, CR_T_NUMBERS, binary_infer, binary_prepare, binary_run, variant, CR_OP_INPLACE, 0, NULL}, { \
+        name, 7, 0, CR_T_NUMBERS, binary_infer, binary_prepare, binary_run, variant, CR_OP_INPLACE, 0, NULL  \
     }
 
 #define DECISION(name, since, types, variant)                                                                \
-    {name, since, 6, types, binary_infer, NULL, binary_run, variant, 0, 0, NULL}, {                          \
-        name, 7, 0, types, binary_infer, NULL, binary_run, variant, 0, 0, NULL                               \
+    {name, since, 6, types, binary_infer, binary_prepare, binary_run, variant, 0, 0, NULL}, {                \
+        name, 7, 0, types, binary_infer, binary_prepare, binary_run, variant, 0, 0, NULL                     \
     }
 #define LATER(name, since, types, prepare, variant)                                                          \
     { name, since, 0, types, binary_infer, prepare, binary_run, variant, 0, 0, NULL }
@@ -584,14 +579,14 @@ const cr_op cr_ops_binary[] = {
     {"Mean", 1, 0, CR_T_FLOATS, binary_infer, NULL, variadic_run, MEAN, 0, 0, NULL},
     LATER("Mod", 10, CR_T_NUMBERS, mod_prepare, MOD),
     LATER("BitShift", 11, CR_T_UNSIGNED, shift_prepare, SHIFT_LEFT),
-    LATER("BitwiseAnd", 18, CR_T_INTS, NULL, BIT_AND),
-    LATER("BitwiseOr", 18, CR_T_INTS, NULL, BIT_OR),
-    LATER("BitwiseXor", 18, CR_T_INTS, NULL, BIT_XOR),
+    LATER("BitwiseAnd", 18, CR_T_INTS, binary_prepare, BIT_AND),
+    LATER("BitwiseOr", 18, CR_T_INTS, binary_prepare, BIT_OR),
+    LATER("BitwiseXor", 18, CR_T_INTS, binary_prepare, BIT_XOR),
     DECISION("Equal", 1, CR_T_NUMBERS | CR_T_BOOL, EQUAL),
     DECISION("Greater", 1, CR_T_NUMBERS, GREATER),
     DECISION("Less", 1, CR_T_NUMBERS, LESS),
-    LATER("GreaterOrEqual", 12, CR_T_NUMBERS, NULL, GREATER_EQUAL),
-    LATER("LessOrEqual", 12, CR_T_NUMBERS, NULL, LESS_EQUAL),
+    LATER("GreaterOrEqual", 12, CR_T_NUMBERS, binary_prepare, GREATER_EQUAL),
+    LATER("LessOrEqual", 12, CR_T_NUMBERS, binary_prepare, LESS_EQUAL),
     DECISION("And", 1, CR_T_BOOL, AND),
     DECISION("Or", 1, CR_T_BOOL, OR),
     DECISION("Xor", 1, CR_T_BOOL, XOR),

@@ -60,6 +60,36 @@ Test(binary, the_old_axis_attribute) {
     ONE_GIVES(&o, (DIMS(2, 2)), 10, 11, 13, 14);
 }
 
+Test(binary, an_old_axis_beyond_all_extents) {
+    one o = one_begin("Add", 6, 1);
+    OK(cr_node_set_int(o.node, "broadcast", 1));
+    OK(cr_node_set_int(o.node, "axis", INT64_MAX));
+    one_floats(&o, 0, DIMS(2, 2));
+    one_floats(&o, 10, DIMS(2));
+    ONE_GIVES(&o, (DIMS(2, 2)), 10, 12, 12, 14); /* aligned as if there were none */
+}
+
+/* It never had that attribute; read as if it had, the second input would end too early. */
+Test(binary, sums_have_no_axis) {
+    one o = one_begin("Sum", 6, 1);
+    OK(cr_node_set_int(o.node, "broadcast", 1));
+    OK(cr_node_set_int(o.node, "axis", 0));
+    one_floats(&o, 0, DIMS(2, 3));
+    one_floats(&o, 10, DIMS(2));
+    ONE_FAILS(&o, CREASE_ERROR_MODEL, "do not broadcast");
+}
+
+Test(binary, old_slopes_are_one_for_each_channel) {
+    one o = one_begin("PRelu", 6, 1);
+    one_floats(&o, -4, DIMS(1, 2, 2));
+    one_floats(&o, 2, DIMS(2));
+    ONE_GIVES(&o, (DIMS(1, 2, 2)), -8, -6, -6, -3);
+    one few = one_begin("PRelu", 6, 1);
+    one_floats(&few, -4, DIMS(1, 4, 1));
+    one_floats(&few, 2, DIMS(2));
+    ONE_FAILS(&few, CREASE_ERROR_MODEL, "do not broadcast");
+}
+
 Test(binary, powers_of_two_types) {
     one o = one_begin("Pow", 13, 1);
     one_floats(&o, 2, DIMS(2));
