@@ -76,10 +76,15 @@ crease_status cr_infer_ints(const cr_infer *infer, int i, int64_t values[CR_MAX_
     return CREASE_OK;
 }
 
+crease_status cr_node_axis(const cr_node *node, int64_t stated, int rank, int *axis) {
+    char text[256];
+    return cr_axis_resolve(stated, rank, cr_node_print(node, text, sizeof text), axis);
+}
+
 crease_status cr_axis_attr(const cr_node *node, int64_t otherwise, int rank, int *axis) {
     int64_t value;
     CR_TRY(cr_attr_int(node, "axis", otherwise, &value));
-    return cr_axis_resolve(value, rank, node->name, axis);
+    return cr_node_axis(node, value, rank, axis);
 }
 
 /* ---- one node ---- */

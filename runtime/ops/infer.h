@@ -25,7 +25,9 @@ crease_status cr_infer_list(const cr_infer *infer, int i, const cr_tensor **list
 crease_status cr_infer_ints(const cr_infer *infer, int i, int64_t values[CR_MAX_RANK], int *n,
                             bool *known) CREASE_MUST_TEST;
 
-/* Attribute "axis" for a known rank, made non-negative. */
+/* An axis that the node states for a known rank, made non-negative; fails with MODEL. */
+crease_status cr_node_axis(const cr_node *node, int64_t stated, int rank, int *axis) CREASE_MUST_TEST;
+/* The same of attribute "axis". */
 crease_status cr_axis_attr(const cr_node *node, int64_t otherwise, int rank, int *axis) CREASE_MUST_TEST;
 
 /* ---- the whole graph ---- */

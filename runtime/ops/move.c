@@ -194,7 +194,7 @@ static crease_status tile1_infer(cr_infer *infer) {
     CR_TRY(scalar(infer, 2, &axis, &axis_known));
     if (!known || !axis_known || infer->in[0]->shape.rank < 0)
         return CREASE_OK;
-    CR_TRY(cr_axis_resolve(axis, infer->in[0]->shape.rank, infer->node->name, &resolved));
+    CR_TRY(cr_node_axis(infer->node, axis, infer->in[0]->shape.rank, &resolved));
     infer->out[0].shape = infer->in[0]->shape;
     return tile_extent(infer, resolved, repeat);
 }

@@ -211,7 +211,7 @@ static crease_status variance_prepare(cr_prepare *p) {
         n = 3;
     }
     for (int i = 0; i < n; i++) {
-        CR_TRY(cr_axis_resolve(axes[i], x->rank, p->node->name, &axis));
+        CR_TRY(cr_node_axis(p->node, axes[i], x->rank, &axis));
         normalized[axis] = true;
     }
     s->groups = s->count = 1;

@@ -26,7 +26,7 @@ static crease_status read_pads(const cr_node *node, int rank, const cr_tensor *g
                             (long long)n_axes);
     *p = (pads){0};
     for (int i = 0; i < n_axes; i++) {
-        CR_TRY(cr_axis_resolve(axes ? cr_tensor_int(axes, i) : i, rank, node->name, &axis));
+        CR_TRY(cr_node_axis(node, axes ? cr_tensor_int(axes, i) : i, rank, &axis));
         p->begin[axis] = given ? cr_tensor_int(given, i) : attr[i];
         p->end[axis] = given ? cr_tensor_int(given, i + n_axes) : attr[i + n_axes];
         if (p->begin[axis] < -MAX_PAD || p->begin[axis] > MAX_PAD || p->end[axis] < -MAX_PAD ||
@@ -189,7 +189,7 @@ static crease_status center_pads(const cr_node *node, const cr_shape *x, const c
                             n_axes ? n_axes : x->rank);
     *p = (pads){0};
     for (int i = 0; i < n; i++) {
-        CR_TRY(cr_axis_resolve(n_axes ? axes[i] : i, x->rank, node->name, &axis));
+        CR_TRY(cr_node_axis(node, n_axes ? axes[i] : i, x->rank, &axis));
         int64_t extent = cr_tensor_int(target, i), more;
         if (extent < 0 || __builtin_sub_overflow(extent, x->dims[axis], &more))
             return cr_node_fail(node, CREASE_ERROR_MODEL, "an extent of %lld is not possible",

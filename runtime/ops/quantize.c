@@ -42,7 +42,7 @@ static crease_status read_grouping(const cr_node *node, const cr_shape *x, const
         return cr_node_fail(node, CREASE_ERROR_MODEL, "block_size is %lld", (long long)block);
     if (block == 0 && scale->rank <= 1 && cr_shape_n(scale) == 1)
         return CREASE_OK;
-    CR_TRY(cr_axis_resolve(axis, x->rank, node->name, &g->axis));
+    CR_TRY(cr_node_axis(node, axis, x->rank, &g->axis));
     const int64_t extent = x->dims[g->axis];
     g->block = block ? block : 1;
     g->each = scale->rank == 1 && block == 0;

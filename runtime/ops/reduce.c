@@ -23,7 +23,7 @@ static crease_status axes_of(const cr_node *node, const cr_tensor *given, int ra
         reduced[d] = n == 0 && !noop;
     for (int64_t i = 0; i < n; i++) {
         int axis;
-        CR_TRY(cr_axis_resolve(given ? cr_tensor_int(given, i) : attr[i], rank, node->name, &axis));
+        CR_TRY(cr_node_axis(node, given ? cr_tensor_int(given, i) : attr[i], rank, &axis));
         reduced[axis] = true;
     }
     return CREASE_OK;

@@ -76,7 +76,7 @@ static crease_status read_axes(const cr_node *node, int rank, int *axes, int *n)
     if (*n > rank)
         return cr_node_fail(node, CREASE_ERROR_MODEL, "%d axes are given for rank %d", *n, rank);
     for (int i = 0; i < *n; i++)
-        CR_TRY(cr_axis_resolve(attr[i], rank, node->name, &axes[i]));
+        CR_TRY(cr_node_axis(node, attr[i], rank, &axes[i]));
     for (int i = 0; *n == 0 && i < rank; i++)
         axes[i] = i;
     *n = *n ? *n : rank;

@@ -42,7 +42,7 @@ static crease_status scan_run(cr_run *r) {
     const cr_shape *x = &r->in[0]->shape;
     if (cr_shape_n(&r->in[1]->shape) != 1)
         return cr_node_fail(r->node, CREASE_ERROR_MODEL, "axis is not one number");
-    CR_TRY(cr_axis_resolve(cr_tensor_int(r->in[1], 0), x->rank, r->node->name, &axis));
+    CR_TRY(cr_node_axis(r->node, cr_tensor_int(r->in[1], 0), x->rank, &axis));
     scan_job job = {r->state,        r->in[0]->dtype, r->in[0]->data,
                     r->out[0]->data, x->dims[axis],   cr_shape_extent(x, axis + 1, x->rank)};
     if (cr_shape_n(x))

@@ -65,7 +65,7 @@ static crease_status slice_shape(const cr_node *node, const scan_state *s, int i
     if (whole->rank < lost)
         return cr_node_fail(node, CREASE_ERROR_MODEL, "scanned input %d has rank %d", i, whole->rank);
     if (!s->batched)
-        CR_TRY(cr_axis_resolve(item(s->in_axes, i), whole->rank, node->name, axis));
+        CR_TRY(cr_node_axis(node, item(s->in_axes, i), whole->rank, axis));
     slice->rank = 0;
     for (int d = s->batched ? 1 : 0; d < whole->rank; d++)
         if (d != *axis)
@@ -77,7 +77,7 @@ static crease_status stacked_shape(const cr_node *node, const scan_state *s, int
                                    int64_t n, int *axis, cr_shape *whole) {
     if (slice->rank >= CR_MAX_RANK - 1)
         return cr_node_fail(node, CREASE_ERROR_UNSUPPORTED, "a scanned output of rank %d", slice->rank + 1);
-    CR_TRY(cr_axis_resolve(item(s->out_axes, i), slice->rank + 1, node->name, axis));
+    CR_TRY(cr_node_axis(node, item(s->out_axes, i), slice->rank + 1, axis));
     whole->rank = slice->rank + 1;
     for (int d = 0, e = 0; d < whole->rank; d++)
         whole->dims[d] = d == *axis ? n : slice->dims[e++];

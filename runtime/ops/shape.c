@@ -133,7 +133,7 @@ static crease_status squeeze_infer(cr_infer *infer) {
     for (int d = 0; n < 0 && d < x->rank; d++)
         drop[d] = x->dims[d] == 1;
     for (int i = 0; i < n; i++) {
-        CR_TRY(cr_axis_resolve(axes[i], x->rank, infer->node->name, &axis));
+        CR_TRY(cr_node_axis(infer->node, axes[i], x->rank, &axis));
         if (x->dims[axis] >= 0 && x->dims[axis] != 1)
             return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "axis %d has extent %lld, not 1", axis,
                                 (long long)x->dims[axis]);
@@ -160,7 +160,7 @@ static crease_status unsqueeze_infer(cr_infer *infer) {
     if (n < 0 || x->rank + n > CR_MAX_RANK)
         return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "axes are missing or too many");
     for (int i = 0; i < n; i++) {
-        CR_TRY(cr_axis_resolve(axes[i], x->rank + n, infer->node->name, &axis));
+        CR_TRY(cr_node_axis(infer->node, axes[i], x->rank + n, &axis));
         if (fresh[axis])
             return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "axis %d is given twice", axis);
         fresh[axis] = true;

@@ -57,7 +57,7 @@ static crease_status read_dft(const cr_node *node, int64_t opset, const cr_info 
     CR_TRY(check_complex(node, x, 2));
     if (opset >= 20 && !find_number(in, n_in, 2, -2, &axis))
         return CREASE_OK;
-    CR_TRY(cr_axis_resolve(axis, x->rank, node->name, &d->axis));
+    CR_TRY(cr_node_axis(node, axis, x->rank, &d->axis));
     if (d->axis == x->rank - 1)
         return cr_node_fail(node, CREASE_ERROR_MODEL, "axis %lld holds real and imaginary parts",
                             (long long)axis);

@@ -56,7 +56,7 @@ static crease_status plan_slice(const cr_node *node, const cr_shape *x, const sl
         axes[d] = (slice_axis){0, 1, x->dims[d]};
     for (int i = 0; i < n; i++) {
         int axis;
-        CR_TRY(cr_axis_resolve(lists->n[AXES] >= 0 ? lists->values[AXES][i] : i, x->rank, node->name, &axis));
+        CR_TRY(cr_node_axis(node, lists->n[AXES] >= 0 ? lists->values[AXES][i] : i, x->rank, &axis));
         int64_t step = lists->n[STEPS] >= 0 ? lists->values[STEPS][i] : 1;
         if (step == 0)
             return cr_node_fail(node, CREASE_ERROR_MODEL, "the step of axis %d is 0", axis);

@@ -24,7 +24,7 @@ static crease_status softmax_prepare(cr_prepare *p) {
     if (flat && value == x->rank) /* everything before the end: rows of one element */
         axis = x->rank;
     else if (x->rank)
-        CR_TRY(cr_axis_resolve(value, x->rank, p->node->name, &axis));
+        CR_TRY(cr_node_axis(p->node, value, x->rank, &axis));
     const int end = flat ? x->rank : axis + (x->rank > 0);
     s->shape.log = p->op->variant == LOG;
     s->shape.extent = cr_shape_extent(x, axis, end);
