@@ -34,6 +34,7 @@ need_release() { [ -n "${release_built:-}" ] || { release_built=1; step "build: 
 suite_style() {
     step "style: floors" bash tests/floors.sh
     step "style: reasons explained" bash tests/reasons.sh
+    step "style: run reads no attributes" /usr/bin/python3 tests/attributes.py
     if clang-format --version | grep -q 'version 14\.'; then
         step "style: clang-format" bash -o pipefail -c "git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror"
     else
