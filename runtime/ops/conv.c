@@ -45,16 +45,14 @@ static cr_shape input_shape(const cr_infer *infer) {
 
 static crease_status conv_channels(const cr_infer *infer, bool transposed, int64_t *oc) {
     const cr_shape x = input_shape(infer), *w = &infer->in[1]->shape;
-    int64_t groups;
+    int64_t groups, all = -1; /* all: the second extent in all groups */
     CR_TRY(cr_attr_int(infer->node, "group", 1, &groups));
-    int64_t first = w->dims[0], second = w->dims[1], c = x.dims[1];
-    if (groups < 1)
+    const int64_t first = w->dims[0], second = w->dims[1], c = x.dims[1];
+    if (groups < 1 || (second >= 0 && __builtin_mul_overflow(second, groups, &all)))
         return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "group is %lld", (long long)groups);
-    *oc = transposed ? (second < 0 ? -1 : second * groups) : first;
-    bool wrong = transposed
-                     ? (c >= 0 && first >= 0 && c != first) || (first >= 0 && first % groups)
-                     : (c >= 0 && second >= 0 && c != second * groups) || (first >= 0 && first % groups);
-    if (wrong)
+    *oc = transposed ? all : first;
+    const int64_t ic = transposed ? first : all;
+    if ((c >= 0 && ic >= 0 && c != ic) || (first >= 0 && first % groups))
         return cr_node_fail(infer->node, CREASE_ERROR_MODEL,
                             "input with %lld channels, weights [%lld, %lld, ...] and group %lld do not fit",
                             (long long)c, (long long)first, (long long)second, (long long)groups);
@@ -152,14 +150,15 @@ static crease_status transpose_extent(const cr_node *node, cr_window *w, int d, 
     int64_t reach, full;
     if (adjust < 0 || __builtin_mul_overflow(w->kernel[d] - 1, w->dilation[d], &reach) ||
         __builtin_mul_overflow(in - 1, w->stride[d], &full) ||
-        __builtin_add_overflow(full, reach + 1, &full) || __builtin_add_overflow(full, adjust, &full))
+        __builtin_add_overflow(full, reach + 1, &full) || __builtin_add_overflow(full, adjust, &full) ||
+        full > (int64_t)1 << 32)
         return cr_node_fail(node, CREASE_ERROR_MODEL, "output_padding %lld or the extents are not possible",
                             (long long)adjust);
     if (w->auto_pad == VALID)
         w->pad_begin[d] = w->pad_end[d] = 0;
     if (n_shape || w->auto_pad == SAME_UPPER || w->auto_pad == SAME_LOWER) {
         *out = n_shape ? shape[d + (n_shape - w->n)] : in * w->stride[d];
-        int64_t total = full > *out ? full - *out : 0;
+        int64_t total = *out > 0 && full > *out ? full - *out : 0;
         w->pad_begin[d] = w->auto_pad == SAME_UPPER ? total / 2 : total - total / 2;
         w->pad_end[d] = total - w->pad_begin[d];
     } else {

@@ -43,6 +43,30 @@ Test(conv, groups_must_divide) {
     ONE_FAILS(&o, CREASE_ERROR_MODEL, "node");
 }
 
+Test(conv, groups_beyond_all_extents_are_refused) {
+    for (int transposed = 0; transposed < 2; transposed++) {
+        one o = conv(transposed ? "ConvTranspose" : "Conv", DIMS(1, 4, 2), (int64_t[]){4, 2, 1});
+        OK(cr_node_set_int(o.node, "group", INT64_MAX));
+        ONE_FAILS(&o, CREASE_ERROR_MODEL, "group is");
+    }
+}
+
+Test(conv, stated_extents_that_are_none_are_refused) {
+    static const int64_t extents[] = {INT64_MIN, -1, 0, INT64_MAX};
+    for (size_t i = 0; i < sizeof extents / sizeof *extents; i++) {
+        one o = conv("ConvTranspose", DIMS(1, 1, 3), (int64_t[]){1, 1, 2});
+        OK(cr_node_set_ints(o.node, "output_shape", &extents[i], 1));
+        ONE_FAILS(&o, CREASE_ERROR_MODEL, "output extent");
+    }
+}
+
+Test(conv, output_padding_near_the_largest_integer_is_refused) {
+    one o = conv("ConvTranspose", DIMS(1, 1, 3), (int64_t[]){1, 1, 2});
+    OK(cr_node_set_ints(o.node, "output_padding", (int64_t[]){INT64_MAX - 4}, 1));
+    OK(cr_node_set_ints(o.node, "pads", (int64_t[]){-9, -9}, 2));
+    ONE_FAILS(&o, CREASE_ERROR_MODEL, "output_padding");
+}
+
 Test(conv, a_bias_of_another_size_is_refused) {
     one o = conv("Conv", DIMS(1, 1, 3), (int64_t[]){2, 1, 1});
     one_floats(&o, 0, DIMS(3));
