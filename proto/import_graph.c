@@ -24,7 +24,7 @@ static crease_status import_shape(cr_import *import, const CreaseOnnx__TensorSha
         else if (dim->dim_param && dim->dim_param[0])
             CR_TRY(cr_model_symbol(import->model, dim->dim_param, &value->shape.dims[i]));
     }
-    return CREASE_OK;
+    return cr_shape_check_known(&value->shape, CREASE_ERROR_MODEL, value->name);
 }
 
 /* Other kinds are kept serialized. */

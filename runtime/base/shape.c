@@ -78,12 +78,22 @@ void cr_dense_strides(const cr_shape *shape, int64_t *strides) {
     }
 }
 
-crease_status cr_shape_check(const cr_shape *shape, crease_status status, const char *who) {
-    int64_t n;
+static crease_status not_possible(const cr_shape *shape, crease_status status, const char *who) {
     char text[256];
-    if (shape->rank < 0 || !cr_shape_product(shape, 0, shape->rank, &n) || n > INT64_MAX / 16)
-        return cr_fail(status, "%s: a tensor of shape %s is not possible", who,
-                       cr_shape_print(shape, text, sizeof text));
+    return cr_fail(status, "%s: a tensor of shape %s is not possible", who,
+                   cr_shape_print(shape, text, sizeof text));
+}
+
+crease_status cr_shape_check(const cr_shape *shape, crease_status status, const char *who) {
+    return cr_shape_is_static(shape) ? cr_shape_check_known(shape, status, who)
+                                     : not_possible(shape, status, who);
+}
+
+crease_status cr_shape_check_known(const cr_shape *shape, crease_status status, const char *who) {
+    int64_t n = 1;
+    for (int i = 0; i < shape->rank; i++)
+        if (shape->dims[i] > 0 && (__builtin_mul_overflow(n, shape->dims[i], &n) || n > INT64_MAX / 16))
+            return not_possible(shape, status, who);
     return CREASE_OK;
 }
 

@@ -29,8 +29,11 @@ int64_t cr_shape_n(const cr_shape *shape);
 int64_t cr_shape_extent(const cr_shape *shape, int begin, int end);
 /* Strides in elements of a dense tensor of such a shape. */
 void cr_dense_strides(const cr_shape *shape, int64_t *strides);
-/* Static shape whose element count times 16 bytes fits in a size; fails with `status`, naming `who`. */
+/* Static shape whose element count times 16 bytes fits in a size, an extent of 0 counted as 1: then any
+ * extents of it can be multiplied. Fails with `status`, naming `who`. */
 crease_status cr_shape_check(const cr_shape *shape, crease_status status, const char *who);
+/* The same of what is known of a shape, perhaps nothing. */
+crease_status cr_shape_check_known(const cr_shape *shape, crease_status status, const char *who);
 
 /* Axis in [-rank, rank) made non-negative; fails with MODEL naming who. */
 crease_status cr_axis_resolve(int64_t axis, int rank, const char *who, int *resolved);

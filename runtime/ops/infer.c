@@ -125,8 +125,9 @@ static crease_status infer_node(cr_infer infer, const cr_node *node, const cr_in
     infer.out = out;
     CR_TRY(node->op->infer(&infer));
     for (int i = 0; i < node->n_outputs; i++)
-        if (node->outputs[i] && cr_shape_is_static(&out[i].shape))
-            CR_TRY(cr_shape_check(&out[i].shape, CREASE_ERROR_MODEL, cr_node_print(node, text, sizeof text)));
+        if (node->outputs[i])
+            CR_TRY(cr_shape_check_known(&out[i].shape, CREASE_ERROR_MODEL,
+                                        cr_node_print(node, text, sizeof text)));
     return CREASE_OK;
 }
 

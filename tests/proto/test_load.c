@@ -182,6 +182,27 @@ Test(load, names_what_is_wrong_with_the_graph) {
     refuse(model_of(graph, 8), "cycle");
 }
 
+/* Extents of 0 and unknown ones do not make the others possible. */
+Test(load, refuses_extents_that_no_tensor_has) {
+    for (int64_t beside = -1; beside < 2; beside++) {
+        bytes shape = {.n = 0}, tensor = {.n = 0}, type = {.n = 0}, info = {.n = 0}, graph = frame();
+        const int64_t extents[] = {beside, INT64_MAX / 16 + 1};
+        for (int d = 0; d < 2; d++) {
+            bytes dim = {.n = 0};
+            number(&dim, 1, extents[d]);
+            message(&shape, 1, &dim);
+        }
+        number(&tensor, 1, 1);
+        message(&tensor, 2, &shape);
+        message(&type, 1, &tensor);
+        text(&info, 1, "wide");
+        message(&info, 2, &type);
+        message(&graph, GRAPH_INPUT, &info);
+        add(&graph, GRAPH_NODE, node("Relu", "x", "y"));
+        refuse(model_of(graph, 8), "wide");
+    }
+}
+
 Test(load, takes_nodes_in_any_order) {
     bytes graph = frame();
     add(&graph, GRAPH_NODE, node("Relu", "a", "y"));

@@ -40,6 +40,17 @@ Test(shape, impossible_ones_are_refused_with_a_name) {
     cr_assert_eq(cr_shape_check(&fine, CREASE_ERROR_MODEL, "who"), CREASE_OK);
 }
 
+Test(shape, extents_beside_nothing_and_beside_the_unknown_are_checked) {
+    const cr_shape empty = SHAPE(0, INT64_MAX), some = SHAPE(CR_DIM_UNKNOWN, INT64_MAX),
+                   fine = SHAPE(CR_DIM_UNKNOWN, INT64_MAX / 16, 0), unknown = cr_shape_unknown();
+    cr_assert_eq(cr_shape_check(&empty, CREASE_ERROR_INPUT, "who"), CREASE_ERROR_INPUT);
+    cr_assert_eq(cr_shape_check_known(&some, CREASE_ERROR_MODEL, "who"), CREASE_ERROR_MODEL);
+    cr_assert_eq(cr_shape_check_known(&fine, CREASE_ERROR_MODEL, "who"), CREASE_OK);
+    cr_assert_eq(cr_shape_check_known(&unknown, CREASE_ERROR_MODEL, "who"), CREASE_OK);
+    cr_assert_eq(cr_shape_check(&fine, CREASE_ERROR_MODEL, "who"), CREASE_ERROR_MODEL);
+    cr_assert_eq(cr_shape_check(&unknown, CREASE_ERROR_MODEL, "who"), CREASE_ERROR_MODEL);
+}
+
 Test(shape, axes_count_from_both_ends) {
     int axis;
     cr_assert(cr_axis_resolve(-3, 3, "n", &axis) == CREASE_OK && axis == 0);
