@@ -209,11 +209,11 @@ static crease_status center_infer(cr_infer *infer) {
     CR_TRY(cr_infer_need(infer, 1));
     CR_TRY(cr_infer_list(infer, 1, &target, &left_out));
     cr_shape *y = &infer->out[0].shape;
-    if (y->rank < 0)
-        return CREASE_OK;
     if (!target || !cr_shape_is_static(y)) {
         for (int d = 0; d < y->rank; d++)
             y->dims[d] = CR_DIM_UNKNOWN;
+        if (y->rank == 0) /* what is given for a scalar must be seen before it is prepared */
+            *y = cr_shape_unknown();
         return CREASE_OK;
     }
     CR_TRY(center_pads(infer->node, &infer->in[0]->shape, target, &p));

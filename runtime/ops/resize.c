@@ -47,6 +47,8 @@ static crease_status resize_infer(cr_infer *infer) {
         CR_TRY(cr_resize_read_extents(infer->node, infer->opset, &infer->in[0]->shape, &inputs, &s));
     for (int d = 0; d < y->rank; d++)
         y->dims[d] = known ? s.extent[d] : CR_DIM_UNKNOWN;
+    if (!known && y->rank == 0) /* what is given for a scalar must be seen before it is prepared */
+        *y = cr_shape_unknown();
     if (!known && y->rank >= 0 && !inputs.sizes && (!inputs.scales || inputs.scales->known))
         return scale_some(infer, &inputs, &s, y);
     return CREASE_OK;

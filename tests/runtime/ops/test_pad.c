@@ -1,3 +1,4 @@
+#include "runtime/ops/infer.h"
 #include "tests/runtime/ops/one.h"
 
 static one pad(const char *mode, int64_t n, int64_t before, int64_t after) {
@@ -36,6 +37,17 @@ Test(pad, where_there_is_no_edge_there_are_zeroes) {
 Test(pad, cropping_more_than_everything_is_refused) {
     one o = pad("constant", 3, -2, -2);
     ONE_FAILS(&o, CREASE_ERROR_MODEL, "node");
+}
+
+/* There must be none, which only the contents tell. */
+Test(pad, extents_for_a_scalar_are_waited_for) {
+    one o = one_begin("CenterCropPad", 18, 1);
+    one_floats(&o, 7, SCALAR);
+    one_ints(&o, 0, NULL);
+    OK(cr_model_resolve(o.model));
+    OK(cr_graph_infer(o.model->graph));
+    cr_assert_eq(o.node->outputs[0]->shape.rank, -1);
+    ONE_GIVES(&o, (SCALAR), 7);
 }
 
 Test(pad, an_unknown_mode_is_refused) {

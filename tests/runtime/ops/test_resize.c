@@ -34,3 +34,14 @@ Test(resize, scales_of_a_shape_that_is_not_known) {
     for (int d = 0; d < 4; d++)
         cr_assert_eq(y.dims[d], expected[d], "axis %d: %lld", d, (long long)y.dims[d]);
 }
+
+Test(resize, scales_for_a_scalar_are_waited_for) {
+    one o = one_begin("Resize", 13, 1);
+    one_floats(&o, 7, SCALAR);
+    one_skip(&o);
+    one_input(&o, CREASE_FLOAT, 1, (int64_t[]){0});
+    OK(cr_model_resolve(o.model));
+    OK(cr_graph_infer(o.model->graph));
+    cr_assert_eq(o.node->outputs[0]->shape.rank, -1);
+    ONE_GIVES(&o, (SCALAR), 7);
+}
