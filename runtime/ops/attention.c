@@ -346,6 +346,9 @@ static crease_status check_angles(const cr_infer *infer, const heads *h) {
     const cr_shape *cosines = &infer->in[IN_COS]->shape, *sines = &infer->in[IN_SIN]->shape;
     const cr_info *positions = optional(infer->in, infer->n_in, IN_POSITIONS);
     CR_TRY(cr_attr_int(infer->node, "rotary_embedding_dim", 0, &rotated));
+    if (rotated < 0)
+        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "rotary_embedding_dim is %lld",
+                            (long long)rotated);
     if (rotated == 0)
         rotated = h->size;
     if (cosines->rank < 0 || sines->rank < 0 || rotated < 0)

@@ -55,6 +55,7 @@ static const bad cases[] = {
     {"TensorScatter", 24, "f143f123", "mode", "round", 's', "mode 'round'"},
     {"TensorScatter", 24, "f143f123", "axis", "3", 'i', "axis 3"},
     {"TensorScatter", 24, "f143f123", "axis", "0", 'i', "do not fit"},
+    {"RotaryEmbedding", 23, "f1114f112f112", "rotary_embedding_dim", "-2", 'i', "rotary_embedding_dim is -2"},
     {"Shape", 15, "f23", "start", "x", 's', wrong_type},
     {"Shape", 15, "f23", "end", "1", 'f', wrong_type},
     {"MaxUnpool", 11, "f112l112", "strides", "0", 'l', "'strides' has the value 0"},
