@@ -83,17 +83,22 @@ static crease_status use_plan(cr_session *session) {
     return session->tuner ? cr_tuner_save(session->tuner) : CREASE_OK;
 }
 
-/* With static shapes, which leave no other plan to be made. */
+/* Where inputs have static shapes, but for initial values of another one, no other plan of the graph is to be
+ * made. Bodies are planned again and again, so that nothing of theirs may be forgotten. */
 static crease_status plan_static_inputs(cr_session *session, bool own_model) {
     const cr_graph *graph = session->model->graph;
+    bool only = true;
     for (int i = 0; i < graph->n_inputs; i++) {
         const cr_value *value = graph->inputs[i];
         session->shapes[i] = value->initial ? value->initial->shape : value->shape;
         if (!cr_shape_is_static(&session->shapes[i]))
             return CREASE_OK;
+        only &= cr_shape_equal(&session->shapes[i], &value->shape);
     }
-    session->settings.forget = own_model;
-    return use_plan(session);
+    session->settings.forget = own_model && only;
+    const crease_status status = use_plan(session);
+    session->settings.forget = false;
+    return status;
 }
 
 static crease_status build(cr_session *session, const cr_session_settings *settings) {
