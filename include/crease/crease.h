@@ -409,7 +409,8 @@ CREASE_API const crease_fold_report *crease_session_fold_report(const crease_ses
 /* Start or stop timing each step of the following runs; starting clears the counts. */
 CREASE_API void crease_session_profile(crease_session *session, bool on);
 
-/* One step of the plan, in execution order. Strings belong to the session. */
+/* One step of the plan, in execution order. Strings belong to the session. Where shapes follow from data, all
+ * but the times is of the last run, strings until the next one, and nothing is known before the first. */
 typedef struct crease_step {
     size_t struct_size;
     const char *node, *op_type;
@@ -420,7 +421,7 @@ typedef struct crease_step {
     double seconds;                    /* sum over n_runs */
     double best_seconds;               /* least of one run; 0 before the first */
     const char *refused;               /* why not by other algorithms: "name: reason; ..."; may be "" */
-    int64_t input_bytes, output_bytes; /* of its tensors, weights included; 0 where shapes follow from data */
+    int64_t input_bytes, output_bytes; /* of its tensors, weights included */
 } crease_step;
 CREASE_API size_t crease_session_n_steps(const crease_session *session);
 CREASE_API bool crease_session_step_at(const crease_session *session, size_t index, crease_step *step);

@@ -281,6 +281,8 @@ void cr_plan_destroy(cr_plan *plan) {
     cr_bodies_destroy(plan->bodies);
     for (int id = 0; plan->tensors && id < plan->model->n_values; id++)
         cr_buffer_release(plan->tensors[id].buffer);
+    for (int s = 0; s < plan->n_steps; s++)
+        cr_free(plan->heap, plan->steps[s].said);
     cr_infer_walk_end(&plan->walk, plan->model);
     cr_free(plan->heap, plan->slab);
     cr_free(plan->heap, plan->scratch);

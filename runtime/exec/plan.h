@@ -15,7 +15,8 @@ typedef struct cr_step {
     bool late; /* shapes depend on data: inferred, prepared and given memory when it runs */
     void *state;
     size_t scratch_bytes;
-    const char *algorithm, *note, *refused;
+    const char *algorithm, *note, *refused; /* of a late step: in its last run */
+    char *said;                             /* by a late step: memory of the strings above; or NULL */
     int64_t macs, passes;         /* in a run of the model; the steps of loops make several passes */
     const cr_tensor **in;         /* [n_inputs] into plan->tensors */
     cr_tensor **out;              /* [n_outputs] */

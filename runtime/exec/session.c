@@ -228,10 +228,11 @@ static crease_status choose_plan(cr_session *session) {
     return use_plan(session);
 }
 
-/* A step and where it runs, for the callback of an operator with bodies. */
+/* A late step and where it runs, for the callbacks. */
 typedef struct place {
     cr_session *session;
     cr_plan *plan;
+    cr_step *step;
 } place;
 
 static crease_status run_steps(cr_session *session, cr_plan *plan);
@@ -275,14 +276,47 @@ static crease_status keep_results(const cr_plan *plan, const cr_step *step, cr_t
     return CREASE_OK;
 }
 
+static const char *or_empty(const char *text) {
+    return text ? text : "";
+}
+
+/* Mostly the same as in the run before. */
+static crease_status keep_texts(cr_step *step, cr_heap *heap, const char *const texts[3]) {
+    const char **const kept[] = {&step->algorithm, &step->note, &step->refused};
+    size_t at[4] = {0};
+    void *block;
+    bool same = true;
+    for (int i = 0; i < 3; i++) {
+        same &= strcmp(*kept[i], texts[i]) == 0;
+        at[i + 1] = at[i] + strlen(texts[i]) + 1;
+    }
+    if (same)
+        return CREASE_OK;
+    CR_TRY(cr_alloc(heap, at[3], &block));
+    for (int i = 0; i < 3; i++)
+        *kept[i] = memcpy((char *)block + at[i], texts[i], at[i + 1] - at[i]);
+    cr_free(heap, step->said);
+    step->said = block;
+    return CREASE_OK;
+}
+
+/* For profiles, as of a step that was prepared with its plan. */
+static crease_status keep_choice(void *executor, const cr_prepare *p) {
+    const place *at = executor;
+    at->step->macs = cr_node_macs(p->node, p->in, p->out);
+    return keep_texts(at->step, at->session->heap,
+                      (const char *[]){or_empty(p->algorithm), or_empty(p->note), or_empty(p->refused)});
+}
+
 static crease_status run_late(cr_session *session, cr_plan *plan, cr_step *step) {
-    place at = {session, plan};
+    place at = {session, plan, step};
     cr_eval eval = {.heap = session->heap,
                     .pool = session->pool,
                     .exact = session->settings.exact,
                     .convolution = session->settings.convolution,
                     .packs = session->settings.weight_limit_bytes ? NULL : session->packs,
                     .subgraph = run_body,
+                    .prepared = keep_choice,
                     .executor = &at};
     cr_tensor *results;
     cr_arena arena;

@@ -120,6 +120,8 @@ static crease_status prepare_and_run(job *j) {
                     .exact = j->eval->exact,
                     .convolution = j->eval->convolution};
     CR_TRY(prepare(&p));
+    if (j->eval->prepared)
+        CR_TRY(j->eval->prepared(j->eval->executor, &p));
     void *scratch; /* of no bytes, too: threads take their parts of it by address */
     CR_TRY(cr_alloc(j->eval->heap, p.scratch_bytes, &scratch));
     cr_run run = {.node = node,

@@ -15,7 +15,9 @@ typedef struct cr_eval {
     cr_packs *packs; /* keep what is packed of constants, all else of it filled; NULL: packed for this once */
     crease_status (*subgraph)(cr_run *run, cr_graph *graph, const cr_tensor *inputs,
                               cr_tensor *outputs); /* or NULL */
-    void *executor;
+    /* Told what was chosen before the node runs; its strings and shapes are gone afterwards. Or NULL. */
+    crease_status (*prepared)(void *executor, const cr_prepare *prepare);
+    void *executor; /* for the callbacks */
 } cr_eval;
 
 /* in[i] NULL: left out. out [n_outputs] are given with a reference each (left-out outputs are zeroed). Fails

@@ -133,3 +133,19 @@ Test(late, nothing_is_kept_beyond_a_limit) {
     cr_assert_eq(cr_session_weight_bytes(b.session), 0);
     end(&b);
 }
+
+/* What a profile shows of a late step is of its last run. */
+Test(late, the_last_choice_is_told) {
+    bench b = begin(true, 0);
+    for (int64_t rows = 1; rows < MOST; rows += 7) {
+        run(&b, rows, 1);
+        const cr_plan *plan = cr_session_plan(b.session);
+        const cr_step *step = &plan->steps[plan->n_steps - 1];
+        cr_assert(step->late);
+        cr_assert_str_eq(step->algorithm, "gemm");
+        cr_assert_str_empty(step->note);
+        cr_assert_str_empty(step->refused);
+        cr_assert_eq(step->macs, rows * K * N);
+    }
+    end(&b);
+}
