@@ -77,7 +77,8 @@ crease_status cr_blocked_row(cr_prepare *p, int input, const char *kind, int64_t
                             input);
     CR_TRY(CR_ARENA_NEW(p->arena, &f, 1));
     *f = (row_fill){info->known, channels, (channels + lanes - 1) / lanes * lanes};
-    CR_TRY(cr_prepare_pack(p, kind, -1, (size_t)f->padded * sizeof(float), fill_row, f, &packed));
+    CR_TRY(cr_prepare_pack(p, kind, CR_PACK_READS(input), (size_t)f->padded * sizeof(float), fill_row, f,
+                           &packed));
     *row = packed;
     return CREASE_OK;
 }

@@ -76,8 +76,8 @@ static crease_status pack(cr_prepare *p, conv_state *s) {
     const int64_t oc = s->conv.geometry.oc;
     s->weights = p->in[W]->known;
     s->bias = bias ? bias->known : NULL;
-    CR_TRY(cr_prepare_pack(p, s->algorithm->name, W, s->algorithm->packed_bytes(&s->conv), fill_weights, s,
-                           &s->packed));
+    CR_TRY(cr_prepare_pack(p, s->algorithm->name, CR_PACK_READS(W) | CR_PACK_REPLACES,
+                           s->algorithm->packed_bytes(&s->conv), fill_weights, s, &s->packed));
     if (bias)
         CR_TRY(cr_blocked_row(p, B, "bias", oc, s->conv.lanes, &s->epilogue.bias));
     if (input(p, ACT_SLOPE))

@@ -84,14 +84,6 @@ static crease_status make_outputs(job *j) {
     return CREASE_OK;
 }
 
-/* Every input is known here, but only of constants is a pack the same the next time. */
-static cr_packs *lasting_packs(const job *j) {
-    for (int i = 1; i < j->node->n_inputs; i++)
-        if (j->node->inputs[i] && !j->node->inputs[i]->constant)
-            return NULL;
-    return j->eval->packs;
-}
-
 static crease_status prepare(cr_prepare *p) {
     if (!p->op->prepare)
         return CREASE_OK;
@@ -116,7 +108,7 @@ static crease_status prepare_and_run(job *j) {
                     .out = j->out_infos,
                     .arena = &j->arena,
                     .pool = j->eval->pool,
-                    .packs = lasting_packs(j),
+                    .packs = j->eval->packs,
                     .exact = j->eval->exact,
                     .convolution = j->eval->convolution};
     CR_TRY(prepare(&p));

@@ -13,7 +13,8 @@ crease_status cr_pack_b(cr_prepare *p, bool trans, int64_t m, cr_packed_b *w) {
     if (!suits)
         return CREASE_OK;
     *w = (cr_packed_b){b->known, trans, b->shape.dims[trans ? 0 : 1], b->shape.dims[trans ? 1 : 0], NULL};
-    return cr_prepare_pack(p, "packed", 1, cr_sgemm_packed_bytes(w->n, w->k), fill_packed, w, &w->packed);
+    return cr_prepare_pack(p, "packed", CR_PACK_READS(1) | CR_PACK_REPLACES,
+                           cr_sgemm_packed_bytes(w->n, w->k), fill_packed, w, &w->packed);
 }
 
 typedef struct packed_job {

@@ -134,11 +134,14 @@ const char *cr_node_problem(const cr_node *node, char *text, size_t bytes);
 
 /* Packed bytes under (node, kind), a string that outlives the session. When they do not exist yet, fill
  * writes them before the first run: side by side with others, in any thread. context must live as long as the
- * plan, and so must *packed where input is given: the constant that fill reads and run does not, so that its
- * own memory can go. *packed is then set no later than it is filled. input -1: there is none, *packed is set
- * at once. */
+ * plan. `reads`: the known inputs whose contents fill reads; where one of them is no constant of the model,
+ * what is packed belongs to the plan. With CR_PACK_REPLACES there is one, which run does not read, so that
+ * its own memory can go; *packed must then live as long as the plan, and is set no later than it is filled.
+ * Otherwise *packed is set at once. */
+#define CR_PACK_READS(input) (1U << (input))
+#define CR_PACK_REPLACES     (1U << 31)
 typedef void cr_pack_fill(const void *context, void *packed);
-crease_status cr_prepare_pack(cr_prepare *prepare, const char *kind, int input, size_t bytes,
+crease_status cr_prepare_pack(cr_prepare *prepare, const char *kind, unsigned reads, size_t bytes,
                               cr_pack_fill *fill, const void *context, const void **packed) CREASE_MUST_TEST;
 #define CR_PREPARE_STATE(prepare, pointer) cr_prepare_state((prepare), sizeof **(pointer), (void **)(pointer))
 /* Zeroed state of the plan's lifetime, stored in prepare->state. */

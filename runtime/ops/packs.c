@@ -67,11 +67,23 @@ static crease_status reserve(cr_packs *packs, pack *entry, const void **packed) 
     return CREASE_OK;
 }
 
-crease_status cr_prepare_pack(cr_prepare *prepare, const char *kind, int input, size_t bytes,
+/* What is computed is known to this plan or in this run, and is something else in the next. */
+static bool are_constants(const cr_node *node, unsigned reads) {
+    for (int i = 0; i < node->n_inputs && i < 31; i++)
+        if ((reads & CR_PACK_READS(i)) && node->inputs[i] && !node->inputs[i]->constant)
+            return false;
+    return true;
+}
+
+static cr_value *source_of(const cr_node *node, unsigned reads) {
+    return reads & CR_PACK_REPLACES ? cr_node_input(node, __builtin_ctz(reads)) : NULL;
+}
+
+crease_status cr_prepare_pack(cr_prepare *prepare, const char *kind, unsigned reads, size_t bytes,
                               cr_pack_fill *fill, const void *context, const void **packed) {
     cr_packs *packs = prepare->packs;
     void *block;
-    if (!packs) { /* a node by itself: nothing to wait for */
+    if (!packs || !are_constants(prepare->node, reads)) { /* nothing to share or to wait for */
         CR_TRY(cr_arena_alloc(prepare->arena, bytes, &block));
         fill(context, block);
         *packed = block;
@@ -90,7 +102,7 @@ crease_status cr_prepare_pack(cr_prepare *prepare, const char *kind, int input, 
                                       .n_bytes = bytes,
                                       .fill = fill,
                                       .context = context,
-                                      .source = cr_node_input(prepare->node, input)};
+                                      .source = source_of(prepare->node, reads)};
     CR_TRY(reserve(packs, &packs->entries[packs->n], packed));
     packs->n++;
     return CREASE_OK;

@@ -329,14 +329,16 @@ static void fill_constant(const void *context, void *to) {
 
 /* Parameters that are all constants are packed once for the session. */
 static crease_status pack_constants(cr_prepare *p, recurrent_state *s) {
+    unsigned reads = 0;
     for (int i = IN_W; i < p->n_in; i++) {
         if (i != IN_W && i != IN_R && i != IN_B && i != IN_P)
             continue;
+        reads |= CR_PACK_READS(i);
         s->weights[i] = p->in[i] ? p->in[i]->known : NULL;
         if (p->in[i] && !s->weights[i])
             return CREASE_OK;
     }
-    return cr_prepare_pack(p, "recurrent", -1, s->layout.total * (size_t)s->directions * s->element,
+    return cr_prepare_pack(p, "recurrent", reads, s->layout.total * (size_t)s->directions * s->element,
                            fill_constant, s, &s->constant);
 }
 

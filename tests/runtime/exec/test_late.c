@@ -20,6 +20,7 @@ typedef struct bench {
     cr_model *model;
     cr_session *session;
     bool constant; /* whether w is one */
+    bool twice;    /* y = reshape(x, shape) w + residual, which is the same again */
 } bench;
 
 static cr_value *input(cr_graph *graph, crease_dtype dtype, int64_t extent) {
@@ -58,15 +59,26 @@ static cr_value *weights(cr_graph *graph, bool constant) {
     return w;
 }
 
-static bench begin(bool constant, size_t limit) {
-    bench b = {.constant = constant};
+/* The product on top of the residual, as lowering fuses them. */
+static cr_value *fused(cr_graph *graph, cr_value *a, cr_value *w, cr_value *residual) {
+    cr_value *out;
+    cr_node *node;
+    OK(cr_graph_add_value(graph, NULL, true, &out));
+    OK(cr_graph_add_node(graph, NULL, "MatMul", "crease", "fused", (cr_value *[]){a, w, NULL, residual}, 4,
+                         &out, 1, &node));
+    return out;
+}
+
+static bench begin_with(bool constant, bool twice, size_t limit) {
+    bench b = {.constant = constant, .twice = twice};
     OK(cr_heap_create(NULL, 0, &b.heap));
     OK(cr_model_create(b.heap, &b.model));
     OK(cr_model_set_opset(b.model, "", 13));
     b.model->lowered = true;
     cr_graph *g = b.model->graph;
     cr_value *x = input(g, CREASE_FLOAT, CR_DIM_UNKNOWN), *shape = input(g, CREASE_INT64, 2);
-    OK(cr_graph_add_output(g, node(g, "MatMul", node(g, "Reshape", x, shape), weights(g, constant))));
+    cr_value *a = node(g, "Reshape", x, shape), *w = weights(g, constant), *y = node(g, "MatMul", a, w);
+    OK(cr_graph_add_output(g, twice ? fused(g, a, w, y) : y));
     OK(cr_model_order(b.model));
     OK(cr_model_resolve(b.model));
     OK(cr_model_verify(b.model));
@@ -74,6 +86,10 @@ static bench begin(bool constant, size_t limit) {
     const cr_session_settings settings = {.heap = b.heap, .threads = 1, .weight_limit_bytes = limit};
     OK(cr_session_create(b.model, &settings, &b.session));
     return b;
+}
+
+static bench begin(bool constant, size_t limit) {
+    return begin_with(constant, false, limit);
 }
 
 static void end(bench *b) {
@@ -102,7 +118,7 @@ static void run(bench *b, int64_t rows, float first) {
         float sum = 0;
         for (int k = 0; k < K; k++)
             sum += x[i / N * K + k] * w[k * N + i % N];
-        cr_assert_eq(((const float *)y->data)[i], sum, "%lld", (long long)i);
+        cr_assert_eq(((const float *)y->data)[i], b->twice ? 2 * sum : sum, "%lld", (long long)i);
     }
 }
 
@@ -115,6 +131,20 @@ Test(late, constants_are_packed_once) {
     run(&b, MOST - 1, 1);
     run(&b, MOST, 1);
     cr_assert_eq(cr_session_weight_bytes(b.session), bytes);
+    end(&b);
+}
+
+/* A residual is computed, and no part of what is packed. */
+Test(late, constants_are_packed_once_beside_a_residual) {
+    if (!cr_sgemm_packs(MOST))
+        cr_skip_test("without packed products there are no fused ones");
+    bench plain = begin(true, 0), b = begin_with(true, true, 0);
+    run(&plain, MOST, 1);
+    for (int i = 0; i < 2; i++) {
+        run(&b, MOST, 1);
+        cr_assert_eq(cr_session_weight_bytes(b.session), 2 * cr_session_weight_bytes(plain.session));
+    }
+    end(&plain);
     end(&b);
 }
 

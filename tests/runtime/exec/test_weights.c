@@ -9,8 +9,8 @@
 #include <criterion/criterion.h>
 #undef cr_free
 
-/* When the plain form of packed weights goes, in sessions with a model of their own. The weights are the
- * identity times two: products of one row read them plain, products of several packed. */
+/* How long packed weights and their plain form are kept, in sessions with a model of their own. Most weights
+ * are the identity times two: products of one row read them plain, products of several packed. */
 
 #define OK(call) cr_assert_eq((call), CREASE_OK, "%s", crease_error_message())
 
@@ -126,6 +126,33 @@ Test(weights, stay_where_an_input_may_have_another_shape) {
     for (int64_t rows = 2; rows > 0; rows--) {
         set_rows(&b, 0, rows);
         run(&b, rows, 2);
+    }
+    end(&b);
+}
+
+/* y = x w where all of w is the rows of x, known when they are planned for. */
+Test(weights, of_one_plan_are_not_those_of_another) {
+    bench b = begin();
+    cr_graph *g = b.model->graph;
+    const cr_shape two = cr_shape_of(1, (int64_t[]){2});
+    cr_node *made;
+    cr_value *extents;
+    cr_tensor *tensor;
+    cr_value *x = input(g, CREASE_FLOAT, cr_shape_of(2, (int64_t[]){CR_DIM_UNKNOWN, K}));
+    OK(cr_graph_new_constant(g, NULL, CREASE_INT64, &two, &extents, &tensor));
+    ((int64_t *)tensor->data)[0] = ((int64_t *)tensor->data)[1] = K;
+    cr_value *rows = node(g, "Shape", x, NULL, &made);
+    OK(cr_node_set_int(made, "end", 1));
+    rows = node(g, "Cast", rows, NULL, &made);
+    OK(cr_node_set_int(made, "to", CREASE_FLOAT));
+    cr_value *w = node(g, "Expand", rows, extents, &made);
+    OK(cr_graph_add_output(g, node(g, "MatMul", x, w, &made)));
+    start(&b);
+    for (int64_t n = MOST; n > 1; n /= 2) {
+        set_rows(&b, 0, n);
+        OK(cr_session_run(b.session));
+        const cr_tensor *y = cr_session_value(b.session, g->outputs[0]);
+        cr_assert_eq(((const float *)y->data)[0], (float)(n * K * (K - 1) / 2));
     }
     end(&b);
 }
