@@ -39,9 +39,71 @@ static const cr_info *step_info(const cr_plan *plan, const cr_loop *loop, const 
     return part ? &part->info : &plan->walk.infos[value->id];
 }
 
+static crease_status list_infos(cr_plan *plan, const cr_loop *loop, const cr_node *node, const cr_info ***in,
+                                cr_info **out) {
+    CR_TRY(CR_ARENA_NEW(&plan->arena, in, (size_t)node->n_inputs + 1));
+    CR_TRY(CR_ARENA_NEW(&plan->arena, out, (size_t)node->n_outputs + 1));
+    for (int i = 0; i < node->n_inputs; i++)
+        (*in)[i] = node->inputs[i] ? step_info(plan, loop, node->inputs[i]) : NULL;
+    for (int i = 0; i < node->n_outputs; i++)
+        (*out)[i] =
+            node->outputs[i] ? *step_info(plan, loop, node->outputs[i]) : (cr_info){.shape = {.rank = -1}};
+    return CREASE_OK;
+}
+
 static crease_status note_passes(cr_plan *plan, cr_step *step, int64_t passes) {
     return cr_arena_format(&plan->arena, &step->note, "%s%sthe batch in %lld parts", step->note,
                            *step->note ? "; " : "", (long long)passes);
+}
+
+/* What a late step is likely to be given and to give, as far as its weights tell it; a residual is like the
+ * output. false: they do not. */
+static bool guess_infos(const cr_node *node, const cr_info **in, cr_info *ins, cr_info *out) {
+    for (int i = 0; i < node->n_inputs; i++)
+        if (in[i]) {
+            ins[i] = *in[i];
+            in[i] = &ins[i];
+        }
+    if (!cr_node_guess_input(node, in[1], &ins[0]) || cr_node_infer(node, in, out) != CREASE_OK)
+        return false;
+    const bool adds = (node->op->flags & CR_OP_ADDS) && node->n_inputs > CR_OP_RESIDUAL && in[CR_OP_RESIDUAL];
+    if (adds)
+        ins[CR_OP_RESIDUAL] = out[0];
+    for (int i = 0; i < node->n_inputs; i++)
+        if (in[i] && (!is_concrete(in[i]) || cr_dtype_is_half(in[i]->dtype)))
+            return false;
+    return is_concrete(&out[0]);
+}
+
+/* Whether a late step is to be prepared now, by the likely shapes that in and out then have: its weights are
+ * packed with those of other steps, and their plain form can go. */
+static crease_status look_ahead(cr_plan *plan, const cr_node *node, const cr_info **in, cr_info *out,
+                                bool *ahead) {
+    const cr_value *weights = cr_node_input(node, 1);
+    cr_info *ins;
+    *ahead = (node->op->flags & CR_OP_AHEAD) && node->inputs[0] && weights && weights->constant;
+    if (!*ahead)
+        return CREASE_OK;
+    CR_TRY(CR_ARENA_NEW(&plan->arena, &ins, (size_t)node->n_inputs));
+    *ahead = guess_infos(node, in, ins, out);
+    return CREASE_OK;
+}
+
+static void keep_prepared(cr_plan *plan, cr_step *step, const cr_prepare *p) {
+    if (p->algorithm)
+        step->algorithm = p->algorithm;
+    if (p->note)
+        step->note = p->note;
+    if (p->refused)
+        step->refused = p->refused;
+    if (step->late) {
+        step->ahead = step->algorithm;
+        return;
+    }
+    step->state = p->state;
+    step->scratch_bytes = p->scratch_bytes;
+    if (plan->scratch_bytes < step->scratch_bytes)
+        plan->scratch_bytes = step->scratch_bytes;
 }
 
 static crease_status prepare_step(cr_plan *plan, const cr_plan_settings *settings, cr_step *step) {
@@ -49,18 +111,15 @@ static crease_status prepare_step(cr_plan *plan, const cr_plan_settings *setting
     const cr_loop *loop = cr_plan_loop(plan, (int)(step - plan->steps));
     const cr_info **in;
     cr_info *out;
-    CR_TRY(CR_ARENA_NEW(&plan->arena, &in, (size_t)node->n_inputs + 1));
-    CR_TRY(CR_ARENA_NEW(&plan->arena, &out, (size_t)node->n_outputs + 1));
-    for (int i = 0; i < node->n_inputs; i++)
-        in[i] = node->inputs[i] ? step_info(plan, loop, node->inputs[i]) : NULL;
-    for (int i = 0; i < node->n_outputs; i++)
-        out[i] =
-            node->outputs[i] ? *step_info(plan, loop, node->outputs[i]) : (cr_info){.shape = {.rank = -1}};
+    bool ahead = false;
+    CR_TRY(list_infos(plan, loop, node, &in, &out));
     step->passes = loop ? loop->passes : 1;
     step->macs = cr_node_macs(node, in, out);
     if (step->macs > 0)
         step->macs *= step->passes;
-    if (step->late || !node->op->prepare)
+    if (step->late)
+        CR_TRY(look_ahead(plan, node, in, out, &ahead));
+    if (!node->op->prepare || (step->late && !ahead))
         return CREASE_OK;
     cr_prepare prepare = {.node = node,
                           .op = node->op,
@@ -70,6 +129,7 @@ static crease_status prepare_step(cr_plan *plan, const cr_plan_settings *setting
                           .in = in,
                           .out = out,
                           .is_part = loop != NULL,
+                          .any_shape = step->late,
                           .arena = &plan->arena,
                           .pool = settings->pool,
                           .packs = settings->packs,
@@ -78,16 +138,7 @@ static crease_status prepare_step(cr_plan *plan, const cr_plan_settings *setting
                           .tuner = settings->tuner,
                           .byte_cost = settings->byte_cost};
     CR_TRY(node->op->prepare(&prepare));
-    step->state = prepare.state;
-    step->scratch_bytes = prepare.scratch_bytes;
-    if (prepare.algorithm)
-        step->algorithm = prepare.algorithm;
-    if (prepare.note)
-        step->note = prepare.note;
-    if (prepare.refused)
-        step->refused = prepare.refused;
-    if (plan->scratch_bytes < step->scratch_bytes)
-        plan->scratch_bytes = step->scratch_bytes;
+    keep_prepared(plan, step, &prepare);
     return loop ? note_passes(plan, step, loop->passes) : CREASE_OK;
 }
 

@@ -12,7 +12,8 @@ typedef struct cr_loop cr_loop; /* steps that run for a part of the batch at a t
 
 typedef struct cr_step {
     const cr_node *node;
-    bool late; /* shapes depend on data: inferred, prepared and given memory when it runs */
+    bool late;         /* shapes depend on data: inferred, prepared and given memory when it runs */
+    const char *ahead; /* late, but its weights are packed with the plan, for this algorithm; NULL: not so */
     void *state;
     size_t scratch_bytes;
     const char *algorithm, *note, *refused; /* of a late step: in its last run */

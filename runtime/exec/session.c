@@ -313,8 +313,9 @@ static crease_status run_late(cr_session *session, cr_plan *plan, cr_step *step)
     cr_eval eval = {.heap = session->heap,
                     .pool = session->pool,
                     .exact = session->settings.exact,
-                    .convolution = session->settings.convolution,
-                    .packs = session->settings.weight_limit_bytes ? NULL : session->packs,
+                    .any_shape = step->ahead != NULL,
+                    .convolution = step->ahead ? step->ahead : session->settings.convolution,
+                    .packs = session->settings.weight_limit_bytes && !step->ahead ? NULL : session->packs,
                     .subgraph = run_body,
                     .prepared = keep_choice,
                     .executor = &at};

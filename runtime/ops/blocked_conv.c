@@ -153,6 +153,12 @@ static crease_status note_parts(const cr_prepare *p, const conv_state *s, const 
     return CREASE_OK;
 }
 
+static const char *why_slower(const cr_prepare *p) {
+    return p->any_shape ? "slower for the shapes that are likely"
+           : p->tuner   ? "slower when tried, or not promising enough to be"
+                        : "slower by the cost model";
+}
+
 /* Which others were tried, and what they say. */
 static crease_status note_refusals(cr_prepare *p, const conv_state *s) {
     const char *note = "";
@@ -160,9 +166,7 @@ static crease_status note_refusals(cr_prepare *p, const conv_state *s) {
         const char *why = (*a)->refuses(&s->conv);
         if (*a != s->algorithm && *a != &cr_conv_reference)
             CR_TRY(cr_arena_format(p->arena, &note, "%s%s%s: %s", note, *note ? "; " : "", (*a)->name,
-                                   why        ? why
-                                   : p->tuner ? "slower when tried, or not promising enough to be"
-                                              : "slower by the cost model"));
+                                   why ? why : why_slower(p)));
     }
     p->refused = note;
     return CREASE_OK;
@@ -282,9 +286,9 @@ static crease_status conv_run(cr_run *r) {
 }
 
 const cr_op cr_ops_blocked_conv[] = {
-    {"Conv", 1, 0, CR_T(CREASE_FLOAT), conv_infer, conv_prepare, conv_run, FORWARD, CR_OP_ADDS | CR_OP_IMAGES,
-     0, "crease"},
+    {"Conv", 1, 0, CR_T(CREASE_FLOAT), conv_infer, conv_prepare, conv_run, FORWARD,
+     CR_OP_ADDS | CR_OP_IMAGES | CR_OP_AHEAD, 0, "crease"},
     {"ConvTranspose", 1, 0, CR_T(CREASE_FLOAT), cr_blocked_infer, conv_prepare, conv_run, TRANSPOSED,
-     CR_OP_ADDS | CR_OP_IMAGES, 0, "crease"},
+     CR_OP_ADDS | CR_OP_IMAGES | CR_OP_AHEAD, 0, "crease"},
     {0},
 };

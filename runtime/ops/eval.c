@@ -106,6 +106,7 @@ static crease_status prepare_and_run(job *j) {
                     .n_out = node->n_outputs,
                     .in = j->in_infos,
                     .out = j->out_infos,
+                    .any_shape = j->eval->any_shape,
                     .arena = &j->arena,
                     .pool = j->eval->pool,
                     .packs = j->eval->packs,

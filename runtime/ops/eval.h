@@ -11,6 +11,7 @@ typedef struct cr_eval {
     cr_heap *heap;
     cr_pool *pool; /* NULL: the calling thread */
     bool exact;
+    bool any_shape; /* as in cr_prepare */
     const char *convolution;
     cr_packs *packs; /* keep what is packed of constants, all else of it filled; NULL: packed for this once */
     crease_status (*subgraph)(cr_run *run, cr_graph *graph, const cr_tensor *inputs,

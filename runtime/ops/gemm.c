@@ -409,9 +409,9 @@ static crease_status matmul_run(cr_run *r) {
     CR_T_FLOATS | CR_T(CREASE_INT32) | CR_T(CREASE_UINT32) | CR_T(CREASE_INT64) | CR_T(CREASE_UINT64)
 
 const cr_op cr_ops_gemm[] = {
-    {"Gemm", 1, 8, CR_T_FLOATS, gemm_infer, gemm_prepare, gemm_run, 0, 0, 0, NULL},
-    {"Gemm", 9, 0, WITH_INTS, gemm_infer, gemm_prepare, gemm_run, 0, 0, 0, NULL},
-    {"MatMul", 1, 8, CR_T_FLOATS, matmul_infer, matmul_prepare, matmul_run, 0, 0, 0, NULL},
-    {"MatMul", 9, 0, WITH_INTS, matmul_infer, matmul_prepare, matmul_run, 0, 0, 0, NULL},
+    {"Gemm", 1, 8, CR_T_FLOATS, gemm_infer, gemm_prepare, gemm_run, 0, CR_OP_AHEAD, 0, NULL},
+    {"Gemm", 9, 0, WITH_INTS, gemm_infer, gemm_prepare, gemm_run, 0, CR_OP_AHEAD, 0, NULL},
+    {"MatMul", 1, 8, CR_T_FLOATS, matmul_infer, matmul_prepare, matmul_run, 0, CR_OP_AHEAD, 0, NULL},
+    {"MatMul", 9, 0, WITH_INTS, matmul_infer, matmul_prepare, matmul_run, 0, CR_OP_AHEAD, 0, NULL},
     {0},
 };

@@ -104,9 +104,9 @@ static crease_status fused_run(cr_run *r) {
 }
 
 const cr_op cr_ops_gemm_fused[] = {
-    {"Gemm", 1, 0, CR_T(CREASE_FLOAT), cr_blocked_infer, fused_prepare, fused_run, 0, CR_OP_ADDS, 0,
-     "crease"},
-    {"MatMul", 1, 0, CR_T(CREASE_FLOAT), cr_blocked_infer, fused_prepare, fused_run, 0, CR_OP_ADDS, 0,
-     "crease"},
+    {"Gemm", 1, 0, CR_T(CREASE_FLOAT), cr_blocked_infer, fused_prepare, fused_run, 0,
+     CR_OP_ADDS | CR_OP_AHEAD, 0, "crease"},
+    {"MatMul", 1, 0, CR_T(CREASE_FLOAT), cr_blocked_infer, fused_prepare, fused_run, 0,
+     CR_OP_ADDS | CR_OP_AHEAD, 0, "crease"},
     {0},
 };

@@ -5,10 +5,13 @@ static void fill_packed(const void *context, void *packed) {
     cr_sgemm_pack(w->trans, w->n, w->k, w->b->data, w->trans ? w->k : w->n, packed);
 }
 
+enum { MANY = 2 }; /* rows */
+
 crease_status cr_pack_b(cr_prepare *p, bool trans, int64_t m, cr_packed_b *w) {
     const cr_info *b = p->in[1];
-    const bool suits = p->node->graph->model->lowered && cr_sgemm_packs(m) && b->known &&
-                       b->dtype == CREASE_FLOAT && b->shape.rank == 2 && cr_shape_n(&b->shape) > 0;
+    const bool suits = p->node->graph->model->lowered && cr_sgemm_packs(p->any_shape ? MANY : m) &&
+                       b->known && b->dtype == CREASE_FLOAT && b->shape.rank == 2 &&
+                       cr_shape_n(&b->shape) > 0;
     *w = (cr_packed_b){0};
     if (!suits)
         return CREASE_OK;

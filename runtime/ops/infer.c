@@ -322,6 +322,57 @@ bool cr_node_is_linear(const cr_node *node) {
            cr_node_is(node, "MatMul");
 }
 
+/* Detectors give the heads behind their choice of regions some dozens of maps of 14 by 14; other ranks have
+ * about as many pixels. */
+enum { LIKELY_ROWS = 8 };
+static const int64_t likely_extents[] = {0, 196, 14, 6}; /* by spatial rank */
+
+static void guess(cr_shape *x, int axis, int64_t extent) {
+    if (x->dims[axis] < 0)
+        x->dims[axis] = extent;
+}
+
+/* In the plain layout the size of a map can decide which algorithm accepts it. */
+static bool guess_map(const cr_node *node, const cr_shape *w, cr_info *info) {
+    cr_shape *x = &info->shape;
+    int64_t groups, channels;
+    if (!info->lanes || w->rank < 3 || w->rank > 5 || x->rank != w->rank ||
+        cr_attr_int(node, "group", 1, &groups) != CREASE_OK ||
+        __builtin_mul_overflow(w->dims[1], groups, &channels) || channels < 0)
+        return false;
+    guess(x, 0, LIKELY_ROWS);
+    guess(x, 1, strcmp(node->op_type, "Conv") == 0 ? channels : w->dims[0]);
+    for (int d = 2; d < x->rank; d++)
+        guess(x, d, likely_extents[x->rank - 2]);
+    return true;
+}
+
+static bool guess_rows(const cr_node *node, const cr_shape *w, cr_info *info) {
+    cr_shape *a = &info->shape;
+    int64_t trans_a = 0, trans_b = 0;
+    if (strcmp(node->op_type, "Gemm") == 0 && (cr_attr_int(node, "transA", 0, &trans_a) != CREASE_OK ||
+                                               cr_attr_int(node, "transB", 0, &trans_b) != CREASE_OK))
+        return false;
+    if (w->rank != 2 || a->rank < 1)
+        return false;
+    guess(a, trans_a ? 0 : a->rank - 1, w->dims[trans_b ? 1 : 0]);
+    for (int d = 0; d < a->rank; d++)
+        guess(a, d, LIKELY_ROWS);
+    return true;
+}
+
+bool cr_node_guess_input(const cr_node *node, const cr_info *weights, cr_info *x) {
+    const bool conv = strcmp(node->op_type, "Conv") == 0 || strcmp(node->op_type, "ConvTranspose") == 0;
+    if (!x->dtype)
+        x->dtype = weights->dtype;
+    if (x->shape.rank < 0) {
+        x->shape.rank = weights->shape.rank;
+        for (int d = 0; d < x->shape.rank; d++)
+            x->shape.dims[d] = CR_DIM_UNKNOWN;
+    }
+    return conv ? guess_map(node, &weights->shape, x) : guess_rows(node, &weights->shape, x);
+}
+
 int64_t cr_node_macs(const cr_node *node, const cr_info *const *in, const cr_info *out) {
     bool conv = strcmp(node->op_type, "Conv") == 0 || strcmp(node->op_type, "ConvBytes") == 0,
          transposed = strcmp(node->op_type, "ConvTranspose") == 0;

@@ -56,6 +56,10 @@ crease_status cr_node_infer(const cr_node *node, const cr_info *const *in, cr_in
 /* Conv, ConvTranspose, Gemm, MatMul: sums of products of the data by weights, and perhaps a bias. */
 bool cr_node_is_linear(const cr_node *node);
 
+/* Such a node's input 0 as it may well be, where only constant weights, input 1, are known: what is unknown
+ * of *x is set. false: they do not tell. */
+bool cr_node_guess_input(const cr_node *node, const cr_info *weights, cr_info *x);
+
 /* Multiply-accumulates of a node for concrete shapes (Conv, ConvTranspose, Gemm, MatMul and their fused
  * forms); -1: not known; 0: none. */
 int64_t cr_node_macs(const cr_node *node, const cr_info *const *in, const cr_info *out);

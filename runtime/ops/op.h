@@ -49,6 +49,8 @@ typedef struct cr_prepare {
     const cr_info *out;       /* concrete, or unknown for data-dependent outputs */
     bool is_part;             /* of a batch; how many images it has depends on the threads, so that what is
                                  chosen must not depend on it: it would show in the results */
+    bool any_shape;           /* CR_OP_AHEAD is made use of: prepared for likely shapes first, then for each
+                                 run, when `convolution` is the algorithm and input 1's contents may be gone */
     cr_arena *arena;          /* lives as long as the plan: allocate the state here */
     cr_pool *pool;
     cr_packs *packs;
@@ -92,9 +94,13 @@ enum {
     CR_OP_HALF = 1 << 5, /* handles float16 and bfloat16 itself; others are given float32 and rounded back */
     CR_OP_RANDOM = 1 << 6, /* not a function of its inputs: never folded into a constant */
     CR_OP_BODY = 1 << 7, /* runs subgraphs; its outputs are its own, to be replaced by what a subgraph gave */
-    CR_OP_IMAGES = 1 << 8 /* element n of axis 0 of the outputs comes from element n of axis 0 of the inputs
-                             that are not constant: may be prepared and run for a part of the batch */
+    CR_OP_IMAGES = 1 << 8, /* element n of axis 0 of the outputs comes from element n of axis 0 of the inputs
+                              that are not constant: may be prepared and run for a part of the batch */
+    CR_OP_AHEAD = 1 << 9   /* what prepare packs of a constant input 1 serves all shapes of the others: may be
+                              packed before those are known, by preparing for likely ones */
 };
+
+enum { CR_OP_RESIDUAL = 3 }; /* input of rows with CR_OP_ADDS */
 
 typedef struct cr_op {
     const char *name;

@@ -75,6 +75,15 @@ static bool are_constants(const cr_node *node, unsigned reads) {
     return true;
 }
 
+/* A promise of ours, but what would be read is no memory any more. */
+static crease_status check_source(const cr_node *node, const cr_value *source) {
+    const cr_tensor *constant = source ? source->constant : NULL;
+    if (constant && !constant->data && cr_shape_n(&constant->shape) > 0)
+        return cr_node_fail(node, CREASE_ERROR_RUN, "'%s' was given back once it was packed in another form",
+                            source->name);
+    return CREASE_OK;
+}
+
 static cr_value *source_of(const cr_node *node, unsigned reads) {
     return reads & CR_PACK_REPLACES ? cr_node_input(node, __builtin_ctz(reads)) : NULL;
 }
@@ -95,6 +104,7 @@ crease_status cr_prepare_pack(cr_prepare *prepare, const char *kind, unsigned re
         *packed = made->bytes;
         return CREASE_OK;
     }
+    CR_TRY(check_source(prepare->node, source_of(prepare->node, reads)));
     CR_TRY(cr_grow(packs->heap, (void **)&packs->entries, &packs->capacity, packs->n + 1,
                    sizeof *packs->entries));
     packs->entries[packs->n] = (pack){.node = prepare->node,

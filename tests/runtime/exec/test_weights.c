@@ -186,3 +186,35 @@ Test(weights, stay_in_bodies) {
     cr_assert_not(is_forgotten(&b));
     end(&b);
 }
+
+/* Rows follow from data, here from a shape that is an input: packed before they are known, for any number. */
+Test(weights, of_late_products_are_packed_with_the_plan) {
+    bench b = begin();
+    cr_graph *g = b.model->graph;
+    cr_node *made;
+    cr_value *x = input(g, CREASE_FLOAT, cr_shape_of(2, (int64_t[]){MOST, K}));
+    cr_value *length = input(g, CREASE_INT64, cr_shape_of(1, (int64_t[]){1}));
+    const cr_shape one = cr_shape_of(1, (int64_t[]){1});
+    cr_value *zero;
+    cr_tensor *tensor;
+    OK(cr_graph_new_constant(g, NULL, CREASE_INT64, &one, &zero, &tensor));
+    ((int64_t *)tensor->data)[0] = 0;
+    cr_value *rows;
+    OK(cr_graph_add_value(g, NULL, true, &rows));
+    OK(cr_graph_add_node(g, NULL, "Slice", "", "rows", (cr_value *[]){x, zero, length, zero}, 4, &rows, 1,
+                         &made));
+    OK(cr_graph_add_output(g, product(&b, g, rows)));
+    start(&b);
+    const size_t bytes = cr_session_weight_bytes(b.session);
+    const cr_plan *plan = cr_session_plan(b.session);
+    cr_assert(plan->steps[plan->n_steps - 1].late);
+    cr_assert_str_eq(plan->steps[plan->n_steps - 1].algorithm, "gemm");
+    cr_assert_eq(is_forgotten(&b), cr_sgemm_packs(2));
+    set_rows(&b, 0, MOST);
+    for (int64_t n = 0; n <= MOST; n++) {
+        OK(cr_session_input(b.session, 1, CREASE_INT64, 1, (int64_t[]){1}, &n, false));
+        run(&b, n, 2);
+    }
+    cr_assert_eq(cr_session_weight_bytes(b.session), bytes);
+    end(&b);
+}
