@@ -34,17 +34,25 @@ static crease_status add_slots(cr_plan *plan) {
     return CREASE_OK;
 }
 
+static void extend(cr_plan *plan, const cr_value *value, int s) {
+    if (value && plan->slots[value->id].last < s)
+        plan->slots[value->id].last = s;
+}
+
 /* What the subgraphs of a step's node use stays alive until that step. */
 static void extend_for_body(cr_plan *plan, const cr_node *node, int s) {
     for (int a = 0; a < node->n_attrs; a++) {
         bool graphs = node->attrs[a].type == CR_ATTR_GRAPH || node->attrs[a].type == CR_ATTR_GRAPHS;
-        for (int64_t g = 0; graphs && g < node->attrs[a].n; g++)
-            CR_FOR_NODES(inner, node->attrs[a].graphs[g]) {
+        for (int64_t g = 0; graphs && g < node->attrs[a].n; g++) {
+            const cr_graph *body = node->attrs[a].graphs[g];
+            for (int i = 0; i < body->n_outputs; i++)
+                extend(plan, body->outputs[i], s);
+            CR_FOR_NODES(inner, body) {
                 for (int i = 0; i < inner->n_inputs; i++)
-                    if (inner->inputs[i] && plan->slots[inner->inputs[i]->id].last < s)
-                        plan->slots[inner->inputs[i]->id].last = s;
+                    extend(plan, inner->inputs[i], s);
                 extend_for_body(plan, inner, s);
             }
+        }
     }
 }
 
@@ -160,14 +168,14 @@ static void alias_in_place(cr_plan *plan, const cr_node *node, int s) {
 
 /* The result overwrites the residual, which no other input may share memory with. */
 static void alias_residual(cr_plan *plan, const cr_node *node, int s) {
-    enum { RESIDUAL = 3 };
-    if (node->n_inputs <= RESIDUAL || !node->inputs[RESIDUAL] || !can_take(plan, node, RESIDUAL, s))
+    if (node->n_inputs <= CR_OP_RESIDUAL || !node->inputs[CR_OP_RESIDUAL] ||
+        !can_take(plan, node, CR_OP_RESIDUAL, s))
         return;
     for (int i = 0; i < node->n_inputs; i++)
-        if (i != RESIDUAL && node->inputs[i] &&
-            plan->slots[node->inputs[i]->id].root == plan->slots[node->inputs[RESIDUAL]->id].root)
+        if (i != CR_OP_RESIDUAL && node->inputs[i] &&
+            plan->slots[node->inputs[i]->id].root == plan->slots[node->inputs[CR_OP_RESIDUAL]->id].root)
             return;
-    take(plan, node, RESIDUAL);
+    take(plan, node, CR_OP_RESIDUAL);
 }
 
 /* Along its axis the parts of a tensor are contiguous when everything before the axis is 1. Blocked tensors

@@ -367,6 +367,27 @@ static crease_status run_loop(cr_session *session, cr_plan *plan, cr_loop *loop)
     return CREASE_OK;
 }
 
+/* The result of a late step, whose memory is its own, once the steps before `end` have run. What a step's
+ * bodies alone use of it stays until the next run. */
+static void release_result(cr_plan *plan, const cr_value *value, int end) {
+    cr_tensor *tensor = value ? &plan->tensors[value->id] : NULL;
+    if (!tensor || !tensor->buffer || plan->slots[value->id].last >= end)
+        return;
+    cr_buffer_release(tensor->buffer);
+    tensor->buffer = NULL;
+    tensor->data = NULL;
+}
+
+static void release_results(cr_plan *plan, int first, int end) {
+    for (int s = first; s < end; s++) {
+        const cr_node *node = plan->steps[s].node;
+        for (int i = 0; i < node->n_inputs; i++)
+            release_result(plan, node->inputs[i], end);
+        for (int i = 0; i < node->n_outputs; i++)
+            release_result(plan, node->outputs[i], end);
+    }
+}
+
 static void count_run(cr_step *step) {
     if (step->n_runs++ == 0 || step->pass_seconds < step->best_seconds)
         step->best_seconds = step->pass_seconds;
@@ -377,13 +398,12 @@ static crease_status run_steps(cr_session *session, cr_plan *plan) {
     int next = 0; /* loop */
     for (int s = 0; session->profiling && s < plan->n_steps; s++)
         plan->steps[s].pass_seconds = 0; /* a run that failed has left some */
-    for (int s = 0; s < plan->n_steps; s++)
-        if (next < plan->n_loops && plan->loops[next].first == s) {
-            CR_TRY(run_loop(session, plan, &plan->loops[next]));
-            s = plan->loops[next++].end - 1;
-        } else {
-            CR_TRY(run_pass(session, plan, &plan->steps[s]));
-        }
+    for (int s = 0, end; s < plan->n_steps; s = end) {
+        cr_loop *loop = next < plan->n_loops && plan->loops[next].first == s ? &plan->loops[next++] : NULL;
+        end = loop ? loop->end : s + 1;
+        CR_TRY(loop ? run_loop(session, plan, loop) : run_pass(session, plan, &plan->steps[s]));
+        release_results(plan, s, end);
+    }
     for (int s = 0; session->profiling && s < plan->n_steps; s++)
         count_run(&plan->steps[s]);
     return CREASE_OK;

@@ -243,6 +243,35 @@ Test(body, carried_values_may_grow) {
     end(&b);
 }
 
+/* A value of a late step, and one in the slab, that nothing but branches use: one reads them, one gives them
+ * as they are. */
+Test(body, what_branches_alone_use_stays_until_they_run) {
+    bench b = begin();
+    cr_value *go = input(b.main, CREASE_BOOL, 0, 0), *x = input(b.main, CREASE_FLOAT, 1, 4);
+    cr_value *length = input(b.main, CREASE_INT64, 1, 1), *out[2];
+    cr_value *slab = node(b.main, "Neg", VALUES(x)), *late = node(b.main, "Reshape", VALUES(slab, length));
+    slab = node(b.main, "Abs", VALUES(x));
+    output(b.main, node(b.main, "Exp", VALUES(node(b.main, "Exp", VALUES(x)))));
+    cr_node *node_if = nodes(b.main, "If", VALUES(go), 2, out);
+    cr_graph *yes = body(node_if, "then_branch"), *no = body(node_if, "else_branch");
+    output(yes, node(yes, "Neg", VALUES(late)));
+    output(yes, node(yes, "Neg", VALUES(slab)));
+    output(no, late);
+    output(no, slab);
+    output(b.main, out[0]);
+    output(b.main, out[1]);
+    start(&b);
+    for (int run = 0; run < 4; run++) {
+        set(&b, 0, CREASE_BOOL, 0, 0, &(uint8_t){run % 2 == 0});
+        set(&b, 1, CREASE_FLOAT, 1, 4, (float[]){1, -2, 3, -4});
+        set(&b, 2, CREASE_INT64, 1, 1, &(int64_t){4});
+        OK(cr_session_run(b.session));
+        expect(&b, 1, 4, run % 2 ? (float[]){-1, 2, -3, 4} : (float[]){1, -2, 3, -4});
+        expect(&b, 2, 4, run % 2 ? (float[]){1, 2, 3, 4} : (float[]){-1, -2, -3, -4});
+    }
+    end(&b);
+}
+
 /* Whichever branch is taken, what follows was planned for its shape. */
 Test(body, branches_of_one_shape_leave_the_rest_planned) {
     bench b = begin();

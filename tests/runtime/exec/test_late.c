@@ -36,7 +36,7 @@ static cr_value *node(cr_graph *graph, const char *op, cr_value *a, cr_value *b)
     cr_value *out;
     cr_node *node;
     OK(cr_graph_add_value(graph, NULL, true, &out));
-    OK(cr_graph_add_node(graph, NULL, op, "", "n", (cr_value *[]){a, b}, 2, &out, 1, &node));
+    OK(cr_graph_add_node(graph, NULL, op, "", "n", (cr_value *[]){a, b}, b ? 2 : 1, &out, 1, &node));
     return out;
 }
 
@@ -69,13 +69,12 @@ static cr_value *fused(cr_graph *graph, cr_value *a, cr_value *w, cr_value *resi
     return out;
 }
 
-static void start(bench *b, size_t limit) {
-    const cr_session_settings settings = {.heap = b->heap, .threads = 1, .weight_limit_bytes = limit};
+static void start(bench *b, const cr_session_settings *settings) {
     OK(cr_model_order(b->model));
     OK(cr_model_resolve(b->model));
     OK(cr_model_verify(b->model));
     OK(cr_graph_infer(b->model->graph));
-    OK(cr_session_create(b->model, &settings, &b->session));
+    OK(cr_session_create(b->model, settings, &b->session));
 }
 
 static bench begin_with(bool constant, bool twice, size_t limit) {
@@ -88,7 +87,7 @@ static bench begin_with(bool constant, bool twice, size_t limit) {
     cr_value *x = input(g, CREASE_FLOAT, CR_DIM_UNKNOWN), *shape = input(g, CREASE_INT64, 2);
     cr_value *a = node(g, "Reshape", x, shape), *w = weights(g, constant), *y = node(g, "MatMul", a, w);
     OK(cr_graph_add_output(g, twice ? fused(g, a, w, y) : y));
-    start(&b, limit);
+    start(&b, &(cr_session_settings){.heap = b.heap, .threads = 1, .weight_limit_bytes = limit});
     return b;
 }
 
@@ -193,7 +192,7 @@ static size_t kept_of_a_recurrent_step(size_t limit) {
     OK(cr_graph_add_node(g, NULL, "RNN", "", "rnn", in, 3, &y, 1, &rnn));
     OK(cr_node_set_int(rnn, "hidden_size", 1));
     OK(cr_graph_add_output(g, y));
-    start(&b, limit);
+    start(&b, &(cr_session_settings){.heap = b.heap, .threads = 1, .weight_limit_bytes = limit});
     OK(cr_session_input(b.session, 0, CREASE_FLOAT, 1, &n, (float[]){0, 1}, false));
     OK(cr_session_input(b.session, 1, CREASE_INT64, 1, &three, (int64_t[]){2, 1, 1}, false));
     OK(cr_session_run(b.session));
@@ -223,4 +222,33 @@ Test(late, the_last_choice_is_told) {
         cr_assert_eq(step->macs, rows * K * N);
     }
     end(&b);
+}
+
+/* y = - - - x in late steps: what no later one needs goes during the run. */
+Test(late, results_last_as_long_as_they_are_used) {
+    for (int keep = 0; keep < 2; keep++) {
+        bench b = {0};
+        cr_value *chain[4];
+        const int64_t n = 6, two = 2;
+        OK(cr_heap_create(NULL, 0, &b.heap));
+        OK(cr_model_create(b.heap, &b.model));
+        OK(cr_model_set_opset(b.model, "", 13));
+        cr_graph *g = b.model->graph;
+        cr_value *x = input(g, CREASE_FLOAT, CR_DIM_UNKNOWN);
+        chain[0] = node(g, "Reshape", x, input(g, CREASE_INT64, 2));
+        for (int i = 1; i < 4; i++)
+            chain[i] = node(g, "Neg", chain[i - 1], NULL);
+        OK(cr_graph_add_output(g, node(g, "Add", chain[3], chain[1])));
+        start(&b, &(cr_session_settings){.heap = b.heap, .threads = 1, .keep_all = keep});
+        OK(cr_session_input(b.session, 0, CREASE_FLOAT, 1, &n, (float[]){0, 1, 2, 3, 4, 5}, false));
+        OK(cr_session_input(b.session, 1, CREASE_INT64, 1, &two, (int64_t[]){2, 3}, false));
+        for (int again = 0; again < 2; again++) {
+            OK(cr_session_run(b.session));
+            for (int i = 0; i < 4; i++)
+                cr_assert_eq(cr_session_value(b.session, chain[i]) != NULL, keep != 0);
+            const cr_tensor *y = cr_session_value(b.session, g->outputs[0]);
+            cr_assert_eq(((const float *)y->data)[5], -10);
+        }
+        end(&b);
+    }
 }
