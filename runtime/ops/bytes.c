@@ -282,8 +282,8 @@ static void fill_weights(const void *context, void *packed) {
 static crease_status pack(cr_prepare *p, conv_state *s) {
     const int64_t oc = s->conv.geometry.oc;
     s->weights = p->in[W]->known;
-    CR_TRY(cr_prepare_pack(p, s->algorithm->name, W, s->algorithm->packed_bytes(&s->conv), fill_weights, s,
-                           &s->packed));
+    CR_TRY(cr_prepare_pack(p, s->algorithm->name, CR_PACK_READS(W) | CR_PACK_REPLACES,
+                           s->algorithm->packed_bytes(&s->conv), fill_weights, s, &s->packed));
     if (input(p, B))
         CR_TRY(cr_blocked_row(p, B, "bias", oc, CR_BYTES_LANES, &s->epilogue.bias));
     return cr_blocked_row(p, SCALE, "scale", oc, CR_BYTES_LANES, &s->epilogue.scale);
