@@ -334,7 +334,7 @@ void cr_plan_destroy(cr_plan *plan) {
         cr_buffer_release(plan->tensors[id].buffer);
     for (int s = 0; s < plan->n_steps; s++)
         cr_free(plan->heap, plan->steps[s].said);
-    cr_infer_walk_end(&plan->walk, plan->model);
+    cr_infer_walk_end(&plan->walk);
     cr_free(plan->heap, plan->slab);
     cr_free(plan->heap, plan->scratch);
     cr_arena_clear(&plan->arena);

@@ -1,6 +1,7 @@
 #include "runtime/ops/infer.h"
 #include "runtime/ops/eval.h"
 
+#include <limits.h>
 #include <string.h>
 
 /* ---- rules shared by families ---- */
@@ -221,6 +222,15 @@ static crease_status walk_node(cr_infer_walk *walk, const cr_node *node, cr_aren
     return can_compute(node, in, out) ? compute(node, walk, in) : CREASE_OK;
 }
 
+crease_status cr_infer_walk_node(cr_infer_walk *walk, const cr_node *node) {
+    cr_arena scratch;
+    CR_TRY(cr_infer_walk_extend(walk, node->graph->model));
+    cr_arena_init(&scratch, walk->heap);
+    crease_status status = walk_node(walk, node, &scratch);
+    cr_arena_clear(&scratch);
+    return status;
+}
+
 crease_status cr_infer_walk_graph(cr_infer_walk *walk, const cr_graph *graph) {
     cr_arena scratch;
     cr_arena_init(&scratch, walk->heap);
@@ -234,39 +244,58 @@ crease_status cr_infer_walk_graph(cr_infer_walk *walk, const cr_graph *graph) {
     return status;
 }
 
-static void release(cr_infer_walk *walk, const cr_model *model) {
-    for (int i = 0; walk->known && i < model->n_values; i++)
-        cr_tensor_release(&walk->known[i]);
-    cr_free(walk->heap, walk->known);
-    cr_free(walk->heap, walk->infos);
-}
-
-crease_status cr_infer_walk_begin(cr_infer_walk *walk, const cr_model *model, cr_heap *heap) {
-    void *block;
-    *walk = (cr_infer_walk){.heap = heap};
-    CR_TRY(cr_alloc_zeroed(heap, (size_t)model->n_values * sizeof *walk->known, &block));
-    walk->known = block;
-    crease_status status = cr_alloc_zeroed(heap, (size_t)model->n_values * sizeof *walk->infos, &block);
+/* Contents that infos point to move with the list that holds them. */
+static crease_status make_room(cr_infer_walk *walk, int capacity) {
+    void *infos, *known;
+    CR_TRY(cr_alloc_zeroed(walk->heap, (size_t)capacity * sizeof *walk->known, &known));
+    crease_status status = cr_alloc_zeroed(walk->heap, (size_t)capacity * sizeof *walk->infos, &infos);
     if (status != CREASE_OK) {
-        release(walk, model);
-        *walk = (cr_infer_walk){0};
+        cr_free(walk->heap, known);
         return status;
     }
-    walk->infos = block;
-    for (int i = 0; i < model->n_values; i++) {
-        const cr_value *v = model->values[i];
-        walk->infos[i] = (cr_info){.dtype = v->dtype, .shape = cr_shape_unknown(), .known = v->constant};
+    for (int i = 0; i < walk->n; i++) {
+        const cr_tensor *at = walk->infos[i].known;
+        ((cr_tensor *)known)[i] = walk->known[i];
+        ((cr_info *)infos)[i] = walk->infos[i];
+        if (at >= walk->known && at < walk->known + walk->n)
+            ((cr_info *)infos)[i].known = (cr_tensor *)known + (at - walk->known);
+    }
+    cr_free(walk->heap, walk->known);
+    cr_free(walk->heap, walk->infos);
+    walk->known = known;
+    walk->infos = infos;
+    walk->capacity = capacity;
+    return CREASE_OK;
+}
+
+crease_status cr_infer_walk_extend(cr_infer_walk *walk, const cr_model *model) {
+    const bool grows = walk->n > 0 && model->n_values < INT_MAX / 2;
+    if (model->n_values > walk->capacity)
+        CR_TRY(make_room(walk, grows ? 2 * model->n_values : model->n_values));
+    for (; walk->n < model->n_values; walk->n++) {
+        const cr_value *v = model->values[walk->n];
+        cr_info *info = &walk->infos[walk->n];
+        *info = (cr_info){.dtype = v->dtype, .shape = cr_shape_unknown(), .known = v->constant};
         if (v->constant || v->is_input)
-            walk->infos[i].shape = v->shape;
+            info->shape = v->shape;
         if (v->constant)
-            walk->infos[i].lanes = v->constant->lanes;
+            info->lanes = v->constant->lanes;
     }
     return CREASE_OK;
 }
 
-void cr_infer_walk_end(cr_infer_walk *walk, const cr_model *model) {
-    if (walk->heap)
-        release(walk, model);
+crease_status cr_infer_walk_begin(cr_infer_walk *walk, const cr_model *model, cr_heap *heap) {
+    *walk = (cr_infer_walk){.heap = heap};
+    return cr_infer_walk_extend(walk, model);
+}
+
+void cr_infer_walk_end(cr_infer_walk *walk) {
+    for (int i = 0; i < walk->n; i++)
+        cr_tensor_release(&walk->known[i]);
+    if (walk->heap) {
+        cr_free(walk->heap, walk->known);
+        cr_free(walk->heap, walk->infos);
+    }
     *walk = (cr_infer_walk){0};
 }
 
@@ -306,7 +335,7 @@ crease_status cr_graph_infer(cr_graph *graph) {
     crease_status status = cr_infer_walk_graph(&walk, graph);
     if (status == CREASE_OK)
         record(&walk, graph);
-    cr_infer_walk_end(&walk, model);
+    cr_infer_walk_end(&walk);
     return status;
 }
 

@@ -44,10 +44,15 @@ typedef struct cr_infer_walk {
     cr_heap *heap;
     cr_info *infos;
     cr_tensor *known;
+    int n, capacity; /* of both */
 } cr_infer_walk;
 crease_status cr_infer_walk_begin(cr_infer_walk *walk, const cr_model *model, cr_heap *heap) CREASE_MUST_TEST;
 crease_status cr_infer_walk_graph(cr_infer_walk *walk, const cr_graph *graph) CREASE_MUST_TEST;
-void cr_infer_walk_end(cr_infer_walk *walk, const cr_model *model); /* releases known and infos */
+/* One node, of a graph that may have gained values since; infos may move. */
+crease_status cr_infer_walk_node(cr_infer_walk *walk, const cr_node *node) CREASE_MUST_TEST;
+/* Room for values that the model has gained. */
+crease_status cr_infer_walk_extend(cr_infer_walk *walk, const cr_model *model) CREASE_MUST_TEST;
+void cr_infer_walk_end(cr_infer_walk *walk); /* releases known and infos */
 
 /* Infer one node from given inputs: checks types against the row, calls its infer, checks the results for
  * size. */
