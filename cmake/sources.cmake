@@ -79,6 +79,7 @@ set(crease_library_sources
   runtime/exec/session.c
   runtime/graph/attr.c
   runtime/graph/edit.c
+  runtime/graph/expand.c
   runtime/graph/graph.c
   runtime/graph/model.c
   runtime/graph/names.c

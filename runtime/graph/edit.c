@@ -15,19 +15,23 @@ crease_status cr_graph_create(cr_model *model, cr_node *owner, cr_graph **graph)
 
 /* ---- values ---- */
 
-static crease_status unique_name(cr_model *model, const char *name, const char **unique) {
-    *unique = name;
-    for (int i = 2; cr_names_has(model->names, *unique); i++)
-        CR_TRY(cr_arena_format(&model->arena, unique, "%.900s_%d", name, i));
-    return CREASE_OK;
+/* The name itself, or one made of it in text. */
+static const char *unique_name(const cr_model *model, const char *name, char *text, size_t bytes) {
+    const char *unique = name;
+    for (int i = 2; cr_names_has(model->names, unique); i++) {
+        snprintf(text, bytes, "%.900s_%d", name, i);
+        unique = text;
+    }
+    return unique;
 }
 
 crease_status cr_graph_add_value(cr_graph *graph, const char *name, bool unique, cr_value **value) {
     cr_model *model = graph->model;
     const char *chosen = name ? name : "crease_value";
+    char text[1024];
     *value = NULL;
     if (unique || !name)
-        CR_TRY(unique_name(model, chosen, &chosen));
+        chosen = unique_name(model, chosen, text, sizeof text);
     CR_TRY(cr_grow(model->heap, (void **)&model->values, &model->capacity_values, (size_t)model->n_values + 1,
                    sizeof *model->values));
     cr_value *v;
@@ -375,6 +379,11 @@ crease_status cr_node_set_output(cr_node *node, int i, cr_value *fresh) {
 
 crease_status cr_node_set_doc(cr_node *node, const char *doc) {
     return cr_arena_string(&node->graph->model->arena, doc, &node->doc);
+}
+
+crease_status cr_node_set_obstacle(cr_node *node, const char *obstacle) {
+    node->obstacle = NULL;
+    return obstacle ? cr_arena_string(&node->graph->model->arena, obstacle, &node->obstacle) : CREASE_OK;
 }
 
 /* ---- attributes ---- */

@@ -62,6 +62,7 @@ crease_status cr_node_add_output(cr_node *node, cr_value *value) CREASE_MUST_TES
 /* Output i, which the node gives, becomes `fresh`, a value without a producer; the old one has none then. */
 crease_status cr_node_set_output(cr_node *node, int i, cr_value *fresh) CREASE_MUST_TEST;
 crease_status cr_node_set_doc(cr_node *node, const char *doc) CREASE_MUST_TEST;
+crease_status cr_node_set_obstacle(cr_node *node, const char *obstacle) CREASE_MUST_TEST; /* NULL: none */
 
 /* Let every use of `from` (graph outputs too, where names allow: see below) use `to`. Refuses another dtype,
  * a shape that does not fit, and replacing a graph output by a graph input, constant or another graph output.
@@ -84,6 +85,19 @@ crease_status cr_node_set_floats(cr_node *node, const char *name, const float *v
  * of that name. */
 crease_status cr_node_set_attr(cr_node *node, const cr_attr *attr) CREASE_MUST_TEST;
 void cr_node_remove_attr(cr_node *node, const char *name);
+
+/* Copies of the values of bodies, by the id of the original. Zero-initialised; the list is freed by the
+ * caller on the model's heap. */
+typedef struct cr_copies {
+    cr_value **list;
+    size_t capacity, n; /* n: runs written out so far, which tells their names apart */
+} cr_copies;
+
+/* Write one run of a body out: its nodes are copied before `before`, a node of the graph around it. Its
+ * inputs are `inputs` [body->n_inputs]; outputs [body->n_outputs] is what it gives: values of that graph, or
+ * of one further out. Copies have new names, and nothing is known of their shapes. */
+crease_status cr_graph_expand(const cr_graph *body, cr_node *before, cr_copies *copies,
+                              cr_value *const *inputs, cr_value **outputs) CREASE_MUST_TEST;
 
 /* Remove nodes whose outputs nobody uses, in all graphs, until none is left. Every ONNX operator is pure in
  * that sense. */

@@ -13,8 +13,9 @@ typedef struct cr_node cr_node;
 typedef struct cr_value cr_value;
 struct cr_op; /* a row of the operator table, runtime/ops/op.h */
 
-/* What a value is. Only tensors can be computed today; the others are kept so that a model can be inspected
- * and saved. */
+/* What a value is, as far as the file states it. Only tensors can be computed; sequences and optionals whose
+ * structure is fixed are resolved into them (passes/sequences.h), the others are kept so that a model can be
+ * inspected and saved. */
 typedef enum cr_kind {
     CR_KIND_TENSOR,
     CR_KIND_SEQUENCE,
@@ -109,6 +110,8 @@ struct cr_node {
     int n_attrs, capacity_attrs;
     int lanes; /* layout that the node computes in: 0 plain, else the block; set by the lowering passes */
     const struct cr_op *op; /* the row that runs it, or NULL: not resolved or not supported */
+    const char *obstacle;   /* why it cannot be run, where a pass knows it: "with a position that only a run
+                               decides", "" for what another node's obstacle entails; NULL: see op */
 };
 
 struct cr_graph {

@@ -229,6 +229,7 @@ static crease_status copy_node(copier *c, const cr_node *from, cr_graph *graph) 
     CR_TRY(cr_arena_string(&c->to->arena, from->op_type, &to->op_type));
     CR_TRY(cr_arena_string(&c->to->arena, from->domain, &to->domain));
     CR_TRY(cr_arena_string(&c->to->arena, from->doc, &to->doc));
+    CR_TRY(cr_node_set_obstacle(to, from->obstacle));
     CR_TRY(CR_ARENA_NEW(&c->to->arena, &to->outputs, (size_t)from->n_outputs));
     for (int i = 0; i < from->n_outputs; i++) {
         to->outputs[i] = from->outputs[i] ? c->to->values[from->outputs[i]->id] : NULL;

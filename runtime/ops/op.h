@@ -132,6 +132,7 @@ const cr_op *cr_op_at(size_t index);
 
 /* Fill node->op for every node of the model, subgraphs included; nodes without a row keep NULL. */
 crease_status cr_model_resolve(cr_model *model) CREASE_MUST_TEST;
+void cr_node_resolve(cr_node *node); /* one node */
 
 /* Why crease cannot run this node, as a sentence into text; NULL when it can. */
 const char *cr_node_problem(const cr_node *node, char *text, size_t bytes);

@@ -35,13 +35,17 @@ const cr_op *cr_op_find(const char *domain, const char *op_type, int64_t opset) 
 }
 
 /* Our own domain stands in lowered models only: in a model file it is as unknown as any other. */
+void cr_node_resolve(cr_node *node) {
+    const cr_model *model = node->graph->model;
+    const bool ours = strcmp(node->domain, "crease") == 0;
+    const int64_t opset = ours ? model->lowered : cr_model_opset(model, node->domain);
+    node->op = cr_op_find(node->domain, node->op_type, opset);
+}
+
 static crease_status resolve_graph(cr_graph *graph, void *context) {
     (void)context;
-    CR_FOR_NODES(node, graph) {
-        const bool ours = strcmp(node->domain, "crease") == 0;
-        const int64_t opset = ours ? graph->model->lowered : cr_model_opset(graph->model, node->domain);
-        node->op = cr_op_find(node->domain, node->op_type, opset);
-    }
+    CR_FOR_NODES(node, graph)
+    cr_node_resolve(node);
     return CREASE_OK;
 }
 
@@ -77,6 +81,11 @@ static bool has_tensors_only(const cr_node *node) {
 
 const char *cr_node_problem(const cr_node *node, char *text, size_t bytes) {
     int64_t opset = cr_model_opset(node->graph->model, node->domain);
+    if (node->obstacle) {
+        snprintf(text, bytes, "operator %s %s is not supported", node->op_type,
+                 node->obstacle[0] ? node->obstacle : "beside a node that is not supported");
+        return text;
+    }
     if (!node->op) {
         const char *what = is_known_name(node) && node->domain[0] == 0 ? "is not supported in operator set"
                                                                        : "is not supported (operator set";
