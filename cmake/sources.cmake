@@ -35,6 +35,9 @@ set(crease_library_sources
   passes/optimize.c
   passes/plan.c
   passes/report.c
+  passes/sequences.c
+  passes/sequences_bodies.c
+  passes/sequences_rules.c
   passes/share_concat.c
   passes/split_phases.c
   passes/terms.c

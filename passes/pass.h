@@ -30,6 +30,10 @@ crease_status cr_pass_check_globs(cr_model *model, const cr_fold_settings *setti
 /* passes/lint.c: nothing changes; what is odd about the BatchNormalizations is reported */
 crease_status cr_pass_lint(cr_model *model, cr_report *report) CREASE_MUST_TEST;
 
+/* passes/sequences.c: sequences and optionals whose structure is fixed become the tensors they hold; nodes
+ * that need others get an obstacle. For a model as loaded, which needs no inferred shapes here. */
+crease_status cr_pass_resolve_sequences(cr_model *model) CREASE_MUST_TEST;
+
 /* passes/optimize.c: all of them in order, from a model as loaded to one to be run or saved. settings NULL:
  * fold all. */
 crease_status cr_optimize_fold(cr_model *model, const cr_fold_settings *settings,

@@ -1,4 +1,5 @@
 #include "runtime/api/model.h"
+#include "passes/pass.h"
 #include "proto/proto.h"
 #include "runtime/graph/edit.h"
 #include "runtime/graph/order.h"
@@ -78,11 +79,16 @@ static crease_status count_macs(crease_model *m) {
     return status;
 }
 
+/* One problem for each reason. */
+static bool is_problem(const cr_node *node, char *text, size_t bytes) {
+    return (!node->obstacle || node->obstacle[0]) && cr_node_problem(node, text, bytes);
+}
+
 static crease_status count_problems(cr_graph *graph, void *context) {
     crease_model *m = context;
     char text[512];
     CR_FOR_NODES(node, graph)
-    m->n_problems += cr_node_problem(node, text, sizeof text) != NULL;
+    m->n_problems += is_problem(node, text, sizeof text);
     return CREASE_OK;
 }
 
@@ -90,7 +96,7 @@ static crease_status fill_problems(cr_graph *graph, void *context) {
     crease_model *m = context;
     char text[512];
     CR_FOR_NODES(node, graph) {
-        if (!cr_node_problem(node, text, sizeof text))
+        if (!is_problem(node, text, sizeof text))
             continue;
         cr_problem *problem = &m->problems[m->n_problems++];
         problem->node = node;
@@ -111,6 +117,7 @@ static crease_status prepare(crease_model *m) {
     CR_TRY(cr_model_each_graph(m->ir, name_nodes, NULL));
     CR_TRY(cr_model_resolve(m->ir));
     CR_TRY(cr_model_verify(m->ir));
+    CR_TRY(cr_model_verify_after(m->ir, cr_pass_resolve_sequences(m->ir)));
     CR_TRY(cr_graph_infer(m->ir->graph));
     CR_TRY(list_inputs(m));
     CR_TRY(list_nodes(m));

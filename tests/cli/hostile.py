@@ -241,6 +241,35 @@ def sizes():
     refused("OneHot, too large", 5, "", model([node("OneHot", "n", "d", "v")], [ints("n", 1), scalar("d", huge), ints("v", 0, 1)]))
 
 
+def sequences():
+    """The first node takes x apart, or makes a list of it; the second gives y."""
+    def split(*more, **attributes):
+        return helper.make_node("SplitToSequence", ["x", *more], ["q"], name="the split", **attributes)
+
+    def both(first, second, *weights, **attributes):
+        return model([first, second], weights, **attributes)
+    at, length = node("SequenceAt", "q", "i"), node("SequenceLength", "q")
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("SequenceInsert", ["q", "x"], ["r"])], "b",
+        [info("n", [], TensorProto.INT64), info("go", [], TensorProto.BOOL),
+         helper.make_tensor_sequence_value_info("q", TensorProto.FLOAT, None)],
+        [info("on", [], TensorProto.BOOL), helper.make_tensor_sequence_value_info("r", TensorProto.FLOAT, None)])
+    empty = helper.make_node("SequenceEmpty", [], ["e"])
+    loop = helper.make_node("Loop", ["", "", "e"], ["q"], name="the loop", body=body)
+    refused("a position out of range", 3, "the SequenceAt", both(split(), at, scalar("i", 1)))
+    refused("a position far out of range", 3, "the SequenceAt", both(split(), at, scalar("i", -1 << 63)))
+    refused("a position of floats", 3, "the SequenceAt", both(split(), at, floats("i", 1)))
+    refused("a position that is computed", 4, "the SequenceAt", both(
+        split(), node("SequenceAt", "q", "x"), dtype=TensorProto.INT64, x=[1]))
+    refused("parts of nothing", 3, "the split", both(split("i"), length, scalar("i", 0)))
+    refused("parts that overflow", 3, "the split", both(split("i"), length, ints("i", (1 << 63) - 1, (1 << 63) - 1)))
+    refused("parts along no axis", 3, "the split", both(split(axis=4), length))
+    refused("more parts than are sensible", 4, "the split", both(split(), length, x=[1 << 40]))
+    refused("a sequence as a tensor", 4, "the split", both(split(), node("Relu", "q")))
+    refused("a tensor as a sequence", 3, "the SequenceAt", model([node("SequenceAt", "x", "i")], [scalar("i", 0)]))
+    refused("a list without end", 4, "the loop", model([empty, loop, length]))
+
+
 def scalar(name, value):
     return numpy_helper.from_array(np.array(value, np.int64), name)
 
@@ -274,4 +303,4 @@ def outputs():
     check("nothing temporary is left", not left, left)
 
 
-main(other_files, tensors, external_sizes, graphs, operators, sizes, inputs, outputs, damaged_files)
+main(other_files, tensors, external_sizes, graphs, operators, sizes, sequences, inputs, outputs, damaged_files)
