@@ -6,7 +6,8 @@ cat <<'HEAD'
 # Operators
 
 Written by `docs/operators.sh`; `./test.sh docs` fails where it is not current. One row for each behaviour: operator-set versions
-in which it is valid, element types of its main input.
+in which it is valid, element types of its main input. Operators on sequences and optionals have no rows: loading turns them into
+others ([architecture](architecture.md)).
 
 HEAD
 "$exe" ops --markdown

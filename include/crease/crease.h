@@ -197,8 +197,10 @@ typedef struct crease_model crease_model;
 
 /* Load an ONNX model. External tensor data are looked for in the file's folder only and never outside it.
  * options may be NULL; allocator, memory limit and assume_const are used. Large external data stay mapped
- * to their file, which must not be changed while the model lives. On failure *model is NULL. Fails with FILE,
- * MODEL, MEMORY; operators crease does not know are no failure here (see crease_model_check). */
+ * to their file, which must not be changed while the model lives. Sequences and optionals whose structure is
+ * the same in every run are written as the tensors they hold: the model's nodes are those after that. On
+ * failure *model is NULL. Fails with FILE, MODEL, MEMORY; operators crease does not know are no failure here
+ * (see crease_model_check). */
 CREASE_API crease_status crease_model_load_file(const char *path, const crease_options *options,
                                                 crease_model **model) CREASE_MUST_TEST;
 
