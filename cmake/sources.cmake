@@ -180,6 +180,7 @@ set(crease_library_sources
   runtime/ops/pool.c
   runtime/ops/qlinear.c
   runtime/ops/quantize.c
+  runtime/ops/random.c
   runtime/ops/recurrent.c
   runtime/ops/reduce.c
   runtime/ops/registry.c

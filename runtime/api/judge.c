@@ -26,7 +26,17 @@ static crease_status widen_in_place(cr_model *model, cr_tensor *tensor) {
     return cr_model_own(model, wide.buffer); /* the one reference */
 }
 
+/* Operators whose attribute "dtype" is the type of their result. */
+static bool states_type(const cr_node *node) {
+    return cr_node_is(node, "EyeLike") || cr_node_is(node, "Bernoulli") || cr_node_is(node, "RandomNormal") ||
+           cr_node_is(node, "RandomNormalLike") || cr_node_is(node, "RandomUniform") ||
+           cr_node_is(node, "RandomUniformLike");
+}
+
 static crease_status widen_attrs(cr_node *node) {
+    if ((cr_node_is(node, "RandomNormal") || cr_node_is(node, "RandomUniform")) &&
+        !cr_attr_find(node, "dtype"))
+        CR_TRY(cr_node_set_int(node, "dtype", CREASE_FLOAT));
     for (int i = 0; i < node->n_attrs; i++) {
         cr_attr *attr = &node->attrs[i];
         if (attr->type == CR_ATTR_TENSOR || attr->type == CR_ATTR_TENSORS)
@@ -36,7 +46,7 @@ static crease_status widen_attrs(cr_node *node) {
     for (int i = 0; i < node->n_attrs; i++) {
         const cr_attr *attr = &node->attrs[i];
         bool names_type = (cr_node_is(node, "Cast") && attr->name[0] == 't' && attr->name[1] == 'o') ||
-                          (attr->type == CR_ATTR_INT && cr_node_is(node, "EyeLike") && attr->name[0] == 'd');
+                          (attr->type == CR_ATTR_INT && states_type(node) && attr->name[0] == 'd');
         if (names_type && attr->type == CR_ATTR_INT && is_narrow(attr->ints[0]))
             return cr_node_set_int(node, attr->name, CREASE_DOUBLE);
         if (names_type && attr->type == CR_ATTR_STRING && strcmp(attr->strings[0].data, "FLOAT") == 0)

@@ -121,9 +121,9 @@ extern const cr_op cr_ops_attention[], cr_ops_batch_norm[], cr_ops_binary[], cr_
     cr_ops_cast[], cr_ops_concat[], cr_ops_constant[], cr_ops_control[], cr_ops_conv[], cr_ops_deform[],
     cr_ops_einsum[], cr_ops_gather[], cr_ops_gemm[], cr_ops_gemm_fused[], cr_ops_integer[],
     cr_ops_layer_norm[], cr_ops_loss[], cr_ops_matrix[], cr_ops_move[], cr_ops_norm[], cr_ops_pad[],
-    cr_ops_pool[], cr_ops_qlinear[], cr_ops_quantize[], cr_ops_recurrent[], cr_ops_reduce[], cr_ops_resize[],
-    cr_ops_sample[], cr_ops_scan[], cr_ops_select[], cr_ops_sequence[], cr_ops_shape[], cr_ops_signal[],
-    cr_ops_slice[], cr_ops_softmax[], cr_ops_unary[], cr_ops_unique[], cr_ops_unpool[];
+    cr_ops_pool[], cr_ops_qlinear[], cr_ops_quantize[], cr_ops_random[], cr_ops_recurrent[], cr_ops_reduce[],
+    cr_ops_resize[], cr_ops_sample[], cr_ops_scan[], cr_ops_select[], cr_ops_sequence[], cr_ops_shape[],
+    cr_ops_signal[], cr_ops_slice[], cr_ops_softmax[], cr_ops_unary[], cr_ops_unique[], cr_ops_unpool[];
 
 /* The row that runs op_type of domain at an operator-set version; NULL: none. */
 const cr_op *cr_op_find(const char *domain, const char *op_type, int64_t opset);
