@@ -49,6 +49,17 @@ static crease_status read_stream(const cr_node *node, uint64_t *stream) {
     return CREASE_OK;
 }
 
+typedef struct draw_state {
+    uint64_t stream;
+    double base, width; /* of RandomNormal and RandomUniform */
+} draw_state;
+
+static crease_status draw_prepare(cr_prepare *p) {
+    draw_state *s;
+    CR_TRY(CR_PREPARE_STATE(p, &s));
+    return read_stream(p->node, &s->stream);
+}
+
 /* Attribute "dtype" among the types that are possible. */
 static crease_status read_type(const cr_infer *infer, crease_dtype otherwise, cr_types possible) {
     int64_t dtype;
@@ -87,17 +98,24 @@ static crease_status like_infer(cr_infer *infer) {
     return read_type(infer, infer->in[0]->dtype, CR_T_FLOATS);
 }
 
-static crease_status draw_run(cr_run *r) {
-    const bool normal = r->op->variant == NORMAL;
-    uint64_t stream;
+static crease_status tensor_prepare(cr_prepare *p) {
+    const bool normal = p->op->variant == NORMAL;
     float base, scale;
-    CR_TRY(read_stream(r->node, &stream));
-    CR_TRY(cr_attr_float(r->node, normal ? "mean" : "low", 0, &base));
-    CR_TRY(cr_attr_float(r->node, normal ? "scale" : "high", 1, &scale));
-    const double width = normal ? (double)scale : (double)scale - (double)base;
+    CR_TRY(draw_prepare(p));
+    CR_TRY(cr_attr_float(p->node, normal ? "mean" : "low", 0, &base));
+    CR_TRY(cr_attr_float(p->node, normal ? "scale" : "high", 1, &scale));
+    draw_state *s = p->state;
+    s->base = (double)base;
+    s->width = normal ? (double)scale : (double)scale - (double)base;
+    return CREASE_OK;
+}
+
+static crease_status tensor_run(cr_run *r) {
+    const draw_state *s = r->state;
+    const bool normal = r->op->variant == NORMAL;
     for (int64_t i = 0, n = cr_shape_n(&r->out[0]->shape); i < n; i++)
         cr_store_float(r->out[0]->dtype, r->out[0]->data, i,
-                       (double)base + width * (normal ? normal_at(stream, i) : uniform_at(stream, i)));
+                       s->base + s->width * (normal ? normal_at(s->stream, i) : uniform_at(s->stream, i)));
     return CREASE_OK;
 }
 
@@ -114,8 +132,7 @@ static crease_status bernoulli_run(cr_run *r) {
     const cr_tensor *p = r->in[0];
     const crease_dtype dtype = r->out[0]->dtype;
     const size_t element = cr_element_bytes(dtype);
-    uint64_t stream;
-    CR_TRY(read_stream(r->node, &stream));
+    const uint64_t stream = ((const draw_state *)r->state)->stream;
     for (int64_t i = 0, n = cr_shape_n(&p->shape); i < n; i++) {
         const int64_t one = uniform_at(stream, i) < cr_load_float(p->dtype, p->data, i);
         if (cr_dtype_is_float(dtype))
@@ -144,7 +161,7 @@ static crease_status multinomial_infer(cr_infer *infer) {
 
 static crease_status multinomial_prepare(cr_prepare *p) {
     p->scratch_bytes = (size_t)p->in[0]->shape.dims[1] * sizeof(double);
-    return CREASE_OK;
+    return draw_prepare(p);
 }
 
 /* Sums of the first 1, 2, ... weights of a row, relative to the largest; false where they add up to nothing.
@@ -175,8 +192,7 @@ static crease_status multinomial_run(cr_run *r) {
     const int64_t rows = r->out[0]->shape.dims[0], samples = r->out[0]->shape.dims[1];
     const int64_t classes = r->in[0]->shape.dims[1];
     double *sums = r->scratch;
-    uint64_t stream;
-    CR_TRY(read_stream(r->node, &stream));
+    const uint64_t stream = ((const draw_state *)r->state)->stream;
     for (int64_t row = 0; samples && row < rows; row++) {
         if (!sum_weights(r->in[0], row, classes, sums))
             return cr_node_fail(r->node, CREASE_ERROR_RUN, "row %lld has no class to draw", (long long)row);
@@ -195,11 +211,11 @@ static crease_status multinomial_run(cr_run *r) {
     { name, since, 0, types, infer, prepare, run, variant, CR_OP_HALF | CR_OP_RANDOM, 0, NULL }
 
 const cr_op cr_ops_random[] = {
-    ROW("Bernoulli", 15, CR_T_FLOATS, bernoulli_infer, NULL, bernoulli_run, 0),
+    ROW("Bernoulli", 15, CR_T_FLOATS, bernoulli_infer, draw_prepare, bernoulli_run, 0),
     ROW("Multinomial", 7, CR_T_FLOATS, multinomial_infer, multinomial_prepare, multinomial_run, 0),
-    ROW("RandomNormal", 1, 0, shaped_infer, NULL, draw_run, NORMAL),
-    ROW("RandomNormalLike", 1, 0, like_infer, NULL, draw_run, NORMAL),
-    ROW("RandomUniform", 1, 0, shaped_infer, NULL, draw_run, UNIFORM),
-    ROW("RandomUniformLike", 1, 0, like_infer, NULL, draw_run, UNIFORM),
+    ROW("RandomNormal", 1, 0, shaped_infer, tensor_prepare, tensor_run, NORMAL),
+    ROW("RandomNormalLike", 1, 0, like_infer, tensor_prepare, tensor_run, NORMAL),
+    ROW("RandomUniform", 1, 0, shaped_infer, tensor_prepare, tensor_run, UNIFORM),
+    ROW("RandomUniformLike", 1, 0, like_infer, tensor_prepare, tensor_run, UNIFORM),
     {0},
 };
