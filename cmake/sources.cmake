@@ -140,6 +140,7 @@ set(crease_library_sources
   runtime/kernels/recurrent.c
   runtime/kernels/recurrent_generic.c
   runtime/kernels/reduce.c
+  runtime/kernels/reduce_generic.c
   runtime/kernels/remap.c
   runtime/kernels/resize.c
   runtime/kernels/sample.c
@@ -221,6 +222,8 @@ set(crease_x86_sources
   runtime/kernels/x86/quantize_avx512.c
   runtime/kernels/x86/recurrent_avx2.c
   runtime/kernels/x86/recurrent_avx512.c
+  runtime/kernels/x86/reduce_avx2.c
+  runtime/kernels/x86/reduce_avx512.c
   runtime/kernels/x86/softmax_avx2.c
   runtime/kernels/x86/softmax_avx512.c
   runtime/kernels/x86/thin_avx2.c
@@ -233,6 +236,7 @@ set(crease_arm_sources
   runtime/kernels/arm/conv_direct_neon.c
   runtime/kernels/arm/depthwise_neon.c
   runtime/kernels/arm/few_neon.c
+  runtime/kernels/arm/reduce_neon.c
   runtime/kernels/arm/softmax_neon.c
   runtime/kernels/arm/thin_neon.c
   runtime/kernels/arm/winograd_neon.c

@@ -1,6 +1,9 @@
 #ifndef CREASE_RUNTIME_KERNELS_REDUCE_H
 #define CREASE_RUNTIME_KERNELS_REDUCE_H
 
+#include "runtime/base/cpu.h"
+
+#include <math.h>
 #include <stdint.h>
 
 /* Reductions of float32, sums and products in double. The maximum and minimum of nothing are -inf and inf;
@@ -14,16 +17,51 @@ typedef enum cr_reduction {
     CR_REDUCE_SQUARES
 } cr_reduction;
 
-/* What the reduction of nothing is, and one more value taken in: the definition of the other two. */
-double cr_reduce_start(cr_reduction op);
-double cr_reduce_step(cr_reduction op, double sum, double value);
+/* What the reduction of nothing is, and one more value taken in: the definition of the others. */
+static inline double cr_reduce_start(cr_reduction op) {
+    return op == CR_REDUCE_MAX ? -INFINITY : op == CR_REDUCE_MIN ? INFINITY : op == CR_REDUCE_PRODUCT ? 1 : 0;
+}
 
-/* sums[j] of x[j n], ..., x[j n + n - 1] for j < count; n may be 0. Sums are of CR_REDUCE_LANES interleaved
- * parts. */
-enum { CR_REDUCE_LANES = 16 };
-void cr_reduce_rows(cr_reduction op, const float *x, int64_t n, int64_t count, double *sums);
+static inline double cr_reduce_step(cr_reduction op, double sum, double value) {
+    switch (op) {
+    case CR_REDUCE_MAX:
+        return value > sum || value != value ? value : sum;
+    case CR_REDUCE_MIN:
+        return value < sum || value != value ? value : sum;
+    case CR_REDUCE_PRODUCT:
+        return sum * value;
+    case CR_REDUCE_SIZES:
+        return sum + fabs(value);
+    case CR_REDUCE_SQUARES:
+        return sum + value * value;
+    case CR_REDUCE_SUM:
+        break;
+    }
+    return sum + value;
+}
 
-/* sums[j] of x[j], x[step + j], ..., x[(n - 1) step + j] for j < count, in that order. */
-void cr_reduce_columns(cr_reduction op, const float *x, int64_t n, int64_t step, int64_t count, double *sums);
+/* Two results of one reduction as one. */
+static inline double cr_reduce_join(cr_reduction op, double a, double b) {
+    return op == CR_REDUCE_SIZES || op == CR_REDUCE_SQUARES ? a + b : cr_reduce_step(op, a, b);
+}
+
+/* Rows: sums[j] of x[j n], ..., x[j n + n - 1] for j < count, in an order of its own for each instruction
+ * set. Columns: sums[j] of x[j], x[step + j], ..., x[(n - 1) step + j] for j < count, in that order. n may
+ * be 0. */
+typedef struct cr_reduce_kernels {
+    void (*rows)(cr_reduction op, const float *x, int64_t n, int64_t count, double *sums);
+    void (*columns)(cr_reduction op, const float *x, int64_t n, int64_t step, int64_t count, double *sums);
+    /* Sums of exp(x - tops[j]), no x above its finite top; an exponential errs by a relative
+     * (|x - top| + 16) 2^-24. Anything for tops that are not finite. */
+    void (*exp_rows)(const float *x, int64_t n, int64_t count, const float *tops, double *sums);
+    void (*exp_columns)(const float *x, int64_t n, int64_t step, int64_t count, const float *tops,
+                        double *sums);
+} cr_reduce_kernels;
+
+/* Those of an instruction set; the reference, in plain loops and double, for CR_ISA_PLAIN. */
+const cr_reduce_kernels *cr_reduce(cr_isa isa);
+
+extern const cr_reduce_kernels cr_reduce_reference, cr_reduce_generic, cr_reduce_avx2, cr_reduce_avx512,
+    cr_reduce_neon;
 
 #endif

@@ -28,6 +28,7 @@
 
 typedef float cr_vec __attribute__((vector_size(CR_LANES * 4)));
 typedef float cr_vec_any __attribute__((vector_size(CR_LANES * 4), aligned(4), may_alias));
+typedef double cr_wide __attribute__((vector_size(CR_LANES * 4))); /* half as many doubles */
 typedef int32_t cr_ivec __attribute__((vector_size(CR_LANES * 4)));
 typedef int32_t cr_ivec_any __attribute__((vector_size(CR_LANES * 4), aligned(4), may_alias));
 
@@ -75,6 +76,10 @@ CR_INLINE cr_mask cr_less(cr_vec a, cr_vec b) {
     return a < b;
 }
 
+CR_INLINE cr_mask cr_is_nan(cr_vec v) {
+    return v != v;
+}
+
 CR_INLINE cr_vec cr_select(cr_mask mask, cr_vec yes, cr_vec no) {
     return (cr_vec)((mask & (cr_ivec)yes) | (~mask & (cr_ivec)no));
 }
@@ -104,6 +109,12 @@ CR_INLINE cr_vec cr_permute(cr_vec v, cr_ivec index) {
 #if CR_LANES == 4 && defined __SSE2__
 #include "runtime/kernels/x86/vec_sse2.h"
 #else
+
+/* The first CR_LANES / 2 floats at p as doubles. */
+CR_INLINE cr_wide cr_widened(const float *p) {
+    typedef float half __attribute__((vector_size(CR_LANES * 2), aligned(4), may_alias));
+    return __builtin_convertvector(*(const half *)p, cr_wide);
+}
 
 /* The larger, the smaller; b if either is NaN. */
 CR_INLINE cr_vec cr_max(cr_vec a, cr_vec b) {

@@ -144,70 +144,184 @@ static double finish(int op, double sum, double count) {
     }
 }
 
-/* ---- float32 over neighbouring axes: [outer, n, inner] to [outer, inner] ---- */
+/* ---- float32: axes in runs that are kept and reduced in turn, [..., n, inner] to [..., inner] ---- */
 
-enum { COLUMNS = 128, GRAIN = 1 << 14 };
+enum { COLUMNS = 128, GRAIN = 1 << 14, MOST_PARTS = 16 };
+
+/* Runs of one sort, the last counted fastest. */
+typedef struct axis_runs {
+    int n;
+    int64_t extents[CR_MAX_RANK], strides[CR_MAX_RANK];
+    int64_t count; /* product of the extents */
+} axis_runs;
 
 typedef struct run_job {
-    const cr_tensor *x;
-    cr_tensor *y;
+    const float *x;
+    float *y;
+    const cr_reduce_kernels *kernels;
     int op;
-    int64_t outer, n, inner, pieces; /* pieces: of a row of results */
+    int64_t n, inner;        /* the last run that is reduced, and the kept one behind it, or 1 */
+    axis_runs kept, reduced; /* those before */
+    int64_t pieces;          /* of a row of results */
+    int64_t parts;           /* of n where there are few results, for threads to share */
 } run_job;
 
-static bool is_one_run(const cr_info *x, const bool *reduced, run_job *job) {
-    int64_t *extents[] = {&job->outer, &job->n, &job->inner};
-    int at = 0;
-    job->outer = job->n = job->inner = 1;
-    for (int d = 0; d < x->shape.rank; d++) {
-        if (x->shape.dims[d] == 1)
-            continue;
-        if (reduced[d] != (at == 1))
-            at++;
-        if (at > 2)
-            return false;
-        *extents[at] *= x->shape.dims[d];
+static void add_run(axis_runs *runs, int64_t extent, int64_t stride) {
+    memmove(runs->extents + 1, runs->extents, (size_t)runs->n * sizeof *runs->extents);
+    memmove(runs->strides + 1, runs->strides, (size_t)runs->n * sizeof *runs->strides);
+    runs->extents[0] = extent;
+    runs->strides[0] = stride;
+    runs->count *= extent;
+    runs->n++;
+}
+
+static int64_t offset_of(const axis_runs *runs, int64_t i) {
+    int64_t at = 0;
+    for (int d = runs->n - 1; d >= 0; d--) {
+        at += i % runs->extents[d] * runs->strides[d];
+        i /= runs->extents[d];
     }
+    return at;
+}
+
+/* From the last axis to the first; the run behind `inner` and `n` is of kept ones again. */
+static void find_runs(const cr_shape *x, const bool *reduced, run_job *job) {
+    int64_t stride = 1;
+    job->n = job->inner = job->kept.count = job->reduced.count = 1;
+    for (int d = x->rank - 1, run = 0; d >= 0; run++) {
+        const bool is_reduced = run % 2 != 0;
+        int64_t extent = 1;
+        for (; d >= 0 && (x->dims[d] == 1 || reduced[d] == is_reduced); d--)
+            extent *= x->dims[d];
+        if (run < 2)
+            *(is_reduced ? &job->n : &job->inner) = extent;
+        else
+            add_run(is_reduced ? &job->reduced : &job->kept, extent, stride);
+        stride *= extent;
+    }
+}
+
+/* By sizes alone, so that results do not depend on the number of threads. */
+static void cut(run_job *job) {
     job->pieces = (job->inner + COLUMNS - 1) / COLUMNS;
-    return x->dtype == CREASE_FLOAT;
+    const int64_t tasks = job->kept.count * job->pieces, most = MOST_PARTS / tasks;
+    const int64_t work = job->n * (job->inner < COLUMNS ? job->inner : COLUMNS) / (2 * GRAIN);
+    job->parts = job->op == LOG_SUM_EXP || most < 2 || work < 2 ? 1 : work < most ? work : most;
+}
+
+static void reduce_last_run(const run_job *j, cr_reduction op, const float *x, int64_t n, int64_t count,
+                            const float *tops, double *sums) {
+    if (tops && j->inner == 1)
+        j->kernels->exp_rows(x, n, count, tops, sums);
+    else if (tops)
+        j->kernels->exp_columns(x, n, j->inner, count, tops, sums);
+    else if (j->inner == 1)
+        j->kernels->rows(op, x, n, count, sums);
+    else
+        j->kernels->columns(op, x, n, j->inner, count, sums);
+}
+
+/* `count` results that are neighbours, of n in the last run from x on: reductions, or with tops the sums of
+ * exp(x - top). */
+static void reduce_block(const run_job *j, cr_reduction op, const float *x, int64_t n, int64_t count,
+                         const float *tops, double *sums) {
+    double more[COLUMNS];
+    reduce_last_run(j, op, x, n, count, tops, sums);
+    for (int64_t r = 1; r < j->reduced.count; r++) {
+        reduce_last_run(j, op, x + offset_of(&j->reduced, r), n, count, tops, more);
+        for (int64_t i = 0; i < count; i++)
+            sums[i] = cr_reduce_join(op, sums[i], more[i]);
+    }
+}
+
+static void log_sum_exp_block(const run_job *j, const float *x, int64_t count, double *sums) {
+    float tops[COLUMNS];
+    reduce_block(j, CR_REDUCE_MAX, x, j->n, count, NULL, sums);
+    for (int64_t i = 0; i < count; i++)
+        tops[i] = (float)sums[i];
+    reduce_block(j, CR_REDUCE_SUM, x, j->n, count, tops, sums);
+    for (int64_t i = 0; i < count; i++)
+        sums[i] = isinf(tops[i]) ? (double)tops[i] : (double)tops[i] + log(sums[i]);
 }
 
 static void store_sums(const run_job *j, const double *sums, int64_t count, int64_t at) {
+    const double share = 1 / (double)(j->n * j->reduced.count);
     for (int64_t i = 0; i < count; i++)
-        ((float *)j->y->data)[at + i] = (float)finish(j->op, sums[i], (double)j->n);
+        j->y[at + i] = (float)(j->op == MEAN ? sums[i] * share : finish(j->op, sums[i], 1));
 }
 
-static void reduce_piece(const run_job *j, int64_t o, int64_t first) {
-    const int64_t count = j->inner - first < COLUMNS ? j->inner - first : COLUMNS;
+static void reduce_whole(const run_job *j, const float *x, int64_t count, int64_t at) {
     double sums[COLUMNS];
-    cr_reduce_columns(reduction_of(j->op), (const float *)j->x->data + o * j->n * j->inner + first, j->n,
-                      j->inner, count, sums);
-    store_sums(j, sums, count, o * j->inner + first);
+    if (j->op == LOG_SUM_EXP)
+        log_sum_exp_block(j, x, count, sums);
+    else
+        reduce_block(j, reduction_of(j->op), x, j->n, count, NULL, sums);
+    store_sums(j, sums, count, at);
+}
+
+static int64_t fewer(int64_t a, int64_t b) {
+    return a < b ? a : b;
 }
 
 static void reduce_pieces(void *context, int64_t begin, int64_t end, int thread) {
     const run_job *j = context;
     (void)thread;
-    for (int64_t task = begin; task < end; task++)
-        reduce_piece(j, task / j->pieces, task % j->pieces * COLUMNS);
-}
-
-/* Where nothing is inside of what is reduced. */
-static void reduce_rows(void *context, int64_t begin, int64_t end, int thread) {
-    const run_job *j = context;
-    (void)thread;
-    for (int64_t o = begin; o < end; o += COLUMNS) {
-        const int64_t count = end - o < COLUMNS ? end - o : COLUMNS;
-        double sums[COLUMNS];
-        cr_reduce_rows(reduction_of(j->op), (const float *)j->x->data + o * j->n, j->n, count, sums);
-        store_sums(j, sums, count, o);
+    for (int64_t task = begin; task < end; task++) {
+        const int64_t o = task / j->pieces, first = task % j->pieces * COLUMNS;
+        reduce_whole(j, j->x + offset_of(&j->kept, o) + first, fewer(j->inner - first, COLUMNS),
+                     o * j->inner + first);
     }
 }
 
-static void reduce_run_of(cr_pool *pool, run_job *job) {
-    const int64_t tasks = job->outer * job->pieces;
+/* Where nothing kept is behind n: rows of the last kept run are neighbours. */
+static void reduce_rows(void *context, int64_t begin, int64_t end, int thread) {
+    const run_job *j = context;
+    const int64_t last = j->kept.n ? j->kept.extents[j->kept.n - 1] : 1;
+    (void)thread;
+    for (int64_t o = begin, count; o < end; o += count) {
+        count = fewer(fewer(end - o, COLUMNS), last - o % last);
+        reduce_whole(j, j->x + offset_of(&j->kept, o), count, o);
+    }
+}
+
+typedef struct part_job {
+    const run_job *run;
+    double sums[MOST_PARTS][COLUMNS]; /* of the parts of one piece after another */
+} part_job;
+
+static void reduce_parts(void *context, int64_t begin, int64_t end, int thread) {
+    part_job *p = context;
+    const run_job *j = p->run;
+    (void)thread;
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t task = i / j->parts, part = i % j->parts, first = task % j->pieces * COLUMNS;
+        const int64_t at = j->n * part / j->parts, n = j->n * (part + 1) / j->parts - at;
+        reduce_block(j, reduction_of(j->op),
+                     j->x + offset_of(&j->kept, task / j->pieces) + at * j->inner + first, n,
+                     fewer(j->inner - first, COLUMNS), NULL, p->sums[i]);
+    }
+}
+
+static void reduce_in_parts(cr_pool *pool, const run_job *j) {
+    part_job p = {.run = j};
+    const int64_t tasks = j->kept.count * j->pieces;
+    cr_parallel(pool, tasks * j->parts, reduce_parts, &p);
+    for (int64_t task = 0; task < tasks; task++) {
+        double *const sums = p.sums[task * j->parts];
+        const int64_t first = task % j->pieces * COLUMNS, count = fewer(j->inner - first, COLUMNS);
+        for (int64_t part = 1; part < j->parts; part++)
+            for (int64_t i = 0; i < count; i++)
+                sums[i] = cr_reduce_join(reduction_of(j->op), sums[i], p.sums[task * j->parts + part][i]);
+        store_sums(j, sums, count, task / j->pieces * j->inner + first);
+    }
+}
+
+static void reduce_runs(cr_pool *pool, run_job *job) {
+    const int64_t tasks = job->kept.count * job->pieces;
     cr_task *const reduce = job->inner == 1 ? reduce_rows : reduce_pieces;
-    if (job->outer * job->n * job->inner < GRAIN)
+    if (job->parts > 1)
+        reduce_in_parts(pool, job);
+    else if (job->kept.count * job->inner * job->n * job->reduced.count < GRAIN)
         reduce(job, 0, tasks, 0);
     else
         cr_parallel(pool, tasks, reduce, job);
@@ -238,26 +352,31 @@ static void reduce_any(cr_run *r) {
         store(r->out[0], i, any ? finish(op, sums[i], (double)n / (double)n_out) : sums[i]);
 }
 
-/* The axes are known: without them there is no shape to prepare for. */
+/* The axes are known: without them there is no shape to prepare for. What is reduced in runs is not empty. */
 static crease_status reduce_prepare(cr_prepare *p) {
     const cr_info *x = p->in[0], *axes = p->n_in > 1 ? p->in[1] : NULL;
     reduce_state *s;
     CR_TRY(CR_PREPARE_STATE(p, &s));
     CR_TRY(axes_of(p->node, axes ? axes->known : NULL, x->shape.rank, s->reduced, &s->any));
-    s->job.op = p->op->variant;
-    s->fast = s->any && s->job.op != LOG_SUM_EXP && is_one_run(x, s->reduced, &s->job);
-    if (!s->fast)
+    s->fast = s->any && x->dtype == CREASE_FLOAT && cr_shape_n(&x->shape) > 0;
+    if (!s->fast) {
         p->scratch_bytes = 2 * ((size_t)cr_shape_n(&p->out[0].shape) + 1) * sizeof(double);
+        return CREASE_OK;
+    }
+    s->job.op = p->op->variant;
+    s->job.kernels = cr_reduce(cr_cpu_isa());
+    find_runs(&x->shape, s->reduced, &s->job);
+    cut(&s->job);
     return CREASE_OK;
 }
 
 static crease_status reduce_run(cr_run *r) {
     const reduce_state *s = r->state;
     run_job job = s->job;
-    job.x = r->in[0];
-    job.y = r->out[0];
+    job.x = r->in[0]->data;
+    job.y = r->out[0]->data;
     if (s->fast)
-        reduce_run_of(r->pool, &job);
+        reduce_runs(r->pool, &job);
     else
         reduce_any(r);
     return CREASE_OK;

@@ -1,5 +1,7 @@
 #include "tests/runtime/ops/one.h"
 
+#include "tests/runtime/kernels/guard.h"
+
 static one reduce(const char *op, int rank, const int64_t *dims, int n, const int64_t *axes, bool keep) {
     one o = one_begin(op, 18, 1);
     OK(cr_node_set_int(o.node, "keepdims", keep));
@@ -58,6 +60,72 @@ Test(reduce, many_short_rows) {
         one_end(&sums);
         one_end(&means);
         one_end(&least);
+    }
+}
+
+/* What is reduced, in float32 and in float64, whose results are the definition. */
+typedef struct reduced_case {
+    const char *op;
+    int rank, n_axes;
+    int64_t dims[6], axes[6];
+    float odd; /* stands here and there */
+} reduced_case;
+
+static void fill_both(const reduced_case *c, float *x, double *wide, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        x[i] = random_chance(1) ? c->odd : 1 + random_float();
+        wide[i] = (double)x[i];
+    }
+}
+
+static void check_case(const reduced_case *c) {
+    one o = one_begin(c->op, 18, 1), wide = one_begin(c->op, 18, 1);
+    float *x = one_input(&o, CREASE_FLOAT, c->rank, c->dims);
+    fill_both(c, x, one_input(&wide, CREASE_DOUBLE, c->rank, c->dims), cr_shape_n(&o.in[0].shape));
+    one_ints(&o, c->n_axes, c->axes);
+    one_ints(&wide, c->n_axes, c->axes);
+    OK(one_run(&o));
+    OK(one_run(&wide));
+    cr_assert_eq(cr_shape_n(&o.out[0].shape), cr_shape_n(&wide.out[0].shape));
+    for (int64_t i = 0; i < cr_shape_n(&o.out[0].shape); i++) {
+        const double got = cr_load_float(CREASE_FLOAT, o.out[0].data, i);
+        const double want = (double)(float)cr_load_float(CREASE_DOUBLE, wide.out[0].data, i);
+        cr_assert(got == want || (isnan(got) && isnan(want)) || fabs(got - want) <= 4e-7 * fabs(want),
+                  "%s of rank %d over %d axes at %d: %.9g, not %.9g (seed %llu)", c->op, c->rank, c->n_axes,
+                  (int)i, got, want, (unsigned long long)test_seed_value);
+    }
+    one_end(&o);
+    one_end(&wide);
+}
+
+static const char *const every[] = {"ReduceSum",       "ReduceMean", "ReduceMax",       "ReduceMin",
+                                    "ReduceProd",      "ReduceL1",   "ReduceSumSquare", "ReduceLogSum",
+                                    "ReduceLogSumExp", "ReduceL2"};
+enum { N_EVERY = sizeof every / sizeof *every };
+
+Test(reduce, any_axes_agree_with_float64) {
+    test_seed();
+    for (int round = 0; round < test_rounds(1000); round++) {
+        reduced_case c = {.op = every[round % N_EVERY], .rank = (int)random_int(1, 6)};
+        c.odd = round % 4 == 0 ? NAN : round % 4 == 1 ? -INFINITY : round % 4 == 2 ? INFINITY : 0;
+        for (int d = 0; d < c.rank; d++) {
+            c.dims[d] = random_chance(20) ? 1 : random_int(1, c.rank < 3 ? 140 : c.rank < 5 ? 9 : 4);
+            if (random_chance(50))
+                c.axes[c.n_axes++] = d - (random_chance(50) ? c.rank : 0);
+        }
+        check_case(&c);
+    }
+}
+
+/* Long enough to be cut into parts: rows, columns, and several of each. */
+Test(reduce, few_results_of_many_elements) {
+    test_seed();
+    for (int i = 0; i < N_EVERY; i++) {
+        check_case(&(reduced_case){every[i], 2, 1, {3, 100001}, {1}, 2});
+        check_case(&(reduced_case){every[i], 2, 1, {30011, 5}, {0}, 2});
+        check_case(&(reduced_case){every[i], 4, 2, {2, 3, 2, 40003}, {1, 3}, 2});
+        check_case(&(reduced_case){every[i], 3, 2, {1500, 131, 1}, {0, 2}, 2});
+        check_case(&(reduced_case){every[i], 3, 0, {31, 97, 45}, {0}, 2});
     }
 }
 

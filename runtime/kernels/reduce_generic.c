@@ -1,0 +1,4 @@
+/* Reductions on whatever vectors of four floats the compiler has. */
+#define CR_LANES  4
+#define CR_SUFFIX generic
+#include "runtime/kernels/reduce_tmpl.h"
