@@ -1,4 +1,5 @@
 #include "runtime/kernels/pool.h"
+#include "runtime/kernels/reduce.h"
 
 #include <math.h>
 
@@ -215,52 +216,48 @@ void cr_pool_fast(const cr_pool_window *w, crease_dtype dtype, const void *x, vo
 
 /* ---- global ---- */
 
-enum { PARTS = 16, RUN = 1024 };
+static double global_end(cr_pool_kind kind, int64_t p, double sum, int64_t n) {
+    if (kind == CR_POOL_AVERAGE)
+        return sum / (double)n;
+    return kind == CR_POOL_MAX || p == 1 ? sum : p == 2 ? sqrt(sum) : pow(sum, 1.0 / (double)p);
+}
 
 #define DEFINE_GLOBAL(T)                                                                                     \
-    static double global_sum_##T(const T *x, int64_t n) {                                                    \
-        double sum = 0;                                                                                      \
-        for (int64_t i = 0; i < n; i += RUN) {                                                               \
-            int64_t run = n - i < RUN ? n - i : RUN, j = 0;                                                  \
-            T part[PARTS] = {0};                                                                             \
-            for (; j + PARTS <= run; j += PARTS)                                                             \
-                for (int k = 0; k < PARTS; k++)                                                              \
-                    part[k] += x[i + j + k];                                                                 \
-            for (; j < run; j++)                                                                             \
-                part[j % PARTS] += x[i + j];                                                                 \
-            for (int k = 0; k < PARTS; k++)                                                                  \
-                sum += (double)part[k];                                                                      \
-        }                                                                                                    \
-        return sum;                                                                                          \
-    }                                                                                                        \
-    static double global_max_##T(const T *x, int64_t n) {                                                    \
-        T top = -INFINITY;                                                                                   \
+    static double global_##T(cr_pool_kind kind, int64_t p, const T *x, int64_t n) {                          \
+        double sum = kind == CR_POOL_MAX ? -INFINITY : 0;                                                    \
         for (int64_t i = 0; i < n; i++)                                                                      \
-            top = x[i] > top ? x[i] : top;                                                                   \
-        return (double)top;                                                                                  \
-    }                                                                                                        \
-    static double global_lp_##T(const T *x, int64_t n, int64_t p) {                                          \
-        double sum = 0;                                                                                      \
-        for (int64_t i = 0; i < n; i++)                                                                      \
-            sum += power((double)x[i], p);                                                                   \
-        return p == 1 ? sum : p == 2 ? sqrt(sum) : pow(sum, 1.0 / (double)p);                                \
-    }                                                                                                        \
-    static void global_##T(cr_pool_kind kind, int64_t p, const T *x, T *y, int64_t n, int64_t begin,         \
-                           int64_t end) {                                                                    \
-        for (int64_t row = begin; row < end; row++) {                                                        \
-            const T *from = x + row * n;                                                                     \
-            y[row] = (T)(kind == CR_POOL_MAX       ? global_max_##T(from, n)                                 \
-                         : kind == CR_POOL_AVERAGE ? global_sum_##T(from, n) / (double)n                     \
-                                                   : global_lp_##T(from, n, p));                             \
-        }                                                                                                    \
+            sum = kind == CR_POOL_MAX  ? cr_reduce_step(CR_REDUCE_MAX, sum, (double)x[i])                    \
+                  : kind == CR_POOL_LP ? sum + power((double)x[i], p)                                        \
+                                       : sum + (double)x[i];                                                 \
+        return global_end(kind, p, sum, n);                                                                  \
     }
 DEFINE_GLOBAL(float)
 DEFINE_GLOBAL(double)
 
+static void global_rows(cr_pool_kind kind, int64_t p, const float *x, float *y, int64_t n, int64_t rows) {
+    enum { MOST = 64 };
+    const cr_reduction op = kind == CR_POOL_MAX       ? CR_REDUCE_MAX
+                            : kind == CR_POOL_AVERAGE ? CR_REDUCE_SUM
+                            : p == 1                  ? CR_REDUCE_SIZES
+                                                      : CR_REDUCE_SQUARES;
+    double sums[MOST];
+    for (int64_t row = 0, count; row < rows; row += count) {
+        count = rows - row < MOST ? rows - row : MOST;
+        cr_reduce(cr_cpu_isa())->rows(op, x + row * n, n, count, sums);
+        for (int64_t i = 0; i < count; i++)
+            y[row + i] = (float)global_end(kind, p, sums[i], n);
+    }
+}
+
 void cr_pool_global(cr_pool_kind kind, int64_t p, crease_dtype dtype, const void *x, void *y, int64_t area,
                     int64_t begin, int64_t end) {
-    if (dtype == CREASE_DOUBLE)
-        global_double(kind, p, x, y, area, begin, end);
+    const float *from = x;
+    if (dtype != CREASE_DOUBLE && (kind != CR_POOL_LP || p <= 2))
+        global_rows(kind, p, from + begin * area, (float *)y + begin, area, end - begin);
     else
-        global_float(kind, p, x, y, area, begin, end);
+        for (int64_t row = begin; row < end; row++)
+            if (dtype == CREASE_DOUBLE)
+                ((double *)y)[row] = global_double(kind, p, (const double *)x + row * area, area);
+            else
+                ((float *)y)[row] = (float)global_float(kind, p, from + row * area, area);
 }

@@ -30,8 +30,7 @@ bool cr_pool_fast_accepts(const cr_pool_window *window, bool indices);
 void cr_pool_fast(const cr_pool_window *window, crease_dtype dtype, const void *x, void *y, int64_t begin,
                   int64_t end);
 
-/* One value for each row of `area` elements; float32 and float64. p as above. Sums are kept in 16 partial
- * sums in the element type, widened every 1024 elements. */
+/* One value for each row of `area` elements, summed in double; float32 and float64. p as above; NaN wins. */
 void cr_pool_global(cr_pool_kind kind, int64_t p, crease_dtype dtype, const void *x, void *y, int64_t area,
                     int64_t begin, int64_t end);
 

@@ -82,6 +82,44 @@ Test(pool, bytes_and_windows_in_padding) {
     cr_assert(y[0] == -5 && y[1] == -7 && y[2] == INT8_MIN);
 }
 
+static double global_of(cr_pool_kind kind, int64_t p, const float *x, int64_t n) {
+    double sum = 0, top = -INFINITY;
+    for (int64_t i = 0; i < n; i++) {
+        const double v = (double)x[i];
+        top = v > top ? v : top;
+        sum += kind == CR_POOL_LP ? pow(fabs(v), (double)p) : v;
+    }
+    return kind == CR_POOL_MAX ? top : kind == CR_POOL_AVERAGE ? sum / (double)n : pow(sum, 1 / (double)p);
+}
+
+Test(pool, global_rows_of_any_length) {
+    static float x[150 * 90], y[150], again[150];
+    srand(SEED);
+    for (int i = 0; i < 150 * 90; i++)
+        x[i] = (float)rand() / (float)RAND_MAX - 0.2f;
+    for (int round = 0; round < ROUNDS; round++) {
+        const cr_pool_kind kind = (cr_pool_kind)(round % 3);
+        const int64_t p = 1 + below(3), area = 1 + below(90), rows = 1 + below(150), cut = below(rows + 1);
+        cr_pool_global(kind, p, CREASE_FLOAT, x, y, area, 0, rows);
+        cr_pool_global(kind, p, CREASE_FLOAT, x, again, area, cut, rows);
+        cr_pool_global(kind, p, CREASE_FLOAT, x, again, area, 0, cut);
+        cr_assert_arr_eq(y, again, (size_t)rows * sizeof *y, "a cut changes bits, round %d", round);
+        for (int64_t row = 0; row < rows; row++) {
+            const double want = global_of(kind, p, x + row * area, area);
+            cr_assert(fabs((double)y[row] - want) <= 1e-6 * (fabs(want) + 1e-2),
+                      "seed %d round %d row %d of %d: %g, not %g", SEED, round, (int)row, (int)area,
+                      (double)y[row], want);
+        }
+    }
+}
+
+Test(pool, a_global_maximum_beside_nan_is_nan) {
+    const float x[] = {1, NAN, 2, 3, 4, 5};
+    float y[2];
+    cr_pool_global(CR_POOL_MAX, 0, CREASE_FLOAT, x, y, 3, 0, 2);
+    cr_assert(isnan(y[0]) && y[1] == 5);
+}
+
 Test(pool, global_forms) {
     float x[2500], y[2];
     double sum = 0;
