@@ -8,7 +8,8 @@
 
 /* RNN, GRU and LSTM (ONNX 1, 7, 14, 22; Hochreiter and Schmidhuber 1997, Cho et al. 2014). Three passes: the
  * input of all steps times its weights as one product, then step by step the state times its weights and the
- * cell, then the final states. Weights are packed input-major with each gate padded to whole vectors. */
+ * cell, then the final states. Weights are packed input-major with each gate padded to whole vectors, or as
+ * the strips of cr_sgemm_packed where products have several rows and gates are whole vectors as they are. */
 
 enum { RNN, GRU, LSTM };
 enum { IN_X, IN_W, IN_R, IN_B, IN_LENGTHS, IN_H, IN_C, IN_P };
@@ -204,6 +205,7 @@ typedef struct recurrent_state {
     packed layout;
     const cr_tensor *weights[IN_P + 1]; /* of those inputs that are packed once */
     const void *constant; /* [directions] packed once; NULL: the weights are known only when it runs */
+    bool weights_in_strips, recurrent_in_strips;
     cr_cell cells[MAX_DIRECTIONS];
     size_t at_packed, at_products, at_rows; /* byte offsets in the scratch memory */
     int64_t row;                            /* elements of state and workspace for one sequence */
@@ -223,6 +225,34 @@ static void pack_matrix(const recurrent_state *s, const void *from, int64_t dept
             for (int64_t k = 0; k < depth; k++)
                 memcpy(at(s, to, (size_t)k * width + (size_t)(g * s->padded + j)),
                        at(s, from, (size_t)((g * hidden + j) * depth + k)), s->element);
+}
+
+/* A GRU that resets before the product multiplies by the candidate's part of R apart. */
+static bool resets_first(const recurrent_state *s) {
+    return s->variant == GRU && !s->cells[0].linear;
+}
+
+/* The first gates, in strips, and behind them the others. */
+static void pack_strips(const recurrent_state *s, const float *from, int64_t depth, int64_t first,
+                        float *to) {
+    const int64_t n = first * s->padded, rest = s->gates * s->padded - n;
+    cr_sgemm_pack(true, n, depth, from, depth, to);
+    if (rest > 0)
+        cr_sgemm_pack(true, rest, depth, from + n * depth, depth, to + n * depth);
+}
+
+static void pack_weights(const recurrent_state *s, const void *from, void *to) {
+    if (s->weights_in_strips)
+        pack_strips(s, from, s->e.input, s->gates, to);
+    else
+        pack_matrix(s, from, s->e.input, to);
+}
+
+static void pack_recurrent(const recurrent_state *s, const void *from, void *to) {
+    if (s->recurrent_in_strips)
+        pack_strips(s, from, s->e.hidden, resets_first(s) ? 2 : s->gates, to);
+    else
+        pack_matrix(s, from, s->e.hidden, to);
 }
 
 static void pack_rows(const recurrent_state *s, const void *from, int64_t rows, void *to) {
@@ -259,10 +289,9 @@ static void pack_all(const recurrent_state *s, const cr_tensor *const *in, int n
     memset(to, 0, s->layout.total * (size_t)s->directions * s->element);
     for (size_t d = 0; d < (size_t)s->directions; d++) {
         void *base = at(s, to, d * s->layout.total);
-        pack_matrix(s, at(s, in[IN_W]->data, d * rows * (size_t)s->e.input), s->e.input,
-                    at(s, base, s->layout.weights));
-        pack_matrix(s, at(s, in[IN_R]->data, d * rows * (size_t)s->e.hidden), s->e.hidden,
-                    at(s, base, s->layout.recurrent));
+        pack_weights(s, at(s, in[IN_W]->data, d * rows * (size_t)s->e.input), at(s, base, s->layout.weights));
+        pack_recurrent(s, at(s, in[IN_R]->data, d * rows * (size_t)s->e.hidden),
+                       at(s, base, s->layout.recurrent));
         if (b)
             pack_bias(s, at(s, b->data, d * 2 * rows), base);
         if (p)
@@ -327,9 +356,12 @@ static void fill_constant(const void *context, void *to) {
     pack_all(s, s->weights, IN_P + 1, to);
 }
 
-/* Parameters that are all constants are packed once for the session. */
+/* Parameters that are all constants are packed once for the session: strips for products of several rows,
+ * which then read them once. */
 static crease_status pack_constants(cr_prepare *p, recurrent_state *s) {
     unsigned reads = 0;
+    static const char *const kinds[2][2] = {{"recurrent", "recurrent R"}, {"recurrent W", "recurrent WR"}};
+    const bool suits = p->node->graph->model->lowered && !s->is_double && s->padded == s->e.hidden;
     for (int i = IN_W; i < p->n_in; i++) {
         if (i != IN_W && i != IN_R && i != IN_B && i != IN_P)
             continue;
@@ -338,8 +370,11 @@ static crease_status pack_constants(cr_prepare *p, recurrent_state *s) {
         if (p->in[i] && !s->weights[i])
             return CREASE_OK;
     }
-    return cr_prepare_pack(p, "recurrent", reads, s->layout.total * (size_t)s->directions * s->element,
-                           fill_constant, s, &s->constant);
+    s->weights_in_strips = suits && cr_sgemm_packs(s->e.steps * s->e.batch);
+    s->recurrent_in_strips = suits && cr_sgemm_packs(s->e.batch);
+    return cr_prepare_pack(p, kinds[s->weights_in_strips][s->recurrent_in_strips], reads,
+                           s->layout.total * (size_t)s->directions * s->element, fill_constant, s,
+                           &s->constant);
 }
 
 static crease_status recurrent_prepare(cr_prepare *p) {
@@ -374,16 +409,46 @@ typedef struct recurrent_job {
  * pack the matrix first. */
 enum { ALONE = 2 };
 
-static void multiply(const recurrent_state *s, int64_t m, int64_t n, int64_t k, const void *a, int64_t lda,
-                     const void *b, void *c, int64_t ldc) {
-    const int64_t ldb = s->gates * s->padded;
-    const int64_t each = m <= ALONE ? 1 : m;
-    if (s->is_double)
-        cr_dgemm(false, false, m, n, k, 1, a, lda, b, ldb, 0, c, ldc);
+/* Packed weights from some column on, `depth` of rows. */
+typedef struct matrix {
+    const void *at;
+    int64_t depth;
+    bool in_strips;
+} matrix;
+
+static matrix weights_of(const recurrent_job *j, int64_t d, int64_t column) {
+    const recurrent_state *s = j->s;
+    const bool strips = s->weights_in_strips;
+    const size_t base = (size_t)d * s->layout.total + s->layout.weights;
+    const int64_t depth = s->e.input;
+    return (matrix){at(s, j->packed, base + (size_t)(strips ? column * depth : column)), depth, strips};
+}
+
+static matrix recurrent_of(const recurrent_job *j, int64_t d, int64_t column) {
+    const recurrent_state *s = j->s;
+    const bool strips = s->recurrent_in_strips;
+    const size_t base = (size_t)d * s->layout.total + s->layout.recurrent;
+    const int64_t depth = s->e.hidden;
+    return (matrix){at(s, j->packed, base + (size_t)(strips ? column * depth : column)), depth, strips};
+}
+
+static void multiply(const recurrent_state *s, int64_t m, int64_t n, const void *a, int64_t lda,
+                     const matrix *w, void *c) {
+    const int64_t width = s->gates * s->padded, each = m <= ALONE ? 1 : m;
+    if (w->in_strips)
+        cr_sgemm_packed(false, m, n, w->depth, 1, a, lda, w->at, 0, c, width, NULL);
+    else if (s->is_double)
+        cr_dgemm(false, false, m, n, w->depth, 1, a, lda, w->at, width, 0, c, width);
     else
         for (int64_t i = 0; i < m; i += each)
-            cr_sgemm(false, false, each, n, k, 1, (const float *)a + i * lda, lda, b, ldb, 0,
-                     (float *)c + i * ldc, ldc);
+            cr_sgemm(false, false, each, n, w->depth, 1, (const float *)a + i * lda, lda, w->at, width, 0,
+                     (float *)c + i * width, width);
+}
+
+static int64_t column_cut(const recurrent_job *j, int64_t piece) {
+    const int64_t n = j->s->gates * j->s->padded;
+    return j->s->weights_in_strips ? cr_sgemm_packed_cut(n, j->column_pieces, piece)
+                                   : cr_gemm_cut(n, j->column_pieces, piece);
 }
 
 /* Input of all steps times its weights: [directions][rows of X][gates][padded]. */
@@ -395,13 +460,20 @@ static void project(void *context, int64_t begin, int64_t end, int thread) {
     (void)thread;
     for (int64_t task = begin; task < end; task++) {
         const int64_t d = task / each, i = task % each / j->column_pieces, c = task % j->column_pieces;
-        const int64_t row = cr_gemm_cut(m, j->row_pieces, i), column = cr_gemm_cut(n, j->column_pieces, c);
-        const void *w = at(s, j->packed, (size_t)d * s->layout.total + s->layout.weights + (size_t)column);
-        multiply(s, cr_gemm_cut(m, j->row_pieces, i + 1) - row,
-                 cr_gemm_cut(n, j->column_pieces, c + 1) - column, s->e.input,
-                 at(s, j->r->in[IN_X]->data, (size_t)(row * s->e.input)), s->e.input, w,
-                 at(s, j->products, (size_t)((d * m + row) * n + column)), n);
+        const int64_t row = cr_gemm_cut(m, j->row_pieces, i), column = column_cut(j, c);
+        const matrix w = weights_of(j, d, column);
+        multiply(s, cr_gemm_cut(m, j->row_pieces, i + 1) - row, column_cut(j, c + 1) - column,
+                 at(s, j->r->in[IN_X]->data, (size_t)(row * s->e.input)), s->e.input, &w,
+                 at(s, j->products, (size_t)((d * m + row) * n + column)));
     }
+}
+
+static void cut_projection(const recurrent_state *s, cr_pool *pool, recurrent_job *job) {
+    const int64_t m = s->e.steps * s->e.batch, n = s->gates * s->padded;
+    if (s->weights_in_strips)
+        cr_sgemm_packed_grid(m, n, cr_pool_threads(pool), &job->row_pieces, &job->column_pieces);
+    else
+        cr_gemm_grid(m, n, s->e.input, &job->row_pieces, &job->column_pieces);
 }
 
 /* Memory of the sequences of one direction: products [batch][gates][padded], then states and workspace
@@ -458,7 +530,7 @@ static void advance(const recurrent_job *j, const cr_cell *cell, int64_t d, int6
 
 /* A GRU that resets before the product: the candidate's part of it, once the reset gate is there. */
 static void multiply_reset(const recurrent_job *j, const cr_cell *cell, int64_t d, int64_t begin, int64_t end,
-                           int64_t step, bool back, const void *recurrent) {
+                           int64_t step, bool back) {
     const recurrent_state *s = j->s;
     const int64_t width = s->gates * s->padded, rows = s->e.steps * s->e.batch;
     for (int64_t b = begin; b < end; b++) {
@@ -470,9 +542,9 @@ static void multiply_reset(const recurrent_job *j, const cr_cell *cell, int64_t 
                                      m.h, m.reset);
     }
     const memory first = memory_of(j, d, begin);
-    multiply(s, end - begin, s->padded, s->e.hidden, first.reset, s->padded,
-             at(s, recurrent, (size_t)(2 * s->padded)), at(s, first.products, (size_t)(2 * s->padded)),
-             width);
+    const matrix candidate = recurrent_of(j, d, 2 * s->padded);
+    multiply(s, end - begin, s->padded, first.reset, s->padded, &candidate,
+             at(s, first.products, (size_t)(2 * s->padded)));
 }
 
 static cr_cell cell_of(const recurrent_job *j, int64_t d) {
@@ -489,15 +561,14 @@ static cr_cell cell_of(const recurrent_job *j, int64_t d) {
 static void run_steps(const recurrent_job *j, int64_t d, int64_t begin, int64_t end) {
     const recurrent_state *s = j->s;
     const cr_cell cell = cell_of(j, d);
-    const bool back = d == 1 || s->backwards, resets = s->variant == GRU && !cell.linear;
-    const int64_t width = s->gates * s->padded;
-    const void *recurrent = at(s, j->packed, (size_t)d * s->layout.total + s->layout.recurrent);
+    const bool back = d == 1 || s->backwards, resets = resets_first(s);
+    const matrix recurrent = recurrent_of(j, d, 0);
     const memory first = memory_of(j, d, begin);
     for (int64_t step = 0; step < s->e.steps; step++) {
-        multiply(s, end - begin, resets ? 2 * s->padded : width, s->e.hidden, first.h, s->padded, recurrent,
-                 first.products, width);
+        multiply(s, end - begin, (resets ? 2 : s->gates) * s->padded, first.h, s->padded, &recurrent,
+                 first.products);
         if (resets)
-            multiply_reset(j, &cell, d, begin, end, step, back, recurrent);
+            multiply_reset(j, &cell, d, begin, end, step, back);
         for (int64_t b = begin; b < end; b++) {
             const int64_t length = length_of(j, b);
             const memory m = memory_of(j, d, b);
@@ -569,8 +640,7 @@ static crease_status recurrent_run(cr_run *r) {
     for (int d = 0; d < s->directions; d++)
         job.kernels[d] = cr_cell_kernels_for(s->is_double ? CREASE_DOUBLE : CREASE_FLOAT, &s->cells[d]);
     job.chunks = (s->e.batch + job.chunk - 1) / job.chunk;
-    cr_gemm_grid(s->e.steps * s->e.batch, s->gates * s->padded, s->e.input, &job.row_pieces,
-                 &job.column_pieces);
+    cut_projection(s, r->pool, &job);
     cr_parallel(r->pool, s->directions * job.row_pieces * job.column_pieces, project, &job);
     cr_parallel(r->pool, s->directions * job.chunks, run_chunks, &job);
     return CREASE_OK;

@@ -165,6 +165,76 @@ Test(recurrent, layers_follow_their_definitions) {
                 check_layer(kind, directions[d], round);
 }
 
+/* Inputs of a layer in float32, and the same in float64. */
+static void set_both(one *o, one *wide, int kind, const layer *l) {
+    const int64_t d = l->directions, g = l->gates, n = l->hidden;
+    const int64_t dims[][3] = {{l->steps, l->batch, l->input},
+                               {d, g * n, l->input},
+                               {d, g * n, n},
+                               {d, 2 * g * n},
+                               {l->batch},
+                               {d, l->batch, n},
+                               {d, l->batch, n},
+                               {d, 3 * n}};
+    static const int ranks[] = {3, 3, 3, 2, 1, 3, 3, 2};
+    for (int i = 0; i < (kind == 2 ? 8 : 6); i++) {
+        if (i == 4) {
+            int32_t *lengths = one_input(o, i, CREASE_INT32, 1, dims[i]);
+            for (int64_t b = 0; b < l->batch; b++)
+                lengths[b] = b == 0 ? (int32_t)l->steps : (int32_t)one_random(0, (double)l->steps + 1);
+            memcpy(one_input(wide, i, CREASE_INT32, 1, dims[i]), lengths, (size_t)l->batch * sizeof *lengths);
+            continue;
+        }
+        float *x = one_input(o, i, CREASE_FLOAT, ranks[i], dims[i]);
+        double *y = one_input(wide, i, CREASE_DOUBLE, ranks[i], dims[i]);
+        for (int64_t k = 0; k < cr_shape_n(&o->in[i].shape); k++)
+            y[k] = (double)(x[k] = (float)one_random(-0.3, 0.3));
+    }
+}
+
+/* A model that was made for this machine packs constant weights for products of several rows, of gates that
+ * are whole vectors. */
+static void check_packed(int kind, int64_t batch, int64_t hidden, int64_t input, bool linear) {
+    static const char *const names[] = {"RNN", "GRU", "LSTM"};
+    const int n_in = kind == 2 ? 8 : 6, n_out = kind == 2 ? 3 : 2;
+    const layer l = {.gates = kind == 0   ? 1
+                              : kind == 1 ? 3
+                                          : 4,
+                     .steps = 5,
+                     .batch = batch,
+                     .input = input,
+                     .hidden = hidden,
+                     .directions = 2};
+    one both[2] = {one_begin(names[kind], 14, n_in, n_out), one_begin(names[kind], 14, n_in, n_out)};
+    for (int i = 0; i < 2; i++) {
+        OK(cr_node_set_string(both[i].node, "direction", "bidirectional"));
+        OK(cr_node_set_int(both[i].node, "hidden_size", hidden));
+        if (kind == 1)
+            OK(cr_node_set_int(both[i].node, "linear_before_reset", linear));
+    }
+    set_both(&both[0], &both[1], kind, &l);
+    both[0].model->lowered = true;
+    OK(one_run(&both[0]));
+    OK(one_run(&both[1]));
+    for (int i = 0; i < n_out; i++)
+        for (int64_t k = 0; k < cr_shape_n(&both[0].out[i].shape); k++)
+            cr_assert_float_eq((double)((const float *)both[0].out[i].data)[k],
+                               ((const double *)both[1].out[i].data)[k], 3e-6,
+                               "%s of %d sequences, %d units: output %d, element %d", names[kind], (int)batch,
+                               (int)hidden, i, (int)k);
+    one_end(&both[0]);
+    one_end(&both[1]);
+}
+
+Test(recurrent, packed_weights_give_what_float64_gives) {
+    static const int64_t batches[] = {1, 2, 3, 19}, sizes[] = {16, 48, 96, 37};
+    for (int kind = 0; kind < 3; kind++)
+        for (int b = 0; b < 4; b++)
+            for (int n = 0; n < 4; n++)
+                for (int linear = 0; linear < (kind == 1 ? 2 : 1); linear++)
+                    check_packed(kind, batches[b], sizes[n], 7 + 61 * (b % 2), linear != 0);
+}
+
 /* One unit, one step: activations in their order, with alpha and beta consumed by those that have them. */
 Test(recurrent, activations_take_their_parameters_in_order) {
     static const int64_t ones[] = {1, 1, 1};
