@@ -5,8 +5,11 @@
 #include "runtime/kernels/softmax.h"
 #include "runtime/kernels/vec_math_tmpl.h"
 
-/* Columns that are shorter than this are turned, so that each has a lane. */
-enum { SHORT = 4 * CR_LANES };
+/* Columns that are shorter than this, at least a vector, are turned, so that each has a lane: as measured for
+ * 4, 8 and 16. */
+enum { SHORT = CR_LANES == 8 ? 24 : CR_LANES };
+
+static const int32_t softmax_lanes[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
 /* The first n floats at p; the other lanes are 0. */
 CR_INLINE cr_vec softmax_load(const float *p, int64_t n) {
@@ -49,33 +52,40 @@ static void softmax_columns(const cr_softmax_shape *s, const float *x, float *y,
         softmax_some(s, x, y, step, n);
 }
 
-/* One long column whose elements are neighbours. */
+CR_INLINE float softmax_highest(cr_vec v) {
+    const cr_ivec lane = cr_load_int(softmax_lanes);
+    CR_UNROLL
+    for (int half = CR_LANES / 2; half > 0; half /= 2)
+        v = cr_max(v, cr_permute(v, lane ^ half));
+    return v[0];
+}
+
+/* One column of at least a vector whose elements are neighbours. The last vector is taken once more, from
+ * before anything is stored: what it has in common with the one before it comes out the same. */
 static void softmax_row(const cr_softmax_shape *s, const float *x, float *y) {
-    const int64_t whole = s->extent / CR_LANES * CR_LANES;
-    float most = x[0], rest[CR_LANES], sum = 0;
-    cr_vec high = cr_broadcast(most), total = {0};
+    const int64_t whole = s->extent / CR_LANES * CR_LANES, last = s->extent - CR_LANES;
+    const cr_vec end = cr_load(x + last);
+    cr_vec high = end, total = {0};
     for (int64_t k = 0; k < whole; k += CR_LANES)
         high = cr_max(high, cr_load(x + k));
-    for (int l = 0; l < CR_LANES; l++)
-        most = high[l] > most ? high[l] : most;
-    for (int64_t k = whole; k < s->extent; k++)
-        most = x[k] > most ? x[k] : most;
+    const float most = softmax_highest(high);
     for (int64_t k = 0; k < whole; k += CR_LANES) {
         const cr_vec u = cr_load(x + k) - most, e = cr_exp(u);
         cr_store(y + k, s->log ? u : e);
         total += e;
     }
-    for (int l = 0; l < CR_LANES; l++)
-        rest[l] = whole + l < s->extent ? x[whole + l] - most : -INFINITY;
-    const cr_vec end = cr_exp(cr_load(rest));
-    total += end;
-    for (int64_t k = whole; k < s->extent; k++)
-        y[k] = s->log ? rest[k - whole] : end[k - whole];
-    for (int l = 0; l < CR_LANES; l++)
-        sum += total[l];
-    const float factor = s->log ? logf(sum) : 1 / sum;
-    for (int64_t k = 0; k < s->extent; k++)
-        y[k] = s->log ? y[k] - factor : y[k] * factor;
+    const cr_vec u = end - most;
+    cr_vec e = u;
+    if (whole < s->extent) {
+        const cr_vec lane = __builtin_convertvector(cr_load_int(softmax_lanes), cr_vec);
+        e = cr_exp(u);
+        total += cr_select(cr_less(lane, cr_broadcast((float)(whole - last))), (cr_vec){0}, e);
+    }
+    const float sum = cr_sum_lanes(total), factor = s->log ? logf(sum) : 1 / sum;
+    for (int64_t k = 0; k < whole; k += CR_LANES)
+        cr_store(y + k, s->log ? cr_load(y + k) - factor : cr_load(y + k) * factor);
+    if (whole < s->extent)
+        cr_store(y + last, s->log ? u - factor : e * factor);
 }
 
 /* n short rows, turned so that each has a lane. */
