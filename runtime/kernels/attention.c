@@ -1,38 +1,34 @@
 #include "runtime/kernels/attention.h"
 
 #include <math.h>
+#include <string.h>
 
-#define DEFINE_SCORES(suffix, T, EXP, TANH)                                                                  \
+#include "runtime/kernels/reduce.h"
+#include "runtime/kernels/softmax.h"
+
+/* Keys in front of those that are hidden in any case. */
+static int64_t seen_by(const cr_scores *s) {
+    const int64_t seen = s->mask && s->n_mask < s->visible ? s->n_mask : s->visible;
+    return seen < 0 ? 0 : seen;
+}
+
+#define DEFINE_SCORES(suffix, T, TANH)                                                                       \
     static void cap_##suffix(const cr_scores *s, T *row) {                                                   \
         const T cap = (T)s->softcap;                                                                         \
         for (int64_t i = 0; i < s->n; i++)                                                                   \
             row[i] = cap * TANH(row[i] / cap);                                                               \
     }                                                                                                        \
     static void mask_##suffix(const cr_scores *s, T *row) {                                                  \
-        int64_t seen = s->visible;                                                                           \
+        const int64_t seen = seen_by(s);                                                                     \
         if (s->mask) {                                                                                       \
-            seen = s->n_mask < seen ? s->n_mask : seen;                                                      \
             for (int64_t i = 0; i < seen; i++)                                                               \
                 if (s->mask_is_bool)                                                                         \
                     row[i] = ((const uint8_t *)s->mask)[i] ? row[i] : (T)-INFINITY;                          \
                 else                                                                                         \
                     row[i] += ((const T *)s->mask)[i];                                                       \
         }                                                                                                    \
-        for (int64_t i = seen < 0 ? 0 : seen; i < s->n; i++)                                                 \
+        for (int64_t i = seen; i < s->n; i++)                                                                \
             row[i] = (T)-INFINITY;                                                                           \
-    }                                                                                                        \
-    static void softmax_##suffix(const cr_scores *s, T *row) {                                               \
-        T high = (T)-INFINITY;                                                                               \
-        double sum = 0;                                                                                      \
-        for (int64_t i = 0; i < s->n; i++)                                                                   \
-            high = row[i] > high ? row[i] : high;                                                            \
-        for (int64_t i = 0; i < s->n; i++) {                                                                 \
-            row[i] = high == (T)-INFINITY ? 0 : EXP(row[i] - high);                                          \
-            sum += (double)row[i];                                                                           \
-        }                                                                                                    \
-        const T factor = (T)(sum == 0 ? 0 : 1 / sum);                                                        \
-        for (int64_t i = 0; i < s->n; i++)                                                                   \
-            row[i] *= factor;                                                                                \
     }                                                                                                        \
     static void rotate_##suffix(bool interleaved, int64_t rotated, const T *x, const T *cosines,             \
                                 const T *sines, T *y) {                                                      \
@@ -44,8 +40,32 @@
         }                                                                                                    \
     }
 
-DEFINE_SCORES(f32, float, expf, tanhf)
-DEFINE_SCORES(f64, double, exp, tanh)
+DEFINE_SCORES(f32, float, tanhf)
+DEFINE_SCORES(f64, double, tanh)
+
+static void softmax_f64(const cr_scores *s, double *row) {
+    double high = -INFINITY, sum = 0;
+    for (int64_t i = 0; i < s->n; i++)
+        high = row[i] > high ? row[i] : high;
+    for (int64_t i = 0; i < s->n; i++) {
+        row[i] = high == -INFINITY ? 0 : exp(row[i] - high);
+        sum += row[i];
+    }
+    for (int64_t i = 0; i < s->n; i++)
+        row[i] *= sum == 0 ? 0 : 1 / sum;
+}
+
+static void softmax_f32(const cr_scores *s, float *row) {
+    const int64_t seen = seen_by(s);
+    const cr_isa isa = cr_cpu_isa();
+    double high = -INFINITY;
+    if (seen > 0)
+        cr_reduce(isa)->rows(CR_REDUCE_MAX, row, seen, 1, &high);
+    const int64_t any = high == -INFINITY ? 0 : seen;
+    if (any > 0)
+        cr_softmax(isa)(&(cr_softmax_shape){.extent = any, .inner = 1}, row, row, 0, 1);
+    memset(row + any, 0, (size_t)(s->n - any) * sizeof *row);
+}
 
 void cr_scores_cap(crease_dtype dtype, const cr_scores *scores, void *row) {
     if (scores->softcap == 0)

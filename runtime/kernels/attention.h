@@ -13,7 +13,8 @@ typedef struct cr_scores {
 } cr_scores;
 
 /* Steps of a row of float32 or float64, in place, in this order: softcap tanh(x / softcap), the mask (what is
- * hidden becomes -infinity), softmax with the sum in double (a row with nothing visible becomes 0). */
+ * hidden becomes -infinity), softmax (a row with nothing visible becomes 0), as accurate as softmax.h says.
+ */
 void cr_scores_cap(crease_dtype dtype, const cr_scores *scores, void *row);
 void cr_scores_mask(crease_dtype dtype, const cr_scores *scores, void *row);
 void cr_scores_softmax(crease_dtype dtype, const cr_scores *scores, void *row);
