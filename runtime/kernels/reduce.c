@@ -27,7 +27,23 @@ static void exp_rows(const float *x, int64_t n, int64_t count, const float *tops
         exp_columns(x + j * n, n, 1, 1, tops + j, sums + j);
 }
 
-const cr_reduce_kernels cr_reduce_reference = {rows, columns, exp_rows, exp_columns};
+static void arg_columns(bool least, const float *x, int64_t n, int64_t step, int64_t count, int64_t *at) {
+    for (int64_t j = 0; j < count; j++) {
+        at[j] = 0;
+        for (int64_t i = 1; i < n; i++) {
+            const float v = x[i * step + j], best = x[at[j] * step + j];
+            if (least ? v < best : v > best)
+                at[j] = i;
+        }
+    }
+}
+
+static void arg_rows(bool least, const float *x, int64_t n, int64_t count, int64_t *at) {
+    for (int64_t j = 0; j < count; j++)
+        arg_columns(least, x + j * n, n, 1, 1, at + j);
+}
+
+const cr_reduce_kernels cr_reduce_reference = {rows, columns, exp_rows, exp_columns, arg_rows, arg_columns};
 
 const cr_reduce_kernels *cr_reduce(cr_isa isa) {
     switch (isa) {

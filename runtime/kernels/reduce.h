@@ -4,6 +4,7 @@
 #include "runtime/base/cpu.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Reductions of float32, sums and products in double. The maximum and minimum of nothing are -inf and inf;
@@ -56,6 +57,10 @@ typedef struct cr_reduce_kernels {
     void (*exp_rows)(const float *x, int64_t n, int64_t count, const float *tops, double *sums);
     void (*exp_columns)(const float *x, int64_t n, int64_t step, int64_t count, const float *tops,
                         double *sums);
+    /* Of rows and of columns where the largest, or the least, first stands; n in [1, INT32_MAX]. NaN stands
+     * nowhere but in front, where nothing is beyond it. */
+    void (*arg_rows)(bool least, const float *x, int64_t n, int64_t count, int64_t *at);
+    void (*arg_columns)(bool least, const float *x, int64_t n, int64_t step, int64_t count, int64_t *at);
 } cr_reduce_kernels;
 
 /* Those of an instruction set; the reference, in plain loops and double, for CR_ISA_PLAIN. */

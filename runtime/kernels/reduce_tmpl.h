@@ -260,4 +260,89 @@ static void exp_columns(const float *x, int64_t n, int64_t step, int64_t count, 
     }
 }
 
-const cr_reduce_kernels CR_NAME(cr_reduce) = {reduce_rows, reduce_columns, exp_rows, exp_columns};
+/* ---- where an extreme stands ---- */
+
+/* The extreme of a row without its NaN, unless that stands in front. */
+CR_INLINE float extreme_of(cr_reduction op, const float *x, int64_t n) {
+    float best = x[0];
+    int64_t i = 0;
+    if (best == best && n >= VECS * CR_LANES) {
+        cr_vec parts[VECS];
+        CR_UNROLL
+        for (int k = 0; k < VECS; k++)
+            parts[k] = cr_broadcast(best);
+        for (; i + VECS * CR_LANES <= n; i += VECS * CR_LANES) {
+            CR_UNROLL
+            for (int k = 0; k < VECS; k++)
+                parts[k] = further(op, cr_load(x + i + k * CR_LANES), parts[k]);
+        }
+        best = (float)furthest_lane(
+            op, further(op, further(op, parts[0], parts[1]), further(op, parts[2], parts[3])));
+    }
+    for (; i < n; i++)
+        best = (op == CR_REDUCE_MAX ? x[i] > best : x[i] < best) ? x[i] : best;
+    return best;
+}
+
+/* Where `value` first stands in x; 0 if nowhere, as NaN. */
+CR_INLINE int64_t find(const float *x, int64_t n, float value) {
+    enum { AT_ONCE = 4 * CR_LANES };
+    int64_t i = 0;
+    for (int32_t any = 0; i + AT_ONCE <= n; i += AT_ONCE) {
+        for (int k = 0; k < AT_ONCE; k++)
+            any |= x[i + k] == value;
+        if (any)
+            break;
+    }
+    while (i < n && x[i] != value)
+        i++;
+    return i < n ? i : 0;
+}
+
+static void arg_rows(bool least, const float *x, int64_t n, int64_t count, int64_t *at) {
+    for (int64_t j = 0; j < count; j++, x += n)
+        at[j] = find(x, n, least ? extreme_of(CR_REDUCE_MIN, x, n) : extreme_of(CR_REDUCE_MAX, x, n));
+}
+
+CR_INLINE void arg_some(bool least, int vecs, const float *x, int64_t n, int64_t step, int64_t *at) {
+    cr_vec best[VECS], where[VECS]; /* the bits of integers */
+    CR_UNROLL
+    for (int k = 0; k < vecs; k++) {
+        best[k] = cr_load(x + k * CR_LANES);
+        where[k] = (cr_vec){0};
+    }
+    for (int64_t i = 1; i < n; i++) {
+        const cr_vec here = (cr_vec)((int32_t)i - (cr_ivec){0});
+        CR_UNROLL
+        for (int k = 0; k < vecs; k++) {
+            const cr_vec v = cr_load(x + i * step + k * CR_LANES);
+            const cr_mask beyond = least ? cr_less(v, best[k]) : cr_less(best[k], v);
+            best[k] = cr_select(beyond, v, best[k]);
+            where[k] = cr_select(beyond, here, where[k]);
+        }
+    }
+    CR_UNROLL
+    for (int k = 0; k < vecs; k++)
+        for (int l = 0; l < CR_LANES; l++)
+            at[k * CR_LANES + l] = ((cr_ivec)where[k])[l];
+}
+
+CR_INLINE void arg_of(bool least, const float *x, int64_t n, int64_t step, int64_t count, int64_t *at) {
+    int64_t j = 0;
+    for (; j + VECS * CR_LANES <= count; j += VECS * CR_LANES)
+        arg_some(least, VECS, x + j, n, step, at + j);
+    for (; j + CR_LANES <= count; j += CR_LANES)
+        arg_some(least, 1, x + j, n, step, at + j);
+    if (j < count)
+        cr_reduce_reference.arg_columns(least, x + j, n, step, count - j, at + j);
+}
+
+static void arg_columns(bool least, const float *x, int64_t n, int64_t step, int64_t count, int64_t *at) {
+    if (least)
+        arg_of(true, x, n, step, count, at);
+    else
+        arg_of(false, x, n, step, count, at);
+}
+
+const cr_reduce_kernels CR_NAME(cr_reduce) = {reduce_rows, reduce_columns, exp_rows,
+                                              exp_columns, arg_rows,       arg_columns};

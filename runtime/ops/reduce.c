@@ -432,12 +432,48 @@ static int64_t best_of(const arg_state *s, bool least, const cr_tensor *x, int64
     return best;
 }
 
+typedef struct arg_job {
+    const arg_state *s;
+    const float *x;
+    int64_t *y;
+    bool least;
+    int64_t pieces; /* of a row of results */
+} arg_job;
+
+static void arg_rows(void *context, int64_t begin, int64_t end, int thread) {
+    const arg_job *j = context;
+    (void)thread;
+    cr_reduce(cr_cpu_isa())
+        ->arg_rows(j->least, j->x + begin * j->s->extent, j->s->extent, end - begin, j->y + begin);
+}
+
+static void arg_pieces(void *context, int64_t begin, int64_t end, int thread) {
+    const arg_job *j = context;
+    (void)thread;
+    for (int64_t task = begin; task < end; task++) {
+        const int64_t o = task / j->pieces, first = task % j->pieces * COLUMNS;
+        cr_reduce(cr_cpu_isa())
+            ->arg_columns(j->least, j->x + o * j->s->extent * j->s->inner + first, j->s->extent, j->s->inner,
+                          fewer(j->s->inner - first, COLUMNS), j->y + o * j->s->inner + first);
+    }
+}
+
+static void arg_on_vectors(cr_pool *pool, arg_job *j) {
+    const bool rows = j->s->inner == 1;
+    j->pieces = (j->s->inner + COLUMNS - 1) / COLUMNS;
+    const int64_t work = j->s->extent * (rows ? 1 : COLUMNS);
+    cr_parallel_grain(pool, j->s->outer * j->pieces, GRAIN / work + 1, rows ? arg_rows : arg_pieces, j);
+}
+
 static crease_status arg_run(cr_run *r) {
     const arg_state *s = r->state;
-    for (int64_t o = 0; o < s->outer; o++)
-        for (int64_t i = 0; i < s->inner; i++)
-            ((int64_t *)r->out[0]->data)[o * s->inner + i] =
-                best_of(s, r->op->variant == MIN, r->in[0], o * s->extent * s->inner + i);
+    arg_job job = {s, r->in[0]->data, r->out[0]->data, r->op->variant == MIN, 0};
+    if (r->in[0]->dtype == CREASE_FLOAT && !s->last && s->extent <= INT32_MAX && s->outer * s->inner > 0)
+        arg_on_vectors(r->pool, &job);
+    else
+        for (int64_t o = 0; o < s->outer; o++)
+            for (int64_t i = 0; i < s->inner; i++)
+                job.y[o * s->inner + i] = best_of(s, job.least, r->in[0], o * s->extent * s->inner + i);
     return CREASE_OK;
 }
 

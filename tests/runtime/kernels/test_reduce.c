@@ -112,6 +112,37 @@ static void check_exp_columns(cr_isa isa, int round) {
     check_exps(isa, false);
 }
 
+static int64_t first_beyond(bool least, const float *x, int64_t n, int64_t step) {
+    int64_t at = 0;
+    for (int64_t i = 1; i < n; i++)
+        if (least ? x[i * step] < x[at * step] : x[i * step] > x[at * step])
+            at = i;
+    return at;
+}
+
+/* Few values, so that many are equal. */
+static void check_args(cr_isa isa, int round) {
+    const bool rows = round % 2 != 0, least = round % 4 > 1;
+    const int64_t n = random_int(1, random_chance(50) ? 300 : 12), count = random_int(1, WIDEST);
+    guarded x = guarded_new((size_t)(n * count));
+    int64_t at[WIDEST + 1];
+    at[count] = -77;
+    for (size_t i = 0; i < x.n; i++)
+        x.data[i] = random_chance(3) ? odd_value(round) : (float)random_int(-50, 50);
+    if (rows)
+        cr_reduce(isa)->arg_rows(least, x.data, n, count, at);
+    else
+        cr_reduce(isa)->arg_columns(least, x.data, n, count, count, at);
+    for (int64_t j = 0; j < count; j++) {
+        const int64_t want =
+            rows ? first_beyond(least, x.data + j * n, n, 1) : first_beyond(least, x.data + j, n, count);
+        cr_assert_eq(at[j], want, "%s: %d of %d is at %d, not %d (seed %llu)", cr_isa_name(isa), (int)j,
+                     (int)n, (int)at[j], (int)want, (unsigned long long)test_seed_value);
+    }
+    cr_assert(at[count] == -77 && guarded_intact(&x));
+    guarded_free(&x);
+}
+
 static void each_kernel(void (*check)(cr_isa isa, int round)) {
     test_seed();
     for (cr_isa isa = CR_ISA_PLAIN; isa <= CR_ISA_NEON; isa++)
@@ -133,6 +164,10 @@ Test(reduce, sums_of_exponentials_of_rows) {
 
 Test(reduce, sums_of_exponentials_of_columns) {
     each_kernel(check_exp_columns);
+}
+
+Test(reduce, the_first_of_the_largest_and_of_the_least) {
+    each_kernel(check_args);
 }
 
 Test(reduce, two_results_join_as_one) {

@@ -147,6 +147,28 @@ Test(arg_max, the_first_or_the_last_of_equals) {
     ONE_GIVES(&last, (DIMS(1, 3)), 1, 1, 1);
 }
 
+Test(arg_max, of_columns_that_are_cut_and_of_rows) {
+    enum { N = 37, COLUMNS = 411 };
+    for (int axis = 1; axis < 3; axis++) {
+        one o = one_begin("ArgMax", 13, 1);
+        OK(cr_node_set_int(o.node, "axis", axis));
+        float *x = one_input(&o, CREASE_FLOAT, 3,
+                             axis == 1 ? (int64_t[]){2, N, COLUMNS} : (int64_t[]){2, COLUMNS, N});
+        for (int64_t i = 0; i < 2 * N * COLUMNS; i++)
+            x[i] = (float)(i * 7919 % 1009);
+        OK(one_run(&o));
+        const int64_t *at = o.out[0].data;
+        for (int64_t row = 0; row < 2 * COLUMNS; row++) {
+            const int64_t step = axis == 1 ? COLUMNS : 1;
+            const float *first = axis == 1 ? x + row / COLUMNS * N * COLUMNS + row % COLUMNS : x + row * N;
+            for (int64_t k = 0; k < N; k++)
+                cr_assert(k < at[row] ? first[k * step] < first[at[row] * step]
+                                      : first[k * step] <= first[at[row] * step]);
+        }
+        one_end(&o);
+    }
+}
+
 Test(arg_max, of_nothing_is_refused) {
     one o = one_begin("ArgMax", 13, 1);
     OK(cr_node_set_int(o.node, "axis", 1));
