@@ -133,6 +133,7 @@ set(crease_library_sources
   runtime/kernels/move.c
   runtime/kernels/narrow.c
   runtime/kernels/norm.c
+  runtime/kernels/norm_generic.c
   runtime/kernels/peak.c
   runtime/kernels/pool.c
   runtime/kernels/quantize.c
@@ -218,6 +219,8 @@ set(crease_x86_sources
   runtime/kernels/x86/gemm_avx2.c
   runtime/kernels/x86/gemm_avx512.c
   runtime/kernels/x86/map_bytes_avx512vbmi.c
+  runtime/kernels/x86/norm_avx2.c
+  runtime/kernels/x86/norm_avx512.c
   runtime/kernels/x86/quantize_avx2.c
   runtime/kernels/x86/quantize_avx512.c
   runtime/kernels/x86/recurrent_avx2.c
@@ -236,6 +239,7 @@ set(crease_arm_sources
   runtime/kernels/arm/conv_direct_neon.c
   runtime/kernels/arm/depthwise_neon.c
   runtime/kernels/arm/few_neon.c
+  runtime/kernels/arm/norm_neon.c
   runtime/kernels/arm/reduce_neon.c
   runtime/kernels/arm/softmax_neon.c
   runtime/kernels/arm/thin_neon.c

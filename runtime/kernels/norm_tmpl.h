@@ -82,4 +82,4 @@ static void NAME(lrn)(const void *image, void *out, int64_t channels, int64_t ar
     }
 }
 
-const cr_norm_kernels NAME(cr_norm) = {NAME(sum), NAME(squares), NAME(affine), NAME(normalize), NAME(lrn)};
+const cr_norm_kernels NAME(cr_norm) = {NAME(sum), NAME(squares), NAME(affine), NAME(normalize)};

@@ -137,9 +137,9 @@ static void lrn_rows(void *context, int64_t begin, int64_t end, int thread) {
     size_t bytes = (size_t)area * cr_element_bytes(x->dtype);
     (void)thread;
     for (int64_t row = begin; row < end; row++)
-        cr_norm_kernels_of(x->dtype)->lrn((const char *)x->data + (size_t)(row - row % channels) * bytes,
-                                          (char *)r->out[0]->data + (size_t)row * bytes, channels, area,
-                                          row % channels, r->state);
+        cr_lrn_channel(x->dtype, (const char *)x->data + (size_t)(row - row % channels) * bytes,
+                       (char *)r->out[0]->data + (size_t)row * bytes, channels, area, row % channels,
+                       r->state);
 }
 
 static crease_status lrn_run(cr_run *r) {
