@@ -1,4 +1,5 @@
 #include "runtime/ops/norm.h"
+#include "runtime/kernels/reduce.h"
 
 #include <math.h>
 #include <string.h>
@@ -171,22 +172,72 @@ static crease_status lp_prepare(cr_prepare *p) {
     return CREASE_OK;
 }
 
-static crease_status lp_run(cr_run *r) {
+static void lp_column(const cr_run *r, int64_t base) {
     const lp_state *s = r->state;
     const cr_tensor *x = r->in[0];
-    for (int64_t o = 0; o < s->outer; o++)
-        for (int64_t i = 0; i < s->inner; i++) {
-            int64_t base = o * s->extent * s->inner + i;
-            double norm = 0;
-            for (int64_t k = 0; k < s->extent; k++) {
-                double v = cr_tensor_float(x, base + k * s->inner);
-                norm += s->p == 1 ? fabs(v) : v * v;
-            }
-            norm = s->p == 1 ? norm : sqrt(norm);
+    double norm = 0;
+    for (int64_t k = 0; k < s->extent; k++) {
+        double v = cr_tensor_float(x, base + k * s->inner);
+        norm += s->p == 1 ? fabs(v) : v * v;
+    }
+    norm = s->p == 1 ? norm : sqrt(norm);
+    for (int64_t k = 0; k < s->extent; k++)
+        cr_store_float(x->dtype, r->out[0]->data, base + k * s->inner,
+                       norm == 0 ? 0 : cr_tensor_float(x, base + k * s->inner) / norm);
+}
+
+enum { LP_COLUMNS = 128 };
+
+/* What `count` columns are multiplied by; false: a float32 does not hold it. */
+static bool lp_factors(const lp_state *s, const float *x, int64_t count, float *factors) {
+    const cr_reduction op = s->p == 1 ? CR_REDUCE_SIZES : CR_REDUCE_SQUARES;
+    double sums[LP_COLUMNS];
+    bool holds = true;
+    if (s->inner == 1)
+        cr_reduce(cr_cpu_isa())->rows(op, x, s->extent, count, sums);
+    else
+        cr_reduce(cr_cpu_isa())->columns(op, x, s->extent, s->inner, count, sums);
+    for (int64_t i = 0; i < count; i++) {
+        const double norm = s->p == 1 ? sums[i] : sqrt(sums[i]);
+        factors[i] = (float)(norm == 0 ? 0 : 1 / norm);
+        holds &= !(norm != 0 && norm < 1e-37) && !(norm > 1e37);
+    }
+    return holds;
+}
+
+/* Rows are one column a task. */
+static void lp_pieces(void *context, int64_t begin, int64_t end, int thread) {
+    const cr_run *r = context;
+    const lp_state *s = r->state;
+    const cr_norm_kernels *kernels = cr_norm_kernels_of(CREASE_FLOAT);
+    const int64_t pieces = (s->inner + LP_COLUMNS - 1) / LP_COLUMNS;
+    (void)thread;
+    for (int64_t task = begin; task < end; task++) {
+        const int64_t first = task % pieces * LP_COLUMNS, rest = s->inner - first;
+        const int64_t base = task / pieces * s->extent * s->inner + first;
+        const int64_t count = rest < LP_COLUMNS ? rest : LP_COLUMNS;
+        const float *x = (const float *)r->in[0]->data + base;
+        float factors[LP_COLUMNS], *y = (float *)r->out[0]->data + base;
+        if (!lp_factors(s, x, count, factors))
+            for (int64_t i = 0; i < count; i++)
+                lp_column(r, base + i);
+        else if (s->inner == 1)
+            kernels->affine(x, y, s->extent, (double)*factors, 0);
+        else
             for (int64_t k = 0; k < s->extent; k++)
-                cr_store_float(x->dtype, r->out[0]->data, base + k * s->inner,
-                               norm == 0 ? 0 : cr_tensor_float(x, base + k * s->inner) / norm);
-        }
+                kernels->normalize(x + k * s->inner, y + k * s->inner, count, 0, 1, factors, NULL);
+    }
+}
+
+static crease_status lp_run(cr_run *r) {
+    const lp_state *s = r->state;
+    const int64_t pieces = (s->inner + LP_COLUMNS - 1) / LP_COLUMNS;
+    if (r->in[0]->dtype == CREASE_FLOAT)
+        cr_parallel_grain(r->pool, s->outer * pieces, 16384 / (s->extent + 1) + 1, lp_pieces, r);
+    else
+        for (int64_t o = 0; o < s->outer; o++)
+            for (int64_t i = 0; i < s->inner; i++)
+                lp_column(r, o * s->extent * s->inner + i);
     return CREASE_OK;
 }
 
@@ -195,7 +246,25 @@ static crease_status lp_run(cr_run *r) {
 typedef struct variance_state {
     int64_t stride[CR_MAX_RANK]; /* of the statistics; 0 along normalized axes */
     int64_t groups, count;       /* count: elements of a group */
+    int64_t extents[3];          /* normalized, kept and normalized axes are neighbours; else is_plain */
+    bool is_plain;
 } variance_state;
+
+/* Extents of the axes, where they are no more than three runs: normalized, kept, normalized. */
+static bool three_runs(const cr_shape *x, const bool *normalized, int64_t *extents) {
+    int at = 0;
+    extents[0] = extents[1] = extents[2] = 1;
+    for (int d = 0; d < x->rank; d++) {
+        if (x->dims[d] == 1)
+            continue;
+        while (at < 3 && normalized[d] != (at != 1))
+            at++;
+        if (at == 3)
+            return false;
+        extents[at] *= x->dims[d];
+    }
+    return true;
+}
 
 static crease_status variance_prepare(cr_prepare *p) {
     static const int64_t usual[] = {0, 2, 3};
@@ -219,7 +288,8 @@ static crease_status variance_prepare(cr_prepare *p) {
         s->stride[d] = normalized[d] ? 0 : s->groups;
         *(normalized[d] ? &s->count : &s->groups) *= x->dims[d];
     }
-    p->scratch_bytes = 2 * (size_t)s->groups * sizeof(double);
+    s->is_plain = !three_runs(x, normalized, s->extents);
+    p->scratch_bytes = s->is_plain ? 2 * (size_t)s->groups * sizeof(double) : 0;
     return CREASE_OK;
 }
 
@@ -232,7 +302,7 @@ static int64_t group_of(const variance_state *s, const cr_shape *x, int64_t i) {
     return at;
 }
 
-static crease_status variance_run(cr_run *r) {
+static void variance_plain(const cr_run *r) {
     const variance_state *s = r->state;
     const cr_tensor *x = r->in[0];
     double *mean = r->scratch, *variance = mean + s->groups;
@@ -250,6 +320,35 @@ static crease_status variance_run(cr_run *r) {
         cr_store_float(x->dtype, r->out[0]->data, i,
                        (cr_tensor_float(x, i) - mean[g]) / (sqrt(variance[g]) + 1e-9));
     }
+}
+
+static void variance_groups(void *context, int64_t begin, int64_t end, int thread) {
+    const cr_run *r = context;
+    const variance_state *s = r->state;
+    const cr_norm_kernels *kernels = cr_norm_kernels_of(r->in[0]->dtype);
+    const int64_t area = s->extents[2];
+    const size_t bytes = (size_t)area * cr_element_bytes(r->in[0]->dtype), step = (size_t)s->groups * bytes;
+    (void)thread;
+    for (int64_t g = begin; g < end; g++) {
+        const char *x = (const char *)r->in[0]->data + (size_t)g * bytes;
+        char *y = (char *)r->out[0]->data + (size_t)g * bytes;
+        double mean = 0, variance = 0;
+        for (int64_t i = 0; i < s->extents[0]; i++)
+            mean += kernels->sum(x + (size_t)i * step, area) / (double)s->count;
+        for (int64_t i = 0; i < s->extents[0]; i++)
+            variance += kernels->squares(x + (size_t)i * step, area, mean) / (double)s->count;
+        for (int64_t i = 0; i < s->extents[0]; i++)
+            kernels->normalize(x + (size_t)i * step, y + (size_t)i * step, area, mean,
+                               1 / (sqrt(variance) + 1e-9), NULL, NULL);
+    }
+}
+
+static crease_status variance_run(cr_run *r) {
+    const variance_state *s = r->state;
+    if (s->is_plain)
+        variance_plain(r);
+    else if (s->count > 0)
+        cr_parallel_grain(r->pool, s->groups, 16384 / s->count + 1, variance_groups, r);
     return CREASE_OK;
 }
 
