@@ -54,8 +54,8 @@ static bool same_inside(const cr_qlinear_form *form, const cr_node *node) {
 static crease_status read_form(const cr_node *node, const cr_qlinear_form **form, bool *fits) {
     const cr_qlinear_form *f = *form = cr_qlinear_form_of(node);
     int axis;
-    *fits = f && node->op && same_inside(f, node) && fits_bias(f, node) &&
-            (!cr_node_input(node, f->result) || has_parameters(node, f->result, -1));
+    *fits = f && node->op && node->n_outputs == 1 && node->outputs[0] && same_inside(f, node) &&
+            fits_bias(f, node) && (!cr_node_input(node, f->result) || has_parameters(node, f->result, -1));
     for (int i = 0; *fits && i < cr_qlinear_operands(f, node->n_inputs); i++) {
         const cr_value *operand = cr_node_input(node, f->operand + 3 * i);
         CR_TRY(cr_qlinear_axis(f, node, i, operand->shape.rank, &axis));
@@ -132,7 +132,8 @@ enum { INT_A, INT_B, INT_A_ZERO, INT_B_ZERO };
 
 static cr_node *cast_behind(const cr_node *node) {
     cr_node *user = cr_node_only_user(node);
-    return user && cr_node_is(user, "Cast") && user->outputs[0]->dtype == CREASE_FLOAT ? user : NULL;
+    const cr_value *result = user && cr_node_is(user, "Cast") ? cr_node_output(user, 0) : NULL;
+    return result && user->n_outputs == 1 && result->dtype == CREASE_FLOAT ? user : NULL;
 }
 
 /* One number, known or not. */

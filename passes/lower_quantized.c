@@ -39,13 +39,18 @@ static bool read_steps(const cr_node *node, crease_dtype dtype, steps *s) {
     return s->step > 0 && isfinite(s->step);
 }
 
+/* One operand and one result, which may not be left out. */
+static bool is_whole(const cr_node *node, const char *op) {
+    return cr_node_is(node, op) && cr_node_input(node, 0) && node->n_outputs == 1 && node->outputs[0];
+}
+
 static bool quantizes(const cr_node *node, steps *s) {
-    return cr_node_is(node, "QuantizeLinear") && node->inputs[0]->dtype == CREASE_FLOAT &&
+    return is_whole(node, "QuantizeLinear") && node->inputs[0]->dtype == CREASE_FLOAT &&
            read_steps(node, node->outputs[0]->dtype, s);
 }
 
 static bool dequantizes(const cr_node *node, steps *s) {
-    return cr_node_is(node, "DequantizeLinear") && node->outputs[0]->dtype == CREASE_FLOAT &&
+    return is_whole(node, "DequantizeLinear") && node->outputs[0]->dtype == CREASE_FLOAT &&
            read_steps(node, node->inputs[0]->dtype, s);
 }
 

@@ -174,3 +174,19 @@ Test(lower_quantized, narrower_limits_round_again, .init = needs_lanes) {
     net_output(&n, net_node(&n, "Neg", IN(rounded(&n, flat, 0.02, 0))));
     expect(&n, "QuantizeLinear", 0, 1);
 }
+
+/* A result that is left out, before one that no DequantizeLinear has. */
+Test(lower_quantized, results_that_are_left_out_are_no_pair) {
+    net n = net_begin(13, DIMS(3, 50));
+    cr_value *z = zero_point(&n, CREASE_UINT8, 77), *q = quantize(&n, n.x, 0.01, z), *second;
+    cr_node *node;
+    OK(cr_graph_add_value(n.ir->graph, "second", true, &second));
+    cr_value *inputs[] = {q, net_scalar(&n, 0.01), z}, *outputs[] = {NULL, second};
+    OK(cr_graph_add_node(n.ir->graph, NULL, "DequantizeLinear", "", "dq", inputs, 3, outputs, 2, &node));
+    net_output(&n, second);
+    OK(cr_pass_expand_quantized(n.ir));
+    OK(cr_pass_lower_quantized(n.ir));
+    cr_assert_eq(net_count(n.ir, "", "DequantizeLinear"), 1);
+    cr_model_destroy(n.ir);
+    cr_heap_release(n.heap);
+}
