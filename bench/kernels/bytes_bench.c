@@ -65,20 +65,8 @@ static size_t blocked(int64_t channels, int64_t pixels) {
 }
 
 static void make_conv(bench *b, const conv_layer *layer) {
-    const int64_t out = (layer->in + 2 * layer->pad - layer->kernel) / layer->stride + 1;
     b->conv = (cr_bytes_conv){.input_zero = 100, .threads = b->options->threads};
-    cr_conv_geometry *g = &b->conv.geometry;
-    *g = (cr_conv_geometry){.n = 1, .groups = layer->groups, .ic = layer->ic, .oc = layer->oc};
-    const int flat_axis = layer->flat == 1 ? CR_H : layer->flat == 2 ? CR_W : CR_D;
-    for (int axis = 0; axis < CR_CONV_RANK; axis++) {
-        const bool used = axis != CR_D, flat = axis == flat_axis || !used;
-        g->in[axis] = used ? layer->in : 1;
-        g->out[axis] = used ? out : 1;
-        g->kernel[axis] = flat ? 1 : layer->kernel;
-        g->stride[axis] = used ? layer->stride : 1;
-        g->pad[axis] = flat ? 0 : layer->pad;
-        g->dilation[axis] = 1;
-    }
+    layer_geometry(layer, &b->conv.geometry);
 }
 
 static void make_data(bench *b) {

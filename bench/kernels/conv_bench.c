@@ -109,24 +109,11 @@ static void run_once(bench *b, trial *t) {
 }
 
 static void make_conv(bench *b, const conv_layer *layer, int lanes) {
-    const int64_t out = layer->transposed ? (layer->in - 1) * layer->stride - 2 * layer->pad + layer->kernel
-                                          : (layer->in + 2 * layer->pad - layer->kernel) / layer->stride + 1;
     b->conv = (cr_conv){.lanes = lanes, .output_blocked = true, .threads = b->options->threads};
     b->conv.input_blocked = layer->ic > 4;
     b->conv.has_prologue = layer->prologue;
     b->conv.transposed = layer->transposed;
-    cr_conv_geometry *g = &b->conv.geometry;
-    *g = (cr_conv_geometry){.n = 1, .groups = layer->groups, .ic = layer->ic, .oc = layer->oc};
-    const int flat_axis = layer->flat == 1 ? CR_H : layer->flat == 2 ? CR_W : CR_D;
-    for (int axis = 0; axis < CR_CONV_RANK; axis++) {
-        const bool used = axis != CR_D, flat = axis == flat_axis || !used;
-        g->in[axis] = used ? layer->in : 1;
-        g->out[axis] = used ? out : 1;
-        g->kernel[axis] = flat ? 1 : layer->kernel;
-        g->stride[axis] = used ? layer->stride : 1;
-        g->pad[axis] = flat ? 0 : layer->pad;
-        g->dilation[axis] = 1;
-    }
+    layer_geometry(layer, &b->conv.geometry);
 }
 
 static void make_data(bench *b) {

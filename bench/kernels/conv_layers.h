@@ -1,6 +1,8 @@
 #ifndef CREASE_BENCH_CONV_LAYERS_H
 #define CREASE_BENCH_CONV_LAYERS_H
 
+#include "runtime/kernels/conv/conv.h"
+
 /* The distinct convolutions of known networks at their usual input size (224 x 224), batch 1; of inception_v3
  * and yolov5s, whose sizes differ, some. */
 
@@ -128,5 +130,21 @@ static const conv_layer conv_layers[] = {
     {"unet_4x4", 256, 128, 4, 2, 1, 64, 1, 1, 0, 1, 0},
     {"unet_4x4", 128, 64, 4, 2, 1, 128, 1, 1, 0, 1, 0},
 };
+
+static inline void layer_geometry(const conv_layer *layer, cr_conv_geometry *g) {
+    const int64_t out = layer->transposed ? (layer->in - 1) * layer->stride - 2 * layer->pad + layer->kernel
+                                          : (layer->in + 2 * layer->pad - layer->kernel) / layer->stride + 1;
+    *g = (cr_conv_geometry){.n = 1, .groups = layer->groups, .ic = layer->ic, .oc = layer->oc};
+    const int flat_axis = layer->flat == 1 ? CR_H : layer->flat == 2 ? CR_W : CR_D;
+    for (int axis = 0; axis < CR_CONV_RANK; axis++) {
+        const bool used = axis != CR_D, flat = axis == flat_axis || !used;
+        g->in[axis] = used ? layer->in : 1;
+        g->out[axis] = used ? out : 1;
+        g->kernel[axis] = flat ? 1 : layer->kernel;
+        g->stride[axis] = used ? layer->stride : 1;
+        g->pad[axis] = flat ? 0 : layer->pad;
+        g->dilation[axis] = 1;
+    }
+}
 
 #endif
