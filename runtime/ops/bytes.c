@@ -296,6 +296,15 @@ static crease_status note_parts(cr_prepare *p, const cr_bytes_epilogue *e) {
                            p->out[0].dtype == CREASE_UINT8 ? "bytes to bytes" : "bytes to floats");
 }
 
+/* The first that accepts is the fastest: what those before it say. */
+static crease_status note_refusals(cr_prepare *p, const conv_state *s) {
+    p->refused = "";
+    for (const cr_bytes_algorithm *const *a = cr_bytes_algorithms(); *a != s->algorithm; a++)
+        CR_TRY(cr_arena_format(p->arena, &p->refused, "%s%s%s: %s", p->refused, *p->refused ? "; " : "",
+                               (*a)->name, (*a)->refuses(&s->conv)));
+    return CREASE_OK;
+}
+
 static crease_status conv_prepare(cr_prepare *p) {
     conv_state *s;
     cr_bytes_scaling x;
@@ -313,6 +322,7 @@ static crease_status conv_prepare(cr_prepare *p) {
         return cr_node_fail(p->node, CREASE_ERROR_UNSUPPORTED, "convolution of bytes %s", why);
     p->algorithm = s->algorithm->name;
     CR_TRY(note_parts(p, &s->epilogue));
+    CR_TRY(note_refusals(p, s));
     if (cr_shape_n(&p->out[0].shape) == 0)
         return CREASE_OK;
     CR_TRY(pack(p, s));
