@@ -87,29 +87,36 @@ static void from_bytes_task(void *context, int64_t begin, int64_t end, int threa
     cr_dequantize(&j->scaling, CREASE_UINT8, j->from, CREASE_FLOAT, j->to, begin, end - begin);
 }
 
-/* Pixels [begin, end) of a plain channel become a lane of theirs. */
-static void spread(const move_job *j, const float *from, uint8_t *to, int64_t n) {
-    enum { PIECE = 1024 };
-    uint8_t bytes[PIECE];
-    for (int64_t done = 0, some; done < n; done += some) {
-        some = n - done < PIECE ? n - done : PIECE;
-        cr_quantize(&j->scaling, CREASE_FLOAT, from + done, CREASE_UINT8, bytes, 0, some);
-        for (int64_t i = 0; i < some; i++)
-            to[(done + i) * CR_BYTES_LANES] = bytes[i];
+enum { WORD = 4, PIECE = 512 }; /* lanes that are written at once, and pixels */
+
+/* n pixels of up to WORD plain channels become lanes of theirs; lanes without a channel get something. */
+static void spread_piece(const move_job *j, const float *from, int64_t lanes, uint8_t *to, int64_t n) {
+    uint8_t bytes[WORD][PIECE] = {{0}};
+    for (int64_t lane = 0; lane < lanes; lane++)
+        cr_quantize(&j->scaling, CREASE_FLOAT, from + lane * j->pixels, CREASE_UINT8, bytes[lane], 0, n);
+    for (int64_t i = 0; i < n; i++, to += CR_BYTES_LANES) {
+        const uint8_t word[WORD] = {bytes[0][i], bytes[1][i], bytes[2][i], bytes[3][i]};
+        memcpy(to, word, WORD);
     }
 }
 
-/* Blocks of plain channels. */
+static int64_t pieces_of(const move_job *j) {
+    return (j->pixels + PIECE - 1) / PIECE;
+}
+
+/* Pieces of blocks of plain channels. */
 static void block_task(void *context, int64_t begin, int64_t end, int thread) {
     const move_job *j = context;
     (void)thread;
     for (int64_t at = begin; at < end; at++) {
-        const int64_t first = at % j->blocks * CR_BYTES_LANES, left = j->channels - first;
-        const int64_t lanes = left < CR_BYTES_LANES ? left : CR_BYTES_LANES;
-        const float *from = (const float *)j->from + (at / j->blocks * j->channels + first) * j->pixels;
-        uint8_t *to = (uint8_t *)j->to + at * j->pixels * CR_BYTES_LANES;
-        for (int64_t lane = 0; lane < lanes; lane++)
-            spread(j, from + lane * j->pixels, to + lane, j->pixels);
+        const int64_t block = at / pieces_of(j), pixel = at % pieces_of(j) * PIECE;
+        const int64_t first = block % j->blocks * CR_BYTES_LANES, left = j->channels - first;
+        const int64_t n = j->pixels - pixel < PIECE ? j->pixels - pixel : PIECE;
+        const float *from = (const float *)j->from + (block / j->blocks * j->channels + first) * j->pixels;
+        uint8_t *to = (uint8_t *)j->to + (block * j->pixels + pixel) * CR_BYTES_LANES;
+        for (int64_t lane = 0; lane < left && lane < CR_BYTES_LANES; lane += WORD)
+            spread_piece(j, from + lane * j->pixels + pixel, left - lane < WORD ? left - lane : WORD,
+                         to + lane, n);
     }
 }
 
@@ -129,7 +136,8 @@ static crease_status move_run(cr_run *r) {
     else if (x->lanes)
         cr_parallel_grain(r->pool, cr_tensor_physical_n(x), GRAIN, to_bytes_task, &j);
     else
-        cr_parallel(r->pool, x->shape.dims[0] * j.blocks, block_task, &j);
+        cr_parallel_grain(r->pool, x->shape.dims[0] * j.blocks * pieces_of(&j), GRAIN / PIECE, block_task,
+                          &j);
     return CREASE_OK;
 }
 
