@@ -25,6 +25,11 @@ static uint8_t byte_of(const cr_grid *g, float value) {
 
 /* ---- what follows from one byte ---- */
 
+static void own_values(const cr_grid *g, float values[VALUES]) {
+    for (int k = 0; k < VALUES; k++)
+        values[k] = value_at(g, k);
+}
+
 /* A value that is bytes is a function of itself. *table NULL: it follows from no bytes. */
 static crease_status function_of(const cr_bytes *b, const cr_value *value, const float **table,
                                  cr_value **root) {
@@ -35,8 +40,7 @@ static crease_status function_of(const cr_bytes *b, const cr_value *value, const
     cr_as_bytes *as = &b->of[value->id];
     if (!as->table && as->value) {
         CR_TRY(CR_ARENA_NEW(b->arena, &own, VALUES));
-        for (int k = 0; k < VALUES; k++)
-            own[k] = value_at(&as->grid, k);
+        own_values(&as->grid, own);
         as->table = own;
         as->root = as->value;
     }
@@ -114,15 +118,13 @@ static bool same_grid(const cr_grid *a, const cr_grid *b) {
 static crease_status in_steps(cr_bytes *b, cr_node *before, cr_value *part, const cr_grid *g,
                               cr_value **bytes) {
     const cr_as_bytes *as = &b->of[part->id];
-    const float *values;
-    cr_value *inputs[2];
+    float values[VALUES];
+    cr_value *inputs[] = {as->value, NULL};
     cr_node *node;
     *bytes = as->value;
     if (same_grid(&as->grid, g))
         return CREASE_OK;
-    cr_value *root;
-    CR_TRY(function_of(b, part, &values, &root));
-    inputs[0] = as->value;
+    own_values(&as->grid, values);
     CR_TRY(add_table(b, values, g, &inputs[1]));
     CR_TRY(cr_graph_add_value(part->graph, part->name, true, bytes));
     (*bytes)->dtype = CREASE_UINT8;
