@@ -26,7 +26,7 @@ CR_INLINE cr_wide wide_start(cr_reduction op) {
 
 /* The last n of the WIDE floats before `end`, neutral values in place of those before them. */
 CR_INLINE cr_wide last_of(cr_reduction op, const float *end, int64_t n) {
-    wide_mask lane;
+    wide_mask lane = {0};
     CR_UNROLL
     for (int l = 0; l < WIDE; l++)
         lane[l] = l;
