@@ -78,13 +78,15 @@ typedef struct move_job {
 static void to_bytes_task(void *context, int64_t begin, int64_t end, int thread) {
     const move_job *j = context;
     (void)thread;
-    cr_quantize(&j->scaling, CREASE_FLOAT, j->from, CREASE_UINT8, j->to, begin, end - begin);
+    cr_quantize(&j->scaling, CREASE_FLOAT, j->from, CREASE_UINT8, j->to, begin * CR_BYTES_LANES,
+                (end - begin) * CR_BYTES_LANES);
 }
 
 static void from_bytes_task(void *context, int64_t begin, int64_t end, int thread) {
     const move_job *j = context;
     (void)thread;
-    cr_dequantize(&j->scaling, CREASE_UINT8, j->from, CREASE_FLOAT, j->to, begin, end - begin);
+    cr_dequantize(&j->scaling, CREASE_UINT8, j->from, CREASE_FLOAT, j->to, begin * CR_BYTES_LANES,
+                  (end - begin) * CR_BYTES_LANES);
 }
 
 enum { WORD = 4, PIECE = 512 }; /* lanes that are written at once, and pixels */
@@ -125,6 +127,7 @@ static crease_status move_run(cr_run *r) {
     const cr_bytes_scaling *s = r->state;
     const cr_tensor *x = r->in[X];
     const int64_t n = cr_shape_n(&x->shape);
+    const cr_blocked_shape shape = cr_blocked_shape_of(&x->shape, CR_BYTES_LANES);
     move_job j = {{s->scale, (double)s->zero, true}, x->data, r->out[0]->data, 0, 0, 0};
     if (n == 0)
         return CREASE_OK;
@@ -132,9 +135,9 @@ static crease_status move_run(cr_run *r) {
     j.blocks = (j.channels + CR_BYTES_LANES - 1) / CR_BYTES_LANES;
     j.pixels = cr_shape_extent(&x->shape, 2, x->shape.rank);
     if (r->op->variant == FROM)
-        cr_parallel_grain(r->pool, cr_tensor_physical_n(x), GRAIN, from_bytes_task, &j);
+        cr_blocked_parallel_vectors(r->pool, &shape, from_bytes_task, &j);
     else if (x->lanes)
-        cr_parallel_grain(r->pool, cr_tensor_physical_n(x), GRAIN, to_bytes_task, &j);
+        cr_blocked_parallel_vectors(r->pool, &shape, to_bytes_task, &j);
     else
         cr_parallel_grain(r->pool, x->shape.dims[0] * j.blocks * pieces_of(&j), GRAIN / PIECE, block_task,
                           &j);
@@ -162,13 +165,14 @@ typedef struct map_job {
 static void map_task(void *context, int64_t begin, int64_t end, int thread) {
     const map_job *j = context;
     (void)thread;
-    j->kernel(j->table, j->from + begin, j->to + begin, end - begin);
+    j->kernel(j->table, j->from + begin * CR_BYTES_LANES, j->to + begin * CR_BYTES_LANES,
+              (end - begin) * CR_BYTES_LANES);
 }
 
 static crease_status map_run(cr_run *r) {
-    enum { GRAIN = 1 << 15 };
+    const cr_blocked_shape shape = cr_blocked_shape_of(&r->in[X]->shape, CR_BYTES_LANES);
     map_job job = {cr_map_bytes(), r->in[1]->data, r->in[X]->data, r->out[0]->data};
-    cr_parallel_grain(r->pool, cr_tensor_physical_n(r->in[X]), GRAIN, map_task, &job);
+    cr_blocked_parallel_vectors(r->pool, &shape, map_task, &job);
     return CREASE_OK;
 }
 
