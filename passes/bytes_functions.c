@@ -3,12 +3,13 @@
 
 #include <math.h>
 
-/* before: crease.Activation, or a sum, product or extremum of two, of which every element follows from one byte of
- *         the same tensor; crease.Concat of quantised tensors
- * after:  crease.MapBytes, as soon as the result is quantised again; crease.ConcatBytes, of tensors mapped to
- * the steps that the whole is quantised to not:    slopes and other operands by channel; a Concat of blocks
- * that are not full why:    a function of 256 values is a table, whatever it takes to compute; SiLU, spelled
- * out with its gate quantised, is one. */
+/* before: crease.Activation, or a sum, product or extremum of two, of which every element follows from one
+ *         byte of the same tensor; crease.Concat of quantised tensors
+ * after:  crease.MapBytes, as soon as the result is quantised again; crease.ConcatBytes, of tensors mapped
+ *         to the steps that the whole is quantised to
+ * not:    slopes and other operands by channel; a Concat of blocks that are not full
+ * why:    a function of 256 values is a table, whatever it takes to compute; SiLU, spelled out with its gate
+ *         quantised, is one. */
 
 enum { VALUES = 256 };
 

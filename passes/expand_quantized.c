@@ -5,14 +5,16 @@
 
 #include <string.h>
 
-/* before: QLinearConv, QLinearMatMul and others of their form (runtime/ops/qlinear.h); ConvInteger or MatMulInteger,
- *         then Cast to float32
- * after:  DequantizeLinear of each operand, the operator inside, QuantizeLinear; steps of 1 and the operator
- * inside not:    scales, zero points or a bias of the former that are computed; zero points for each row of
- * a, or computed ones for each column of b; operators inside that the model's operator set has in another
- * form; sums that something else uses as integers why:    they are defined so, but for sums of integers,
- * which are of floats here: as near to each other as float sums are, before they are rounded to 8 bits. The
- * operators themselves stand for sessions without lowering. */
+/* before: QLinearConv, QLinearMatMul and others of their form (runtime/ops/qlinear.h); ConvInteger or
+ *         MatMulInteger, then Cast to float32
+ * after:  DequantizeLinear of each operand, the operator inside, QuantizeLinear; steps of 1 and the
+ *         operator inside
+ * not:    scales, zero points or a bias of the former that are computed; zero points for each row of a, or
+ *         computed ones for each column of b; operators inside that the model's operator set has in another
+ *         form; sums that something else uses as integers
+ * why:    they are defined so, but for sums of integers, which are of floats here: as near to each other as
+ *         float sums are, before they are rounded to 8 bits. The operators themselves stand for sessions
+ *         without lowering. */
 
 /* One value, or one for each of `channels` unless that is -1. */
 static bool is_parameter(const cr_node *node, int input, int64_t channels) {
@@ -66,20 +68,13 @@ static crease_status read_form(const cr_node *node, const cr_qlinear_form **form
 
 /* ---- the graph ---- */
 
-static crease_status add_float(const cr_value *like, cr_value **value) {
-    CR_TRY(cr_graph_add_value(like->graph, like->name, true, value));
-    (*value)->dtype = CREASE_FLOAT;
-    (*value)->shape = like->shape;
-    return CREASE_OK;
-}
-
 static crease_status dequantize(cr_node *node, const cr_qlinear_form *form, int i, cr_value **result) {
     const int input = form->operand + 3 * i;
     cr_value *inputs[] = {node->inputs[input], node->inputs[input + 1], cr_node_input(node, input + 2)};
     cr_node *added;
     int axis;
     CR_TRY(cr_qlinear_axis(form, node, i, inputs[0]->shape.rank, &axis));
-    CR_TRY(add_float(inputs[0], result));
+    CR_TRY(cr_value_like(inputs[0], result));
     CR_TRY(cr_graph_add_node(node->graph, node, "DequantizeLinear", "", node->name, inputs, 3, result, 1,
                              &added));
     return cr_node_set_int(added, "axis", axis < 0 ? 0 : axis);
@@ -104,7 +99,7 @@ static crease_status quantize_result(cr_node *node, cr_value *scale, cr_value *z
     cr_node *added;
     if (!scale)
         return CREASE_OK;
-    CR_TRY(add_float(result, &inputs[0]));
+    CR_TRY(cr_value_like(result, &inputs[0]));
     CR_TRY(cr_node_set_output(node, 0, inputs[0]));
     CR_TRY(cr_graph_add_node(node->graph, node->next, "QuantizeLinear", "", node->name, inputs, 3, &result, 1,
                              &added));
@@ -171,7 +166,7 @@ static crease_status less_zero(cr_node *node, int input, int zero, int axis, cr_
     cr_value *inputs[] = {node->inputs[input], NULL, cr_node_input(node, zero)};
     cr_node *added;
     CR_TRY(add_ones(node, zero, &inputs[1]));
-    CR_TRY(add_float(inputs[0], result));
+    CR_TRY(cr_value_like(inputs[0], result));
     CR_TRY(cr_graph_add_node(node->graph, node, "DequantizeLinear", "", node->name, inputs, 3, result, 1,
                              &added));
     return cr_node_set_int(added, "axis", axis);
@@ -186,7 +181,7 @@ static crease_status sum_floats(cr_node *node) {
     CR_TRY(cr_node_set_input(node, 1, b));
     CR_TRY(cr_node_keep_inputs(node, 2));
     CR_TRY(cr_node_set_op(node, cr_node_is(node, "ConvInteger") ? "Conv" : "MatMul", ""));
-    CR_TRY(add_float(result, &unused));
+    CR_TRY(cr_value_like(result, &unused));
     CR_TRY(cr_node_set_output(cast, 0, unused));
     CR_TRY(cr_node_remove(cast));
     return cr_node_set_output(node, 0, result);

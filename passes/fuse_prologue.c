@@ -14,9 +14,9 @@
  *         affine without an activation goes into the weights of a convolution of one group, its shift into
  *         input 8, which each output pixel sees as far as its taps read inside the input
  * not:    a quantised result of which a convolution is to be of bytes (lower_bytes.c); one that is used
- * otherwise, or by more than MAX_USERS, which together would take as long as the pass; weights take no affine
- * that would make them leave the range of float why:    padding is zero behind the affine in both forms, and
- * the sums are the same. */
+ *         otherwise, or by more than MAX_USERS, which together would take as long as the pass; weights take
+ *         no affine that would make them leave the range of float
+ * why:    padding is zero behind the affine in both forms, and the sums are the same. */
 
 enum { X, W, SCALE = 4, SHIFT = 5, TAP_SUMS = 8, PRE_SLOPE = 9, MAX_USERS = 2 };
 

@@ -42,6 +42,13 @@ bool cr_node_has_activation(const cr_node *node, const char *name) {
     return cr_attr_int(node, name, CR_ACT_NONE, &kind) == CREASE_OK && kind != CR_ACT_NONE;
 }
 
+crease_status cr_value_like(const cr_value *like, cr_value **value) {
+    CR_TRY(cr_graph_add_value(like->graph, like->name, true, value));
+    (*value)->dtype = CREASE_FLOAT;
+    (*value)->shape = like->shape;
+    return CREASE_OK;
+}
+
 cr_node *cr_node_only_user(const cr_node *node) {
     const cr_value *out = cr_node_output(node, 0);
     if (!out || !cr_value_has_one_use(out) || out->uses[0].node->graph != node->graph)

@@ -77,6 +77,8 @@ bool cr_node_has_activation(const cr_node *node, const char *name);
 crease_status cr_lower_each(cr_model *model, bool (*wanted)(const cr_node *node),
                             crease_status (*visit)(const cr_extents *extents,
                                                    cr_node *node)) CREASE_MUST_TEST;
+/* A new value of float32 in the shape and with the name of another. */
+crease_status cr_value_like(const cr_value *like, cr_value **value) CREASE_MUST_TEST;
 /* The operand of a node of two that is not `own`; own itself where both are. */
 cr_value *cr_node_other_operand(const cr_node *node, const cr_value *own);
 /* The node that alone uses output 0, in the same graph; NULL: none, or several. */

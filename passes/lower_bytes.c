@@ -5,14 +5,14 @@
 
 #include <string.h>
 
-/* before: crease.Conv by weights that were int8, of an input that its producer quantises to at most 256 values;
- *         so is the residual, if there is one; and crease.MaxPool of
- *         its result
- * after:  crease.ConvBytes, whose output is bytes where an activation quantises it and another ConvBytes asks
- * for bytes; ToBytes and FromBytes where bytes and floats meet, one of each for a value not:    weights that
- * other passes have changed; affines or scales before it, slopes, means of rows; depthwise convolutions that
- * are not between two of bytes, where moving costs what computing saves why:    sums of bytes are exact, and
- * four times as many a cycle; what is rounded afterwards is rounded to the same steps. */
+/* before: crease.Conv by weights that were int8, of an input that its producer quantises to at most 256
+ *         values; so is the residual, if there is one. crease.MaxPool of its result
+ * after:  crease.ConvBytes, whose output is bytes where an activation quantises it and something asks for
+ *         bytes; ToBytes and FromBytes where bytes and floats meet, one of each for a value
+ * not:    weights that other passes have changed; affines or scales before it, slopes, means of rows;
+ *         depthwise convolutions that are not between two of bytes, where moving costs what computing saves
+ * why:    sums of bytes are exact, and four times as many a cycle; what is rounded afterwards is rounded to
+ *         the same steps. */
 
 /* ---- weights, before they become constants of floats ---- */
 

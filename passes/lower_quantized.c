@@ -5,12 +5,12 @@
 
 #include <math.h>
 
-/* before: QuantizeLinear of float32 to 8 or 16 bits, then DequantizeLinear by the same scale and zero point, one
- *         of each for the tensor; between them may stand what only moves elements or takes maxima
+/* before: QuantizeLinear of float32 to 8 or 16 bits, then DequantizeLinear by the same scale and zero point,
+ *         one of each for the tensor; between them may stand what only moves elements or takes maxima
  * after:  crease.Activation that rounds to the same steps, and the movers on float32 behind it
  * not:    computed scales or zero points, one for each channel or block; another type than float32
- * why:    (q - zero) scale is the scale times an integer that float32 holds, whether q is stored or not. What
- *         moves elements moves either, and a maximum is the same since the scale is positive. */
+ * why:    (q - zero) scale is the scale times an integer that float32 holds, whether q is stored or not.
+ *         What moves elements moves either, and a maximum is the same since the scale is positive. */
 
 /* The values that a tensor may have: step times integers of [low, high]. */
 typedef struct steps {
@@ -78,20 +78,13 @@ static bool moves_elements(const cr_node *node) {
     return false;
 }
 
-static crease_status add_float(const cr_value *like, cr_value **value) {
-    CR_TRY(cr_graph_add_value(like->graph, like->name, true, value));
-    (*value)->dtype = CREASE_FLOAT;
-    (*value)->shape = like->shape;
-    return CREASE_OK;
-}
-
 /* The mover, whose only user the DequantizeLinear was, stands behind it and gives what it gave. */
 static crease_status move_behind(cr_node *mover, cr_node *dequantize) {
     cr_value *x, *unused, *result = dequantize->outputs[0];
     cr_value *inputs[] = {mover->inputs[0], dequantize->inputs[1], cr_node_input(dequantize, 2)};
     cr_node *earlier;
-    CR_TRY(add_float(mover->inputs[0], &x));
-    CR_TRY(add_float(result, &unused));
+    CR_TRY(cr_value_like(mover->inputs[0], &x));
+    CR_TRY(cr_value_like(result, &unused));
     CR_TRY(cr_graph_add_node(mover->graph, mover, "DequantizeLinear", "", dequantize->name, inputs, 3, &x, 1,
                              &earlier));
     CR_TRY(cr_node_set_output(dequantize, 0, unused));

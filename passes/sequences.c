@@ -9,10 +9,10 @@
 /* before: sequences and optionals: lists that SequenceConstruct, SequenceInsert, SplitToSequence ... make and
  *         SequenceAt, ConcatFromSequence ... take apart
  * after:  the tensors they hold: Split, Concat, Identity and constants; a Loop that carries one is written
- * out run by run, an If that gives one as its branch, a SequenceMap element by element not:    the inputs and
- * outputs of the model; positions, sizes, numbers of runs and conditions that only a run decides; more than
- * CR_MAX_SEQUENCE elements. Such nodes stay, with an obstacle that says so why:    a sequence is only a list
- * of tensors; where it is the same list in every run, a position is a name.
+ *         out run by run, an If that gives one as its branch, a SequenceMap element by element
+ * not:    the inputs and outputs of the model; positions, sizes, numbers of runs and conditions that only a
+ *         run decides; more than CR_MAX_SEQUENCE elements. Such nodes stay, with an obstacle that says so
+ * why:    a sequence is only a list of tensors; where it is the same list in every run, a position is a name.
  *
  * One walk in the order of the nodes, so that what a rewrite makes is known where the next one needs it.
  * Shapes that a body declares of its inputs are taken for what they will be. */
