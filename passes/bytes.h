@@ -35,7 +35,10 @@ crease_status cr_quantises(const cr_node *node, cr_grid *grid, bool *does) CREAS
  * cannot be.
  */
 crease_status cr_need_bytes(cr_bytes *bytes, cr_value *value, bool *has) CREASE_MUST_TEST;
-/* A new node of ours in front of `before`, whose output is the bytes of `value`. */
+/* A new node of ours in front of `before`, whose output is bytes in the shape and with the name of `like`. */
+crease_status cr_add_bytes_node(cr_node *before, const char *op, cr_value *const *inputs, int n,
+                                const cr_value *like, cr_value **fresh) CREASE_MUST_TEST;
+/* The same, and those are the bytes of `value`. */
 crease_status cr_add_bytes(cr_bytes *bytes, cr_node *before, const char *op, cr_value *const *inputs, int n,
                            const cr_value *value, const cr_grid *grid) CREASE_MUST_TEST;
 

@@ -60,14 +60,9 @@ static float combine(const cr_node *node, float a, float b) {
     return cr_is_ours(node, "Max") ? fmaxf(a, b) : fminf(a, b);
 }
 
-static bool is_pair(const cr_node *node) {
-    return cr_is_ours(node, "Add") || cr_is_ours(node, "Sub") || cr_is_ours(node, "Mul") ||
-           cr_is_ours(node, "Max") || cr_is_ours(node, "Min");
-}
-
 /* The values of the node's result, if they follow from one byte of the operands. */
 static crease_status compose(cr_bytes *b, const cr_node *node, float **result, cr_value **root) {
-    const bool pair = is_pair(node);
+    const bool pair = cr_is_pair(node);
     const float *x, *y = NULL;
     cr_value *other = NULL;
     cr_activation act;
@@ -121,19 +116,12 @@ static crease_status in_steps(cr_bytes *b, cr_node *before, cr_value *part, cons
     const cr_as_bytes *as = &b->of[part->id];
     float values[VALUES];
     cr_value *inputs[] = {as->value, NULL};
-    cr_node *node;
     *bytes = as->value;
     if (same_grid(&as->grid, g))
         return CREASE_OK;
     own_values(&as->grid, values);
     CR_TRY(add_table(b, values, g, &inputs[1]));
-    CR_TRY(cr_graph_add_value(part->graph, part->name, true, bytes));
-    (*bytes)->dtype = CREASE_UINT8;
-    (*bytes)->shape = part->shape;
-    CR_TRY(
-        cr_graph_add_node(part->graph, before, "MapBytes", "crease", part->name, inputs, 2, bytes, 1, &node));
-    node->lanes = CR_BYTES_LANES;
-    return CREASE_OK;
+    return cr_add_bytes_node(before, "MapBytes", inputs, 2, part, bytes);
 }
 
 /* `quantised`, the result of a Concat or of what quantises it, as a Concat of bytes. */

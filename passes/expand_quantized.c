@@ -82,14 +82,11 @@ static crease_status dequantize(cr_node *node, const cr_qlinear_form *form, int 
 
 static crease_status dequantize_bias(cr_node *node, const cr_qlinear_form *form, cr_value **result) {
     const cr_tensor *q = cr_node_constant(node, form->bias);
-    const cr_tensor *b_scale = cr_node_constant(node, form->operand + 4);
-    const float *a = cr_node_constant(node, form->operand + 1)->data, *b = b_scale->data;
-    const bool one = cr_shape_n(&b_scale->shape) == 1;
+    const float *a_scale = cr_node_constant(node, form->operand + 1)->data;
     cr_tensor *t;
     CR_TRY(cr_graph_new_constant(node->graph, node->inputs[form->bias]->name, CREASE_FLOAT, &q->shape, result,
                                  &t));
-    for (int64_t i = 0, n = cr_shape_n(&q->shape); i < n; i++)
-        ((float *)t->data)[i] = (float)((double)cr_tensor_int(q, i) * (double)*a * (double)b[one ? 0 : i]);
+    cr_qlinear_bias(q, *a_scale, cr_node_constant(node, form->operand + 4), t->data);
     return CREASE_OK;
 }
 

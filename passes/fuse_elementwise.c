@@ -9,13 +9,9 @@
 
 /* The input that takes the slope of a PRelu; 0: the node takes no activation. */
 static int slope_input(const cr_node *node) {
-    static const char *const pairs[] = {"Add", "Sub", "Mul", "Max", "Min"};
     if (!node->lanes || cr_node_has_activation(node, "act"))
         return 0;
-    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
-        if (cr_is_ours(node, pairs[i]))
-            return 2;
-    return cr_is_ours(node, "Affine") ? 3 : 0;
+    return cr_is_pair(node) ? 2 : cr_is_ours(node, "Affine") ? 3 : 0;
 }
 
 crease_status cr_pass_fuse_elementwise(cr_model *model) {

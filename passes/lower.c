@@ -12,6 +12,14 @@ bool cr_is_ours(const cr_node *node, const char *op_type) {
     return strcmp(node->domain, "crease") == 0 && strcmp(node->op_type, op_type) == 0;
 }
 
+bool cr_is_pair(const cr_node *node) {
+    static const char *const pairs[] = {"Add", "Sub", "Mul", "Max", "Min"};
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+        if (cr_is_ours(node, pairs[i]))
+            return true;
+    return false;
+}
+
 crease_status cr_node_set_activation(cr_node *node, const char *name, const cr_activation *activation) {
     char text[32];
     CR_TRY(cr_node_set_int(node, name, activation->kind));
@@ -25,13 +33,8 @@ crease_status cr_node_set_activation(cr_node *node, const char *name, const cr_a
 
 crease_status cr_node_take_activation(cr_node *to, const char *name, int slope, const cr_node *from,
                                       int from_slope) {
-    cr_activation act = {0};
-    int64_t kind;
-    CR_TRY(cr_attr_int(from, "act", CR_ACT_NONE, &kind));
-    act.kind = (cr_act)kind;
-    CR_TRY(cr_attr_float(from, "act_a", 0, &act.a));
-    CR_TRY(cr_attr_float(from, "act_b", 0, &act.b));
-    CR_TRY(cr_attr_float(from, "act_c", 0, &act.c));
+    cr_activation act;
+    CR_TRY(cr_blocked_activation(from, "act", &act));
     if (from_slope >= 0 && cr_node_input(from, from_slope))
         CR_TRY(cr_node_set_input(to, slope, from->inputs[from_slope]));
     return cr_node_set_activation(to, name, &act);

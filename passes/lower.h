@@ -63,6 +63,7 @@ crease_status cr_pass_fuse_gemm(cr_model *model) CREASE_MUST_TEST;
 /* ---- shared ---- */
 
 bool cr_is_ours(const cr_node *node, const char *op_type); /* in the domain "crease" */
+bool cr_is_pair(const cr_node *node); /* our sums, differences, products and extremes of two */
 /* Attributes NAME, NAME_a, NAME_b and NAME_c; see runtime/ops/blocked.h. */
 crease_status cr_node_set_activation(cr_node *node, const char *name,
                                      const cr_activation *activation) CREASE_MUST_TEST;

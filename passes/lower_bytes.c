@@ -1,5 +1,4 @@
 #include "passes/bytes.h"
-#include "passes/pass.h"
 #include "runtime/graph/attr.h"
 #include "runtime/graph/edit.h"
 
@@ -74,11 +73,9 @@ static bool is_conv(const cr_node *node) {
 
 /* Whether the last thing that a node does to its result is to quantise it. */
 crease_status cr_quantises(const cr_node *node, cr_grid *g, bool *does) {
-    static const char *const others[] = {"Activation", "Affine", "Add", "Sub", "Mul", "Max", "Min"};
-    bool ends = is_conv(node);
+    const bool ends =
+        is_conv(node) || cr_is_pair(node) || cr_is_ours(node, "Activation") || cr_is_ours(node, "Affine");
     cr_activation act;
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        ends = ends || cr_is_ours(node, others[i]);
     *does = false;
     if (!ends || node->n_outputs != 1)
         return CREASE_OK;
@@ -198,29 +195,44 @@ static crease_status takes_bytes(const cr_bytes *b, const cr_node *node, bool *f
 
 /* ---- the graph ---- */
 
-static crease_status add_value(cr_bytes *b, const cr_value *value, const cr_grid *g, cr_value **fresh) {
-    CR_TRY(cr_graph_add_value(value->graph, value->name, true, fresh));
+static crease_status bytes_like(const cr_value *like, cr_value **fresh) {
+    CR_TRY(cr_value_like(like, fresh));
     (*fresh)->dtype = CREASE_UINT8;
-    (*fresh)->shape = value->shape;
-    b->of[value->id].value = *fresh;
-    b->of[value->id].grid = *g;
     return CREASE_OK;
+}
+
+static void stands_for(cr_bytes *b, const cr_value *value, cr_value *fresh, const cr_grid *g) {
+    b->of[value->id].value = fresh;
+    b->of[value->id].grid = *g;
 }
 
 /* The node gives bytes in place of its output 0. */
 static crease_status give_bytes(cr_bytes *b, cr_node *node, const cr_grid *g) {
     cr_value *fresh;
-    CR_TRY(add_value(b, node->outputs[0], g, &fresh));
+    CR_TRY(bytes_like(node->outputs[0], &fresh));
+    stands_for(b, node->outputs[0], fresh, g);
     return cr_node_set_output(node, 0, fresh);
+}
+
+static crease_status add_node(cr_node *before, const char *op, cr_value *const *inputs, int n,
+                              cr_value *output, cr_node **node) {
+    CR_TRY(cr_graph_add_node(output->graph, before, op, "crease", output->name, inputs, n, &output, 1, node));
+    (*node)->lanes = CR_BYTES_LANES;
+    return CREASE_OK;
+}
+
+crease_status cr_add_bytes_node(cr_node *before, const char *op, cr_value *const *inputs, int n,
+                                const cr_value *like, cr_value **fresh) {
+    cr_node *node;
+    CR_TRY(bytes_like(like, fresh));
+    return add_node(before, op, inputs, n, *fresh, &node);
 }
 
 crease_status cr_add_bytes(cr_bytes *b, cr_node *before, const char *op, cr_value *const *inputs, int n,
                            const cr_value *value, const cr_grid *g) {
     cr_value *fresh;
-    cr_node *node;
-    CR_TRY(add_value(b, value, g, &fresh));
-    CR_TRY(cr_graph_add_node(value->graph, before, op, "crease", value->name, inputs, n, &fresh, 1, &node));
-    node->lanes = CR_BYTES_LANES;
+    CR_TRY(cr_add_bytes_node(before, op, inputs, n, value, &fresh));
+    stands_for(b, value, fresh, g);
     return CREASE_OK;
 }
 
@@ -323,9 +335,7 @@ static crease_status restore_floats(const cr_as_bytes *as, cr_value *value) {
         cr_node_remove_attr(from, "to_bytes");
         return cr_node_set_output(from, 0, value);
     }
-    CR_TRY(cr_graph_add_node(value->graph, from->next, "FromBytes", "crease", value->name, &as->value, 1,
-                             &value, 1, &node));
-    node->lanes = CR_BYTES_LANES;
+    CR_TRY(add_node(from->next, "FromBytes", &as->value, 1, value, &node));
     return set_scaling(node, "scale", "zero", &as->grid.scaling);
 }
 

@@ -1,4 +1,3 @@
-#include "passes/activation.h"
 #include "passes/lower.h"
 #include "runtime/graph/attr.h"
 #include "runtime/graph/edit.h"

@@ -159,13 +159,8 @@ typedef struct attention_state {
 
 static crease_status reserve(cr_prepare *p, crease_dtype dtype, int64_t a, int64_t b, int64_t c, int64_t d,
                              size_t *at) {
-    size_t bytes;
-    cr_shape shape = {.rank = 4, .dims = {a, b, c, d}};
-    *at = p->scratch_bytes;
-    if (!cr_tensor_bytes(dtype, 0, &shape, &bytes) || bytes > SIZE_MAX / 2 - p->scratch_bytes)
-        return cr_node_fail(p->node, CREASE_ERROR_MEMORY, "keys or scores are too large");
-    p->scratch_bytes += (bytes + CR_ALIGNMENT - 1) / CR_ALIGNMENT * CR_ALIGNMENT;
-    return CREASE_OK;
+    const cr_shape shape = {.rank = 4, .dims = {a, b, c, d}};
+    return cr_prepare_reserve(p, dtype, &shape, "keys or scores", at);
 }
 
 static bool is_wanted(const cr_node *node, int i) {

@@ -291,13 +291,8 @@ static bool sort_labels(const equation *e, product *p) {
 }
 
 static crease_status reserve(cr_prepare *p, int64_t a, int64_t b, int64_t c, size_t *at) {
-    size_t bytes;
-    cr_shape shape = {.rank = 3, .dims = {a, b, c}};
-    *at = p->scratch_bytes;
-    if (!cr_tensor_bytes(p->in[0]->dtype, 0, &shape, &bytes) || bytes > SIZE_MAX / 2 - p->scratch_bytes)
-        return cr_node_fail(p->node, CREASE_ERROR_MEMORY, "the operands are too large");
-    p->scratch_bytes += (bytes + CR_ALIGNMENT - 1) / CR_ALIGNMENT * CR_ALIGNMENT;
-    return CREASE_OK;
+    const cr_shape shape = {.rank = 3, .dims = {a, b, c}};
+    return cr_prepare_reserve(p, p->in[0]->dtype, &shape, "the operands", at);
 }
 
 static crease_status plan_product(cr_prepare *p, const equation *e, product *m) {

@@ -149,15 +149,6 @@ typedef struct integer_state {
     size_t at[MOST_PORTS], at_y, at_rest; /* byte offsets in the scratch memory */
 } integer_state;
 
-static crease_status reserve(cr_prepare *p, const cr_shape *shape, size_t *at) {
-    size_t bytes;
-    *at = p->scratch_bytes;
-    if (!cr_tensor_bytes(CREASE_DOUBLE, 0, shape, &bytes) || bytes > SIZE_MAX / 2 - p->scratch_bytes)
-        return cr_node_fail(p->node, CREASE_ERROR_MEMORY, "the operands are too large");
-    p->scratch_bytes += (bytes + CR_ALIGNMENT - 1) / CR_ALIGNMENT * CR_ALIGNMENT;
-    return CREASE_OK;
-}
-
 static crease_status integer_prepare(cr_prepare *p) {
     integer_state *s;
     inner view;
@@ -181,8 +172,8 @@ static crease_status integer_prepare(cr_prepare *p) {
     s->columns = columns_of(conv, &p->in[ports_of(p->op)->b]->shape);
     s->inner = conv ? cr_shape_extent(y, 2, y->rank) : 1;
     for (int i = 0; i < view.n; i++)
-        CR_TRY(reserve(p, &view.infos[i].shape, &s->at[i]));
-    CR_TRY(reserve(p, y, &s->at_y));
+        CR_TRY(cr_prepare_reserve(p, CREASE_DOUBLE, &view.infos[i].shape, "the operands", &s->at[i]));
+    CR_TRY(cr_prepare_reserve(p, CREASE_DOUBLE, y, "the operands", &s->at_y));
     s->at_rest = p->scratch_bytes;
     if (!cr_add_size(p->scratch_bytes, product.scratch_bytes, &p->scratch_bytes))
         return cr_node_fail(p->node, CREASE_ERROR_MEMORY, "the operands are too large");

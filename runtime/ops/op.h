@@ -154,6 +154,11 @@ crease_status cr_prepare_pack(cr_prepare *prepare, const char *kind, unsigned re
 /* Zeroed state of the plan's lifetime, stored in prepare->state. */
 crease_status cr_prepare_state(cr_prepare *prepare, size_t bytes, void **state) CREASE_MUST_TEST;
 
+/* Scratch memory for a plain tensor from byte *at on, behind what is reserved so far. what: "the operands".
+ */
+crease_status cr_prepare_reserve(cr_prepare *prepare, crease_dtype dtype, const cr_shape *shape,
+                                 const char *what, size_t *at) CREASE_MUST_TEST;
+
 /* A failure that begins with the node: "node 'conv1' (Conv): ...". */
 crease_status cr_node_fail(const cr_node *node, crease_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4), cold));

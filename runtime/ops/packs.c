@@ -190,3 +190,13 @@ crease_status cr_prepare_state(cr_prepare *prepare, size_t bytes, void **state) 
     prepare->state = *state;
     return CREASE_OK;
 }
+
+crease_status cr_prepare_reserve(cr_prepare *prepare, crease_dtype dtype, const cr_shape *shape,
+                                 const char *what, size_t *at) {
+    size_t bytes;
+    *at = prepare->scratch_bytes;
+    if (!cr_tensor_bytes(dtype, 0, shape, &bytes) || bytes > SIZE_MAX / 2 - prepare->scratch_bytes)
+        return cr_node_fail(prepare->node, CREASE_ERROR_MEMORY, "%s are too large", what);
+    prepare->scratch_bytes += (bytes + CR_ALIGNMENT - 1) / CR_ALIGNMENT * CR_ALIGNMENT;
+    return CREASE_OK;
+}

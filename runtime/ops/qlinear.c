@@ -50,6 +50,13 @@ crease_status cr_qlinear_axis(const cr_qlinear_form *form, const cr_node *node, 
     return CREASE_OK;
 }
 
+void cr_qlinear_bias(const cr_tensor *bias, float a_scale, const cr_tensor *b_scale, float *to) {
+    const float *b = b_scale->data;
+    const int64_t scales = cr_shape_n(&b_scale->shape);
+    for (int64_t i = 0, n = cr_shape_n(&bias->shape); i < n; i++)
+        to[i] = (float)((double)cr_tensor_int(bias, i) * (double)a_scale * (double)b[i % scales]);
+}
+
 /* ---- the operator inside ---- */
 
 /* What it is told: operands and bias as float32 whose contents are not known yet. */
@@ -158,15 +165,6 @@ typedef struct qlinear_state {
     size_t at[CR_QLINEAR_OPERANDS + 1], at_y, at_rest; /* byte offsets in the scratch memory */
 } qlinear_state;
 
-static crease_status reserve(cr_prepare *p, const cr_shape *shape, size_t *at) {
-    size_t bytes;
-    *at = p->scratch_bytes;
-    if (!cr_tensor_bytes(CREASE_FLOAT, 0, shape, &bytes) || bytes > SIZE_MAX / 2 - p->scratch_bytes)
-        return cr_node_fail(p->node, CREASE_ERROR_MEMORY, "the operands are too large");
-    p->scratch_bytes += (bytes + CR_ALIGNMENT - 1) / CR_ALIGNMENT * CR_ALIGNMENT;
-    return CREASE_OK;
-}
-
 /* Scale and zero point at input i: one each, or one for each index of the axis. */
 static crease_status check_counts(const cr_prepare *p, int i, int64_t extent) {
     for (int k = i; k < i + 2; k++) {
@@ -206,8 +204,8 @@ static crease_status prepare_inside(cr_prepare *p, qlinear_state *s, const inner
     s->product = product.state;
     p->algorithm = product.algorithm;
     for (int i = 0; i < view->n; i++)
-        CR_TRY(reserve(p, &view->infos[i].shape, &s->at[i]));
-    CR_TRY(reserve(p, &p->out[0].shape, &s->at_y));
+        CR_TRY(cr_prepare_reserve(p, CREASE_FLOAT, &view->infos[i].shape, "the operands", &s->at[i]));
+    CR_TRY(cr_prepare_reserve(p, CREASE_FLOAT, &p->out[0].shape, "the operands", &s->at_y));
     s->at_rest = p->scratch_bytes;
     return cr_add_size(p->scratch_bytes, product.scratch_bytes, &p->scratch_bytes)
                ? CREASE_OK
@@ -253,18 +251,6 @@ static void dequantize(const cr_run *r, const qlinear_state *s, int i, cr_tensor
     }
 }
 
-/* In steps of the product of both scales. */
-static void dequantize_bias(const cr_run *r, const qlinear_state *s, cr_tensor *to) {
-    const cr_tensor *x = r->in[s->form->bias];
-    const cr_tensor *b_scale = tensor_at(r, s->form->operand + 4);
-    const int64_t scales = cr_shape_n(&b_scale->shape);
-    const double a_scale = (double)scaling_at(r, s->form->operand + 1, 0).scale;
-    for (int64_t i = 0, n = cr_shape_n(&x->shape); i < n; i++)
-        ((float *)to->data)[i] =
-            (float)((double)cr_tensor_int(x, i) * a_scale *
-                    (double)((const float *)b_scale->data)[scales == 1 ? 0 : i % scales]);
-}
-
 static crease_status run_inside(cr_run *r, const qlinear_state *s, cr_tensor *y) {
     cr_tensor wide[CR_QLINEAR_OPERANDS + 1];
     const cr_tensor *in[CR_QLINEAR_OPERANDS + 1];
@@ -276,7 +262,8 @@ static crease_status run_inside(cr_run *r, const qlinear_state *s, cr_tensor *y)
         if (i < s->n_operands)
             dequantize(r, s, i, &wide[i]);
         else
-            dequantize_bias(r, s, &wide[i]);
+            cr_qlinear_bias(r->in[input], scaling_at(r, s->form->operand + 1, 0).scale,
+                            r->in[s->form->operand + 4], wide[i].data);
         in[i] = &wide[i];
     }
     product.op = s->op;

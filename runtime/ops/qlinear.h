@@ -26,4 +26,7 @@ int cr_qlinear_operands(const cr_qlinear_form *form, int n_inputs);
 crease_status cr_qlinear_axis(const cr_qlinear_form *form, const cr_node *node, int operand, int rank,
                               int *axis) CREASE_MUST_TEST;
 
+/* The bias in float32: in steps of a_scale times that of b, which has one for all or one for each column. */
+void cr_qlinear_bias(const cr_tensor *bias, float a_scale, const cr_tensor *b_scale, float *to);
+
 #endif

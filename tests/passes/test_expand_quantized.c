@@ -1,4 +1,4 @@
-#include "tests/passes/net.h"
+#include "tests/passes/quantized.h"
 
 static void needs_lanes(void) {
     cr_assert_eq(setenv("CREASE_CPU", "vector", 1), 0);
@@ -12,7 +12,7 @@ static net begin(void) {
 
 /* Lower; what is computed from bytes may differ by a step where a sum is as near to two of them: the steps
  * are such that none here is. */
-static void expect(net *n, const char *domain, const char *op, int left) {
+static void expect_left(net *n, const char *domain, const char *op, int left) {
     const crease_options o = net_options();
     crease_model *model = net_publish(n);
     crease_session *s = net_lower(model, &o);
@@ -23,25 +23,15 @@ static void expect(net *n, const char *domain, const char *op, int left) {
 }
 
 static cr_value *bytes(net *n, crease_dtype dtype, int rank, const int64_t *dims) {
-    const cr_shape shape = cr_shape_of(rank, dims);
-    cr_value *value;
-    cr_tensor *t;
-    OK(cr_graph_new_constant(n->ir->graph, "q", dtype, &shape, &value, &t));
-    for (int64_t i = 0; i < cr_shape_n(&shape); i++)
-        ((uint8_t *)t->data)[i] = (uint8_t)net_pick(n, 0, 255);
-    return value;
+    return integers(n, dtype, 0, 255, rank, dims);
 }
 
 static cr_value *zero_point(net *n, int zero) {
-    cr_value *value = bytes(n, CREASE_UINT8, 0, NULL);
-    *(uint8_t *)value->constant->data = (uint8_t)zero;
-    return value;
+    return integers(n, CREASE_UINT8, zero, zero, 0, NULL);
 }
 
 static cr_value *zero_points(net *n, int64_t channels) {
-    cr_value *value = bytes(n, CREASE_INT8, DIMS(channels));
-    memset(value->constant->data, 0, (size_t)channels);
-    return value;
+    return integers(n, CREASE_INT8, 0, 0, DIMS(channels));
 }
 
 static cr_value *bias(net *n, int64_t channels) {
@@ -72,13 +62,13 @@ static cr_value *convolution(net *n, cr_value *y_scale) {
 Test(expand_quantized, a_convolution_with_scales_by_channel, .init = needs_lanes) {
     net n = begin();
     give(&n, convolution(&n, net_scalar(&n, 0.05)), 0.05, 100);
-    expect(&n, "", "QLinearConv", 0);
+    expect_left(&n, "", "QLinearConv", 0);
 }
 
 Test(expand_quantized, nothing_is_left_of_the_bytes, .init = needs_lanes) {
     net n = begin();
     give(&n, convolution(&n, net_scalar(&n, 0.05)), 0.05, 100);
-    expect(&n, "", "QuantizeLinear", 0);
+    expect_left(&n, "", "QuantizeLinear", 0);
 }
 
 Test(expand_quantized, a_computed_scale_stays, .init = needs_lanes) {
@@ -86,7 +76,7 @@ Test(expand_quantized, a_computed_scale_stays, .init = needs_lanes) {
     cr_value *scale = net_node(&n, "ReduceMax", IN(net_node(&n, "Abs", IN(n.x))));
     scale = net_node(&n, "Reshape", IN(scale, net_ints(&n, 0, NULL)));
     give(&n, convolution(&n, scale), 0.05, 100);
-    expect(&n, "", "QLinearConv", 1);
+    expect_left(&n, "", "QLinearConv", 1);
 }
 
 Test(expand_quantized, a_product_with_scales_by_column, .init = needs_lanes) {
@@ -96,7 +86,7 @@ Test(expand_quantized, a_product_with_scales_by_column, .init = needs_lanes) {
                               bytes(&n, CREASE_INT8, DIMS(8, 7)), net_floats(&n, 1e-3, 2e-3, DIMS(7)),
                               zero_points(&n, 7), net_scalar(&n, 0.05), zero_point(&n, 90)));
     give(&n, y, 0.05, 90);
-    expect(&n, "", "QLinearMatMul", 0);
+    expect_left(&n, "", "QLinearMatMul", 0);
 }
 
 static cr_value *of_microsoft(net *n, const char *op, int n_in, cr_value **inputs) {
@@ -112,7 +102,7 @@ Test(expand_quantized, a_sum, .init = needs_lanes) {
     cr_value *y = of_microsoft(&n, "QLinearAdd",
                                IN(x, step, zero, x, step, zero, net_scalar(&n, 0.031), zero_point(&n, 99)));
     give(&n, y, 0.031, 99);
-    expect(&n, "com.microsoft", "QLinearAdd", 0);
+    expect_left(&n, "com.microsoft", "QLinearAdd", 0);
 }
 
 Test(expand_quantized, a_zero_point_may_be_left_out, .init = needs_lanes) {
@@ -121,7 +111,7 @@ Test(expand_quantized, a_zero_point_may_be_left_out, .init = needs_lanes) {
     cr_value *y =
         of_microsoft(&n, "QLinearSigmoid", IN(x, net_scalar(&n, 0.01), NULL, net_scalar(&n, 1.0 / 256)));
     net_output(&n, net_node(&n, "DequantizeLinear", IN(y, net_scalar(&n, 1.0 / 256))));
-    expect(&n, "com.microsoft", "QLinearSigmoid", 0);
+    expect_left(&n, "com.microsoft", "QLinearSigmoid", 0);
 }
 
 Test(expand_quantized, a_concatenation, .init = needs_lanes) {
@@ -134,7 +124,7 @@ Test(expand_quantized, a_concatenation, .init = needs_lanes) {
     OK(cr_node_set_int(node, "axis", 1));
     net_infer(&n);
     give(&n, y, 0.03, 100);
-    expect(&n, "com.microsoft", "QLinearConcat", 0);
+    expect_left(&n, "com.microsoft", "QLinearConcat", 0);
 }
 
 /* Its bias is in steps of both scales, and its result may be float32. */
@@ -153,7 +143,7 @@ Test(expand_quantized, a_product_with_bias_to_floats, .init = needs_lanes) {
     OK(cr_node_set_int(node, "transB", 1));
     net_infer(&n);
     net_output(&n, y);
-    expect(&n, "com.microsoft", "QGemm", 0);
+    expect_left(&n, "com.microsoft", "QGemm", 0);
 }
 
 /* Operator set 11 has another Softmax. */
@@ -167,7 +157,7 @@ Test(expand_quantized, a_softmax_of_before_stays, .init = needs_lanes) {
     OK(cr_node_set_int(node, "opset", 11));
     net_infer(&n);
     give(&n, y, 1.0 / 256, 0);
-    expect(&n, "com.microsoft", "QLinearSoftmax", 1);
+    expect_left(&n, "com.microsoft", "QLinearSoftmax", 1);
 }
 
 /* ---- integers that become floats ---- */
@@ -191,7 +181,7 @@ Test(expand_quantized, sums_that_become_floats, .init = needs_lanes) {
     dynamic(&n, &q, &zero);
     cr_value *weights = bytes(&n, CREASE_INT8, DIMS(8, 7)), *none = zero_points(&n, 7);
     net_output(&n, cast(&n, net_node(&n, "MatMulInteger", IN(q, weights, zero, none)), CREASE_FLOAT));
-    expect(&n, "", "MatMulInteger", 0);
+    expect_left(&n, "", "MatMulInteger", 0);
 }
 
 /* Padding counts as the zero point. */
@@ -204,7 +194,7 @@ Test(expand_quantized, convolutions_that_become_floats, .init = needs_lanes) {
     OK(cr_node_set_ints(node, "pads", (int64_t[]){1, 1, 1, 1}, 4));
     net_infer(&n);
     net_output(&n, cast(&n, y, CREASE_FLOAT));
-    expect(&n, "", "ConvInteger", 0);
+    expect_left(&n, "", "ConvInteger", 0);
 }
 
 Test(expand_quantized, sums_that_become_float64, .init = needs_lanes) {
@@ -213,7 +203,7 @@ Test(expand_quantized, sums_that_become_float64, .init = needs_lanes) {
     dynamic(&n, &q, &zero);
     cr_value *weights = bytes(&n, CREASE_INT8, DIMS(8, 7));
     net_output(&n, cast(&n, net_node(&n, "MatMulInteger", IN(q, weights, zero)), CREASE_DOUBLE));
-    expect(&n, "", "MatMulInteger", 1);
+    expect_left(&n, "", "MatMulInteger", 1);
 }
 
 Test(expand_quantized, zero_points_by_row_stay, .init = needs_lanes) {
@@ -221,5 +211,5 @@ Test(expand_quantized, zero_points_by_row_stay, .init = needs_lanes) {
     cr_value *q = net_node(&n, "QuantizeLinear", IN(n.x, net_scalar(&n, 0.02)));
     cr_value *weights = bytes(&n, CREASE_INT8, DIMS(8, 7)), *rows = bytes(&n, CREASE_UINT8, DIMS(3));
     net_output(&n, cast(&n, net_node(&n, "MatMulInteger", IN(q, weights, rows)), CREASE_FLOAT));
-    expect(&n, "", "MatMulInteger", 1);
+    expect_left(&n, "", "MatMulInteger", 1);
 }
