@@ -23,7 +23,7 @@
 #include "runtime/kernels/conv/execute.h"
 #include "runtime/kernels/peak.h"
 
-enum { MAX_ALGORITHMS = 16 };
+enum { MAX_ALGORITHMS = 24 };
 
 typedef struct bench_options {
     const char *network, *layer, *algorithm;

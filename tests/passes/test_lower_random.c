@@ -154,9 +154,9 @@ static void check_dynamic(trial *t) {
 }
 
 static void check_all(trial *t) {
-    static const char *const algorithms[] = {"direct",       "stem",         "depthwise",
-                                             "winograd2",    "winograd4",    "winograd2_s2",
-                                             "winograd4_s2", "winograd_5x5", "reference"};
+    static const char *const algorithms[] = {
+        "direct",       "stem",         "depthwise",      "winograd2",         "winograd4", "winograd2_s2",
+        "winograd4_s2", "winograd_5x5", "winograd4_taps", "winograd2_s2_taps", "reference"};
     crease_options o = net_options();
     check(t, "folded", &o);
     o.exact = true;

@@ -11,7 +11,7 @@
     extern const cr_conv_algorithm cr_conv_direct_##suffix, cr_conv_stem_##suffix,                           \
         cr_conv_transposed_##suffix;
 #define ROW(suffix, row)            &cr_conv_##row##_##suffix
-#define WINOGRAD(suffix, row, y, x) ROW(suffix, row),
+#define WINOGRAD(suffix, row, y, x, packs) ROW(suffix, row),
 #define LIST(suffix)                                                                                         \
     DECLARE(suffix)                                                                                          \
     static const cr_conv_algorithm *const algorithms_##suffix[] = {ROW(suffix, depthwise),                   \

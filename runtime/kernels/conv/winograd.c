@@ -4,6 +4,9 @@
  * Many channels: never much fewer than 56, because every chunk streams all the weights; of large tiles half
  * as many. */
 enum { CHUNK_BYTES = 640 * 1024, CHUNK_TILES = 56, LARGE_TILE_TERMS = 64 };
+/* Terms of filters that are computed at a time: a part of the second-level cache. Products are read and
+ * written once more for each slab: of many tiles, that takes longer than terms from the next cache. */
+enum { SLAB_BYTES = 320 * 1024 };
 /* Tasks a thread should find, so that unequal threads balance. */
 enum { TASKS_PER_THREAD = 4 };
 
@@ -89,6 +92,15 @@ static void cut_chunks(const cr_conv *conv, int micro_rows, cr_winograd_plan *pl
     plan->splits = at_most(ceil_div(wanted, at_least(plan->chunks, 1)), plan->out_groups);
 }
 
+static int64_t cut_slab(const cr_conv *conv, const cr_winograd *winograd, const cr_winograd_plan *plan) {
+    const int64_t block_bytes = plan->terms * conv->lanes * 2 * conv->lanes * (int64_t)sizeof(float);
+    const bool many = plan->tiles_y * plan->tiles_x > 2 * winograd->micro_rows;
+    const int64_t bytes = many ? 2 * SLAB_BYTES : SLAB_BYTES;
+    if (winograd->packs == CR_PACKS_TERMS)
+        return conv->geometry.ic;
+    return at_most(at_least(bytes / block_bytes, 1) * conv->lanes, conv->geometry.ic);
+}
+
 static int terms_of(const cr_winograd_axis *axis) {
     return axis->term[axis->points];
 }
@@ -106,6 +118,7 @@ void cr_winograd_make_plan(const cr_conv *conv, const cr_winograd *winograd, cr_
     plan->out_blocks = ceil_div(g->oc, conv->lanes);
     plan->out_groups = ceil_div(plan->out_blocks, 2);
     cut_chunks(conv, winograd->micro_rows, plan);
+    plan->slab = cut_slab(conv, winograd, plan);
 }
 
 const char *cr_winograd_refuses(const cr_conv *conv, const cr_winograd *winograd) {
@@ -131,9 +144,14 @@ const char *cr_winograd_refuses(const cr_conv *conv, const cr_winograd *winograd
 }
 
 size_t cr_winograd_packed_bytes(const cr_conv *conv, const cr_winograd *winograd) {
-    const int64_t terms = terms_of(&cr_winograd_axes[winograd->y]) * terms_of(&cr_winograd_axes[winograd->x]);
+    const cr_winograd_axis *y = &cr_winograd_axes[winograd->y], *x = &cr_winograd_axes[winograd->x];
+    const int64_t terms = winograd->packs == CR_PACKS_TAPS ? y->taps * x->taps : terms_of(y) * terms_of(x);
     const int64_t out = ceil_div(conv->geometry.oc, conv->lanes) * conv->lanes;
     return (size_t)(terms * conv->geometry.ic * out) * sizeof(float);
+}
+
+int64_t cr_winograd_term_floats(const cr_conv *conv, const cr_winograd_plan *plan) {
+    return (2 * plan->slab + 1) * conv->lanes;
 }
 
 int64_t cr_winograd_input_floats(const cr_conv *conv, const cr_winograd_plan *plan, int terms) {
@@ -148,7 +166,10 @@ size_t cr_winograd_workspace_bytes(const cr_conv *conv, const cr_winograd *winog
     cr_winograd_plan plan;
     cr_winograd_make_plan(conv, winograd, &plan);
     const int64_t input = cr_winograd_input_floats(conv, &plan, plan.terms) + plan.elements * conv->lanes;
-    return (size_t)(input + plan.elements * cr_winograd_product_floats(conv, &plan)) * sizeof(float);
+    const int64_t products = plan.elements * cr_winograd_product_floats(conv, &plan);
+    const int64_t filters =
+        winograd->packs == CR_PACKS_TAPS ? plan.terms * cr_winograd_term_floats(conv, &plan) : 0;
+    return (size_t)(input + products + filters) * sizeof(float);
 }
 
 int64_t cr_winograd_tasks(const cr_conv *conv, const cr_winograd *winograd) {
@@ -159,10 +180,10 @@ int64_t cr_winograd_tasks(const cr_conv *conv, const cr_winograd *winograd) {
 
 /* Cycles of a core that does two vector multiply-adds a cycle, fitted to measurements on AVX-512 (16 to 512
  * channels, 7x7 to 320x320, weights cold): the products run at 95 % of the peak while weights arrive from
- * memory at 9 bytes a cycle, both transforms wait for the second-level cache, beneath which a prologue
- * nearly vanishes, and a later chunk finds the weights in a nearer cache. The weights of elements of several
- * terms are too many for that cache to hold those in use beside those that are fetched. A 16th of a cycle for
- * each byte is the price of memory and of packing: a few per cent of time are not worth several times the
+ * memory at 9 bytes a cycle, all transforms wait for the second-level cache, beneath which a prologue nearly
+ * vanishes, and a later chunk finds the weights in a nearer cache. The weights of elements of several terms
+ * are too many for that cache to hold those in use beside those that are fetched. A 16th of a cycle for each
+ * byte is the price of memory and of packing: a few per cent of time are not worth several times the
  * weights. */
 double cr_winograd_cost(const cr_conv *conv, const cr_winograd *winograd) {
     cr_winograd_plan plan;
@@ -178,6 +199,9 @@ double cr_winograd_cost(const cr_conv *conv, const cr_winograd *winograd) {
     const double prologue = conv->has_prologue ? 0.7 * plan.y->inputs * plan.x->inputs : 0;
     const double transforms =
         tiles * ((5.8 * plan.terms + prologue) * in_blocks + 6.7 * plan.elements * out_blocks);
-    return (products > memory ? products : memory) + transforms + (double)(plan.chunks - 1) * bytes / 64 +
-           bytes / 16;
+    const double filters =
+        winograd->packs == CR_PACKS_TAPS
+            ? 5.0 * plan.terms * (double)(plan.chunks * conv->geometry.ic * plan.out_blocks)
+            : (double)(plan.chunks - 1) * bytes / 64;
+    return (products > memory ? products : memory) + transforms + filters + bytes / 16;
 }

@@ -80,9 +80,16 @@ static const cr_winograd_axis cr_winograd_axes[CR_WINOGRAD_SCHEMES] = {
 /* G: [term][tap]. */
 extern const double cr_winograd_filters[CR_WINOGRAD_SCHEMES][CR_WINOGRAD_MAX_TERMS][CR_WINOGRAD_MAX_TAPS];
 
+/* What an algorithm keeps of the filters: their terms, which are up to four times as many (nine with stride
+ * 2), or the taps as they are, whose terms it computes in float as often as it needs them. That is for few
+ * tiles, which spend more time on fetching terms from memory than on computing with them, and for little
+ * memory. */
+typedef enum cr_winograd_packs { CR_PACKS_TERMS, CR_PACKS_TAPS } cr_winograd_packs;
+
 /* An algorithm on an instruction set. */
 typedef struct cr_winograd {
     cr_winograd_scheme y, x;
+    cr_winograd_packs packs;
     int micro_rows; /* of the register tile */
 } cr_winograd;
 
@@ -97,6 +104,7 @@ typedef struct cr_winograd_plan {
     int64_t out_groups;    /* pairs of output blocks, the last may be single */
     int64_t chunk, chunks; /* tiles in a chunk; every chunk but the last is full */
     int64_t splits;        /* tasks a chunk is cut into by output groups; each transforms the input anew */
+    int64_t slab; /* input channels whose terms are computed at a time: all, or a multiple of lanes */
 } cr_winograd_plan;
 
 void cr_winograd_make_plan(const cr_conv *conv, const cr_winograd *winograd, cr_winograd_plan *plan);
@@ -108,24 +116,31 @@ size_t cr_winograd_packed_bytes(const cr_conv *conv, const cr_winograd *winograd
 size_t cr_winograd_workspace_bytes(const cr_conv *conv, const cr_winograd *winograd);
 int64_t cr_winograd_tasks(const cr_conv *conv, const cr_winograd *winograd);
 
+/* Of an algorithm that packs taps: floats from one term of a slab's filters to the next, likewise. */
+int64_t cr_winograd_term_floats(const cr_conv *conv, const cr_winograd_plan *plan);
+
 /* Floats of an element of so many terms of the transformed input of a chunk; of an element of the products:
  * one vector more than the data, so that the elements of a tile never share a cache set. */
 int64_t cr_winograd_input_floats(const cr_conv *conv, const cr_winograd_plan *plan, int terms);
 int64_t cr_winograd_product_floats(const cr_conv *conv, const cr_winograd_plan *plan);
 
-/* X(about, row, scheme of y, scheme of x) for each algorithm; the row is its name too. */
+/* X(about, row, scheme of y, scheme of x, what it packs) for each algorithm; the row is its name too. */
 #define CR_WINOGRAD_ROWS(X, about)                                                                           \
-    X(about, winograd2, CR_F2_3, CR_F2_3)                                                                    \
-    X(about, winograd4, CR_F4_3, CR_F4_3)                                                                    \
-    X(about, winograd_5x5, CR_F2_5, CR_F2_5)                                                                 \
-    X(about, winograd_1x3, CR_F1_1, CR_F4_3)                                                                 \
-    X(about, winograd_3x1, CR_F4_3, CR_F1_1)                                                                 \
-    X(about, winograd_1x7, CR_F1_1, CR_F3_7)                                                                 \
-    X(about, winograd_7x1, CR_F3_7, CR_F1_1)                                                                 \
-    X(about, winograd2_s2, CR_F2_3_S2, CR_F2_3_S2)                                                           \
-    X(about, winograd4_s2, CR_F4_3_S2, CR_F4_3_S2)
+    X(about, winograd2, CR_F2_3, CR_F2_3, CR_PACKS_TERMS)                                                    \
+    X(about, winograd4, CR_F4_3, CR_F4_3, CR_PACKS_TERMS)                                                    \
+    X(about, winograd_5x5, CR_F2_5, CR_F2_5, CR_PACKS_TERMS)                                                 \
+    X(about, winograd_1x3, CR_F1_1, CR_F4_3, CR_PACKS_TERMS)                                                 \
+    X(about, winograd_3x1, CR_F4_3, CR_F1_1, CR_PACKS_TERMS)                                                 \
+    X(about, winograd_1x7, CR_F1_1, CR_F3_7, CR_PACKS_TERMS)                                                 \
+    X(about, winograd_7x1, CR_F3_7, CR_F1_1, CR_PACKS_TERMS)                                                 \
+    X(about, winograd2_s2, CR_F2_3_S2, CR_F2_3_S2, CR_PACKS_TERMS)                                           \
+    X(about, winograd4_s2, CR_F4_3_S2, CR_F4_3_S2, CR_PACKS_TERMS)                                           \
+    X(about, winograd2_taps, CR_F2_3, CR_F2_3, CR_PACKS_TAPS)                                                \
+    X(about, winograd4_taps, CR_F4_3, CR_F4_3, CR_PACKS_TAPS)                                                \
+    X(about, winograd2_s2_taps, CR_F2_3_S2, CR_F2_3_S2, CR_PACKS_TAPS)                                       \
+    X(about, winograd4_s2_taps, CR_F4_3_S2, CR_F4_3_S2, CR_PACKS_TAPS)
 
-#define CR_WINOGRAD_DECLARE(suffix, row, y, x) extern const cr_conv_algorithm cr_conv_##row##_##suffix;
+#define CR_WINOGRAD_DECLARE(suffix, row, y, x, packs) extern const cr_conv_algorithm cr_conv_##row##_##suffix;
 CR_WINOGRAD_ROWS(CR_WINOGRAD_DECLARE, generic)
 CR_WINOGRAD_ROWS(CR_WINOGRAD_DECLARE, avx2)
 CR_WINOGRAD_ROWS(CR_WINOGRAD_DECLARE, avx512)

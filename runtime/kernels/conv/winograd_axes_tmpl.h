@@ -1,4 +1,4 @@
-/* The transforms of winograd.h along one axis, B' and A' of each scheme, applied to vectors of L channels.
+/* The transforms of winograd.h along one axis, B', G and A' of each scheme, applied to vectors of L channels.
  * Vectors stand their stride apart; results are complete before any is used, and none overlaps an operand. */
 #include "runtime/kernels/conv/winograd.h"
 #include "runtime/kernels/vec_tmpl.h"
@@ -75,6 +75,66 @@ CR_INLINE void input_transform(cr_winograd_scheme scheme, const cr_vec *d, cr_ve
         break;
     default:
         r[0] = d[0];
+    }
+}
+
+/* ---- filters: r = G g ---- */
+
+CR_INLINE void filter_2_3(const cr_vec *g, cr_vec *r) {
+    const cr_vec even = 0.5f * (g[0] + g[2]), odd = 0.5f * g[1];
+    r[0] = g[0];
+    r[1] = even + odd;
+    r[2] = even - odd;
+    r[3] = g[2];
+}
+
+CR_INLINE void filter_4_3(const cr_vec *g, cr_vec *r) {
+    const float a2 = 12.0f / 65, b2 = 27.0f / 65;
+    const cr_vec odd = 18.0f / 65 * g[1], even_a = -b2 * g[0] - a2 * g[2], even_b = a2 * g[0] + b2 * g[2];
+    r[0] = g[0];
+    r[1] = even_a - odd;
+    r[2] = even_a + odd;
+    r[3] = even_b + odd;
+    r[4] = even_b - odd;
+    r[5] = g[2];
+}
+
+CR_INLINE void filter_2_3_s2(const cr_vec *g, cr_vec *r) {
+    r[0] = g[0];
+    r[1] = g[1];
+    r[2] = g[0] + g[2];
+    r[3] = g[2];
+    r[4] = g[1];
+}
+
+CR_INLINE void filter_4_3_s2(const cr_vec *g, cr_vec *r) {
+    r[0] = 8.0f / 9 * g[0];
+    r[1] = 16.0f / 9 * g[1];
+    r[2] = -32.0f / 45 * g[0] - 24.0f / 45 * g[2];
+    r[3] = r[5] = 8.0f / 9 * g[1];
+    r[4] = 24.0f / 99 * g[2] - 32.0f / 99 * g[0];
+    r[6] = 8.0f / 55 * g[0] + 16.0f / 55 * g[2];
+    r[7] = g[2];
+    r[8] = g[1];
+}
+
+/* Of the schemes whose filters are packed as taps. */
+CR_INLINE void filter_transform(cr_winograd_scheme scheme, const cr_vec *g, cr_vec *r) {
+    switch (scheme) {
+    case CR_F2_3:
+        filter_2_3(g, r);
+        break;
+    case CR_F4_3:
+        filter_4_3(g, r);
+        break;
+    case CR_F2_3_S2:
+        filter_2_3_s2(g, r);
+        break;
+    case CR_F4_3_S2:
+        filter_4_3_s2(g, r);
+        break;
+    default:
+        r[0] = g[0];
     }
 }
 

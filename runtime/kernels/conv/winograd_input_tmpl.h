@@ -10,6 +10,7 @@ typedef struct winograd_chunk {
     int64_t panels, panel, longer; /* tiles of a panel; of the first `longer` panels one more */
     float *products;               /* workspace */
     int64_t product_floats;
+    float *filters;                           /* likewise, where taps are packed */
     float *input[CR_WINOGRAD_MAX_ALL_POINTS]; /* likewise, of each element */
     int terms[CR_WINOGRAD_MAX_ALL_POINTS];
 } winograd_chunk;

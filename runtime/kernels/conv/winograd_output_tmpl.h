@@ -1,6 +1,6 @@
 /* The transform of products to outputs; part of winograd_tmpl.h. */
 #include "runtime/kernels/conv/epilogue_clamp_tmpl.h"
-#include "runtime/kernels/conv/winograd_input_tmpl.h"
+#include "runtime/kernels/conv/winograd_filter_tmpl.h"
 
 /* The bias of a tile's output (y, x) at rows[y] + columns[x], of channel 0. */
 typedef struct winograd_border {

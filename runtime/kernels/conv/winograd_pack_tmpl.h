@@ -41,7 +41,7 @@ CR_INLINE void transform_filters(const cr_winograd *winograd, int width, const d
         transform_taps(winograd->x, width, rows + k * across, result + k * axis_terms(x) * width, width);
 }
 
-CR_INLINE void pack_group(const cr_conv *conv, const cr_winograd *winograd, int width, int64_t first,
+CR_INLINE void pack_terms(const cr_conv *conv, const cr_winograd *winograd, int width, int64_t first,
                           const float *weights, float *packed) {
     const cr_winograd_axis *y = &cr_winograd_axes[winograd->y], *x = &cr_winograd_axes[winograd->x];
     const int n_taps = y->taps * x->taps, n_terms = axis_terms(y) * axis_terms(x);
@@ -62,15 +62,33 @@ CR_INLINE void pack_group(const cr_conv *conv, const cr_winograd *winograd, int 
     }
 }
 
+/* [ic][taps][width] */
+CR_INLINE void pack_taps(const cr_conv *conv, int n_taps, int width, int64_t first, const float *weights,
+                         float *packed) {
+    const int64_t ic = conv->geometry.ic, rest = conv->geometry.oc - first;
+    const int used = rest < width ? (int)rest : width;
+    for (int64_t c = 0; c < ic; c++)
+        for (int t = 0; t < n_taps; t++, packed += width)
+            for (int o = 0; o < width; o++)
+                packed[o] = o < used ? weights[((first + o) * ic + c) * n_taps + t] : 0;
+}
+
+/* Floats of what is packed for one input channel and one output channel. */
+static int64_t packed_terms(const cr_winograd *winograd) {
+    const cr_winograd_axis *y = &cr_winograd_axes[winograd->y], *x = &cr_winograd_axes[winograd->x];
+    return winograd->packs == CR_PACKS_TAPS ? y->taps * x->taps : axis_terms(y) * axis_terms(x);
+}
+
 static void pack_all(const cr_conv *conv, const cr_winograd *winograd, const float *weights, float *packed) {
-    const int64_t blocks = (conv->geometry.oc + CR_LANES - 1) / CR_LANES;
-    const int64_t terms =
-        axis_terms(&cr_winograd_axes[winograd->y]) * axis_terms(&cr_winograd_axes[winograd->x]);
+    const int64_t blocks = (conv->geometry.oc + CR_LANES - 1) / CR_LANES, terms = packed_terms(winograd);
     for (int64_t block = 0; block < blocks; block += 2) {
         float *to = packed + block * terms * conv->geometry.ic * CR_LANES;
-        if (block + 1 < blocks)
-            pack_group(conv, winograd, 2 * CR_LANES, block * CR_LANES, weights, to);
+        const int width = block + 1 < blocks ? 2 * CR_LANES : CR_LANES;
+        if (winograd->packs == CR_PACKS_TAPS)
+            pack_taps(conv, (int)terms, width, block * CR_LANES, weights, to);
+        else if (width > CR_LANES)
+            pack_terms(conv, winograd, 2 * CR_LANES, block * CR_LANES, weights, to);
         else
-            pack_group(conv, winograd, CR_LANES, block * CR_LANES, weights, to);
+            pack_terms(conv, winograd, CR_LANES, block * CR_LANES, weights, to);
     }
 }

@@ -2,40 +2,73 @@
  * Before including: CR_LANES (L below), CR_SUFFIX, CR_MICRO_ROWS.
  *
  * Packed weights: for each group of output blocks (two blocks, the last group perhaps one)
- * [elements][terms of the element][ic][columns L], in the order in which run() streams them. Workspace:
- * transformed input, element-major, each element cut into panels of the register tile
- * [terms][in_blocks][rows][L]; then the products of one output group, element-major, [tile][columns L]. */
+ * [elements][terms of the element][ic][columns L], in the order in which run() streams them, or taps
+ * [ic][taps][columns L]. Workspace: transformed input, element-major, each element cut into panels of the
+ * register tile [terms][in_blocks][rows][L]; the products of one output group, element-major,
+ * [tile][columns L]; and, of taps, the terms of a slab of channels (winograd_filter_tmpl.h). */
 #include "runtime/kernels/conv/winograd_output_tmpl.h"
 #include "runtime/kernels/gemm_micro_tmpl.h"
 
-/* Where a single panel reads weights, they are fetched a little ahead. Several fetch those of the next
- * element, each its share, so that memory never rests. */
-static micro_fetch fetch_weights(const winograd_chunk *chunk, int64_t panel, const float *weights,
-                                 int64_t strip) {
+/* What is fetched while a panel reads the terms of an element. Where a single panel reads terms that were
+ * packed, they are fetched a little ahead. Several fetch those of the next element, each its share, so that
+ * memory never rests. */
+static micro_fetch fetch_filters(const winograd_chunk *chunk, const winograd_filters *filters, int64_t panel,
+                                 const float *strip, int64_t floats) {
+    if (filters->next != NULL)
+        return (micro_fetch){filters->next +
+                                 (strip - filters->terms) / MICRO_LINE * filters->pace * chunk->panels +
+                                 floats * panel / MICRO_LINE * filters->pace,
+                             filters->pace};
     if (chunk->panels == 1)
-        return micro_follow(weights);
-    return (micro_fetch){weights + strip + strip * panel / chunk->panels,
+        return micro_follow(strip);
+    return (micro_fetch){strip + floats + floats * panel / chunk->panels,
                          (MICRO_LINE + chunk->panels - 1) / chunk->panels};
 }
 
-/* products[e] = transformed input[e] x weights[e], over one output group of `columns` blocks. Terms whose
- * channels fill their blocks follow one another like channels. */
-static void multiply_group(const winograd_chunk *chunk, const float *weights, int columns) {
-    const int64_t ic = chunk->conv->geometry.ic, blocks = chunk->plan->in_blocks;
+/* products[e] += transformed input[e] x terms[e], over one output group of `columns` blocks; = for the first
+ * channels. Terms of all channels that fill their blocks follow one another like channels. */
+static void multiply(const winograd_chunk *chunk, const winograd_filters *filters, int columns) {
+    const int64_t blocks = chunk->plan->in_blocks, width = columns * CR_LANES;
+    const bool joined = filters->term_floats == blocks * CR_LANES * width;
+    const float *strip = filters->terms;
     for (int e = 0; e < chunk->plan->elements; e++) {
-        const int64_t terms = chunk->terms[e], steps = ic % CR_LANES == 0 ? 1 : terms;
-        const int64_t depth = steps == 1 ? terms * ic : ic, strip = terms * ic * columns * CR_LANES;
+        const int64_t terms = chunk->terms[e], steps = joined ? 1 : terms;
+        const int64_t depth = filters->channels * (joined ? terms : 1), floats = terms * filters->term_floats;
         for (int64_t panel = 0, begin = 0, rows; panel < chunk->panels; panel++, begin += rows) {
             rows = panel_rows(chunk, panel);
-            const micro_fetch fetch = fetch_weights(chunk, panel, weights, strip);
-            const float *a = panel_input(chunk, e, begin);
-            float *c = chunk->products + e * chunk->product_floats + begin * columns * CR_LANES;
+            const micro_fetch fetch = fetch_filters(chunk, filters, panel, strip, floats);
+            const float *a = panel_input(chunk, e, begin) + filters->channel * rows;
+            float *c = chunk->products + e * chunk->product_floats + begin * width;
             for (int64_t s = 0; s < steps; s++)
                 micro_tiles[rows - 1][columns - 1](
-                    a + s * blocks * rows * CR_LANES, weights + s * ic * columns * CR_LANES, depth, fetch,
-                    (micro_start){s > 0 ? c : NULL, columns * CR_LANES}, c, columns * CR_LANES);
+                    a + s * blocks * rows * CR_LANES, strip + s * filters->term_floats, depth, fetch,
+                    (micro_start){s > 0 || filters->channel > 0 ? c : NULL, width}, c, width);
         }
-        weights += strip;
+        strip += floats;
+    }
+}
+
+static void multiply_terms(const winograd_chunk *chunk, const float *packed, int columns) {
+    const int64_t ic = chunk->conv->geometry.ic;
+    multiply(chunk,
+             &(winograd_filters){.terms = packed, .term_floats = ic * columns * CR_LANES, .channels = ic},
+             columns);
+}
+
+CR_INLINE void multiply_taps(const cr_winograd *winograd, const winograd_chunk *chunk, const float *packed,
+                             int columns) {
+    const int64_t ic = chunk->conv->geometry.ic, slab = chunk->plan->slab;
+    const int64_t taps = packed_terms(winograd), reads = chunk->plan->terms * chunk->panels;
+    winograd_filters filters = {.terms = chunk->filters,
+                                .term_floats = cr_winograd_term_floats(chunk->conv, chunk->plan),
+                                .pace = (MICRO_LINE * taps + reads - 1) / reads};
+    for (int64_t c = 0; c < ic; c += slab) {
+        filters.channel = c;
+        filters.channels = ic - c < slab ? ic - c : slab;
+        const float *first = packed + c * taps * columns * CR_LANES;
+        filters.next = first + filters.channels * taps * columns * CR_LANES;
+        transform_slab(winograd, chunk, first, filters.channels, columns);
+        multiply(chunk, &filters, columns);
     }
 }
 
@@ -43,12 +76,16 @@ static void multiply_group(const winograd_chunk *chunk, const float *weights, in
 
 CR_INLINE void run_groups(const cr_winograd *winograd, const winograd_chunk *chunk, const cr_conv_args *args,
                           int64_t begin, int64_t end) {
-    const int64_t block_floats = chunk->plan->terms * chunk->conv->geometry.ic * CR_LANES;
+    const int64_t block_floats = packed_terms(winograd) * chunk->conv->geometry.ic * CR_LANES;
     transform_input(winograd, chunk, args);
     for (int64_t group = begin; group < end; group++) {
         const int64_t block = 2 * group;
         const int columns = block + 1 < chunk->plan->out_blocks ? 2 : 1;
-        multiply_group(chunk, (const float *)args->packed + block * block_floats, columns);
+        const float *packed = (const float *)args->packed + block * block_floats;
+        if (winograd->packs == CR_PACKS_TAPS)
+            multiply_taps(winograd, chunk, packed, columns);
+        else
+            multiply_terms(chunk, packed, columns);
         transform_output(winograd, chunk, args, block, columns);
     }
 }
@@ -63,6 +100,7 @@ static void carve_workspace(winograd_chunk *chunk, float *workspace) {
     }
     chunk->products = workspace;
     chunk->product_floats = cr_winograd_product_floats(chunk->conv, chunk->plan);
+    chunk->filters = workspace + chunk->plan->elements * chunk->product_floats;
 }
 
 /* Task: a chunk, and a part of its output groups. Neighbouring parts of a chunk share the transformed input.
@@ -85,8 +123,8 @@ CR_INLINE void run_tasks(const cr_winograd *winograd, const cr_conv *conv, const
     }
 }
 
-#define WINOGRAD_ROW(about, row, scheme_y, scheme_x)                                                         \
-    static const cr_winograd row##_schemes = {scheme_y, scheme_x, CR_MICRO_ROWS};                            \
+#define WINOGRAD_ROW(about, row, scheme_y, scheme_x, packs)                                                  \
+    static const cr_winograd row##_schemes = {scheme_y, scheme_x, packs, CR_MICRO_ROWS};                     \
     static const char *row##_refuses(const cr_conv *conv) {                                                  \
         return cr_winograd_refuses(conv, &row##_schemes);                                                    \
     }                                                                                                        \

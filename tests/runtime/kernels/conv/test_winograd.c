@@ -6,12 +6,13 @@
 static const struct {
     const char *name;
     cr_winograd_scheme y, x;
+    bool packs_taps;
 } schemes[] = {
-#define SCHEMES(about, row, y, x) {#row, y, x},
+#define SCHEMES(about, row, y, x, packs) {#row, y, x, packs == CR_PACKS_TAPS},
     CR_WINOGRAD_ROWS(SCHEMES, )};
 enum { N_ROWS = sizeof schemes / sizeof *schemes };
 
-#define ROW(suffix, row, y, x) &cr_conv_##row##_##suffix,
+#define ROW(suffix, row, y, x, packs) &cr_conv_##row##_##suffix,
 static const struct {
     cr_isa isa;
     int lanes;
@@ -111,6 +112,24 @@ Test(winograd, agrees_over_several_chunks) {
             conv.threads = 2;
             for (; variants[v].rows[row]->tasks(&conv) <= 2; conv_set_outputs(g))
                 g->in[CR_H] += 10 * g->stride[CR_H];
+            conv_check(&conv, variants[v].rows[row], tolerance(&conv, row));
+        }
+}
+
+/* Rows that pack taps compute the terms of some channels at a time; of so many channels, more than once. */
+Test(winograd, agrees_over_several_slabs) {
+    test_seed();
+    for (size_t v = 0; v < N_VARIANTS; v++)
+        for (int row = 0; row < N_ROWS && isa_runs(variants[v].isa); row++) {
+            cr_conv conv = random_conv(row, variants[v].lanes);
+            cr_conv_geometry *g = &conv.geometry;
+            if (!schemes[row].packs_taps)
+                continue;
+            g->n = 1;
+            g->ic = random_int(400, 420);
+            g->oc = random_int(1, 3 * variants[v].lanes);
+            g->in[CR_H] = random_int(5, 9);
+            conv_set_outputs(g);
             conv_check(&conv, variants[v].rows[row], tolerance(&conv, row));
         }
 }
