@@ -4,6 +4,7 @@ set(crease_library_sources
   passes/activation.c
   passes/affine.c
   passes/bytes_functions.c
+  passes/cancel_transposes.c
   passes/choose_layout.c
   passes/drop_noops.c
   passes/expand_quantized.c
@@ -42,6 +43,7 @@ set(crease_library_sources
   passes/split_phases.c
   passes/terms.c
   passes/tidy_shapes.c
+  passes/turn.c
   passes/widen_halves.c
   proto/external_data.c
   proto/functions.c

@@ -97,6 +97,7 @@ crease_status cr_optimize_lower(cr_model *model, const cr_lower_settings *settin
     CR_TRY(cr_model_verify_after(model, cr_pass_fold_constants(model, NULL)));
     CR_TRY(cr_model_verify_after(model, cr_pass_drop_noops(model)));
     CR_TRY(cr_model_verify_after(model, cr_pass_widen_halves(model)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_cancel_transposes(model)));
     CR_TRY(cr_model_verify_after(model, cr_pass_tidy_shapes(model)));
     CR_TRY(cr_model_verify_after(model, cr_pass_split_phases(model, settings->lanes)));
     CR_TRY(cr_model_verify_after(model, cr_pass_fuse_pad(model)));

@@ -33,6 +33,9 @@ crease_status cr_pass_use_bytes(cr_model *model) CREASE_MUST_TEST;
 bool cr_wants_bytes(const cr_node *conv, const cr_value *x); /* for x to be its input as bytes */
 /* passes/widen_halves.c: float16 and bfloat16 are computed in float32 throughout */
 crease_status cr_pass_widen_halves(cr_model *model) CREASE_MUST_TEST;
+/* passes/cancel_transposes.c: operators between a Transpose and its reverse compute on what was not
+ * transposed */
+crease_status cr_pass_cancel_transposes(cr_model *model) CREASE_MUST_TEST;
 /* passes/tidy_shapes.c: means and maxima over pixels become pools */
 crease_status cr_pass_tidy_shapes(cr_model *model) CREASE_MUST_TEST;
 /* passes/known_lists.c: bounds computed from known extents become constants */
