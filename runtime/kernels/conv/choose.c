@@ -10,7 +10,7 @@
 #define DECLARE(suffix)                                                                                      \
     extern const cr_conv_algorithm cr_conv_direct_##suffix, cr_conv_stem_##suffix,                           \
         cr_conv_transposed_##suffix;
-#define ROW(suffix, row)            &cr_conv_##row##_##suffix
+#define ROW(suffix, row)                   &cr_conv_##row##_##suffix
 #define WINOGRAD(suffix, row, y, x, packs) ROW(suffix, row),
 #define LIST(suffix)                                                                                         \
     DECLARE(suffix)                                                                                          \
