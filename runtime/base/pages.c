@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 
 enum { PAGE = 64 * 1024 }; /* no system has larger ones */
-static const size_t LEAST = (size_t)1 << 20, HUGE_PAGE = (size_t)2 << 20;
+static const size_t LEAST = (size_t)128 << 10, HUGE_PAGE = (size_t)2 << 20;
 
 #if defined(__SANITIZE_ADDRESS__)
 #define WATCHED true

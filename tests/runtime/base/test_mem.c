@@ -37,7 +37,7 @@ Test(mem, blocks_are_aligned_and_their_own) {
 
 /* Small ones come from the C library, large ones from the system. */
 Test(mem, lasting_blocks_are_ordinary_to_their_user) {
-    const size_t sizes[] = {1, 4096, (size_t)1 << 20, ((size_t)5 << 20) + 3};
+    const size_t sizes[] = {1, 4096, (size_t)1 << 17, (size_t)1 << 20, ((size_t)5 << 20) + 3};
     cr_heap *large;
     OK(cr_heap_create(NULL, 0, &large));
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
