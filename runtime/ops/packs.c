@@ -11,6 +11,7 @@ typedef struct pack {
     const char *kind;
     void *bytes;
     size_t n_bytes;
+    void *block; /* that begins with bytes and may hold those of others; NULL: they stand in another's */
     cr_pack_fill *fill;
     const void *context;
     cr_value *source;    /* may be forgotten once it is packed; or NULL */
@@ -37,7 +38,7 @@ void cr_packs_destroy(cr_packs *packs) {
     if (!packs)
         return;
     for (size_t i = 0; i < packs->n; i++)
-        cr_free(packs->heap, packs->entries[i].bytes);
+        cr_free(packs->heap, packs->entries[i].block);
     cr_free(packs->heap, packs->entries);
     cr_free(packs->heap, packs);
 }
@@ -62,8 +63,8 @@ static crease_status reserve(cr_packs *packs, pack *entry, const void **packed) 
     if (entry->source)
         entry->packed = packed;
     else
-        CR_TRY(cr_alloc_lasting(packs->heap, entry->n_bytes, &entry->bytes));
-    *packed = entry->bytes;
+        CR_TRY(cr_alloc_lasting(packs->heap, entry->n_bytes, &entry->block));
+    *packed = entry->bytes = entry->block;
     return CREASE_OK;
 }
 
@@ -153,12 +154,39 @@ static size_t wave_of(const pack *entries, size_t n, size_t threads) {
     return some;
 }
 
+/* What an entry takes of a block that it shares; never nothing, so that no two stand at one address. */
+static size_t share_of(const pack *entry) {
+    return (entry->n_bytes / CR_ALIGNMENT + 1) * CR_ALIGNMENT;
+}
+
+static crease_status count_bytes(const pack *entries, size_t n, size_t *bytes) {
+    *bytes = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (entries[i].bytes)
+            continue;
+        if (entries[i].n_bytes > SIZE_MAX / 2 || !cr_add_size(*bytes, share_of(&entries[i]), bytes))
+            return cr_fail(CREASE_ERROR_MEMORY, "packed weights are too large");
+    }
+    return CREASE_OK;
+}
+
+/* One block for all that have none: a run reads every weight once, and the processor's table of pages is too
+ * small for the weights of a network unless they stand in huge ones, for which single weights are too small.
+ */
 static crease_status take_memory(cr_heap *heap, pack *entries, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (!entries[i].bytes) {
-            CR_TRY(cr_alloc_lasting(heap, entries[i].n_bytes, &entries[i].bytes));
-            *entries[i].packed = entries[i].bytes;
-        }
+    size_t bytes;
+    void *block = NULL;
+    CR_TRY(count_bytes(entries, n, &bytes));
+    if (bytes > 0)
+        CR_TRY(cr_alloc_lasting(heap, bytes, &block));
+    char *next = block;
+    for (size_t i = 0; i < n; i++) {
+        if (entries[i].bytes)
+            continue;
+        entries[i].block = next == block ? block : NULL;
+        *entries[i].packed = entries[i].bytes = next;
+        next += share_of(&entries[i]);
+    }
     return CREASE_OK;
 }
 
@@ -182,7 +210,7 @@ crease_status cr_packs_fill(cr_packs *packs, cr_pool *pool, bool forget) {
 
 void cr_packs_drop_unfilled(cr_packs *packs) {
     while (packs->n > packs->n_filled)
-        cr_free(packs->heap, packs->entries[--packs->n].bytes);
+        cr_free(packs->heap, packs->entries[--packs->n].block);
 }
 
 crease_status cr_prepare_state(cr_prepare *prepare, size_t bytes, void **state) {
