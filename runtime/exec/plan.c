@@ -171,6 +171,7 @@ static crease_status list_steps(cr_plan *plan) {
         cr_step *step = &plan->steps[plan->n_steps++];
         *step = (cr_step){.node = node, .algorithm = "", .note = "", .refused = ""};
         step->late = needs_late(plan, node);
+        plan->any_late |= step->late;
     }
     return CREASE_OK;
 }

@@ -53,6 +53,7 @@ typedef struct cr_plan {
     cr_infer_walk walk;     /* infos of every value; holds constants computed at planning */
     cr_step *steps;
     int n_steps;
+    bool any_late;  /* of the steps */
     cr_loop *loops; /* in order; no step is in two */
     int n_loops;
     cr_tensor *tensors; /* by value id; data is set for constants and slab values */

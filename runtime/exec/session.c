@@ -402,7 +402,8 @@ static crease_status run_steps(cr_session *session, cr_plan *plan) {
         cr_loop *loop = next < plan->n_loops && plan->loops[next].first == s ? &plan->loops[next++] : NULL;
         end = loop ? loop->end : s + 1;
         CR_TRY(loop ? run_loop(session, plan, loop) : run_pass(session, plan, &plan->steps[s]));
-        release_results(plan, s, end);
+        if (plan->any_late) /* few are: to look would cost a cache miss for each value */
+            release_results(plan, s, end);
     }
     for (int s = 0; session->profiling && s < plan->n_steps; s++)
         count_run(&plan->steps[s]);
