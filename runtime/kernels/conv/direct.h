@@ -43,6 +43,8 @@ typedef struct cr_direct_pass {
     int64_t first_lane, last_lanes;     /* the first lane of the first block, the end of lanes in the last */
     const float *fetch, *fetch_end;     /* other weights, of which each tap of each block fetches some: */
     int64_t fetch_lines;                /* cache lines of them, until they end */
+    const float *factors; /* scaling: of the lanes of the span, by which weights are multiplied */
+    float *scaled;        /* likewise: where the weights then go, all that are read */
 
     /* Sums before the pass, slot s and output block b at start + s start_slot + b start_block. */
     const float *start;
@@ -71,7 +73,8 @@ typedef void cr_direct_tile(cr_direct_pass *pass);
 /* Tile functions: for pixels anywhere, and for those at a constant distance: pixels[i] = i L or, of stride 2,
  * 2 i L; of plain input i or 2 i. Pointwise is together, with a single tap, first_lane 0 and start_slot 0;
  * halved is pointwise, for a tile whose last block is (cr_direct_plan.halved). An instruction set may have
- * none. Those for plain input are for some sizes only, the most pixels among them; of the others there is
+ * none. Scaling is pointwise of several pixels, whose weights come scaled out of it for the tiles that
+ * follow. Those for plain input are for some sizes only, the most pixels among them; of the others there is
  * none. */
 enum {
     CR_DIRECT_APART,
@@ -79,6 +82,7 @@ enum {
     CR_DIRECT_SKIPPING,
     CR_DIRECT_POINTWISE,
     CR_DIRECT_HALVED,
+    CR_DIRECT_SCALING,
     CR_DIRECT_PLAIN,
     CR_DIRECT_PLAIN_SKIPPING,
     CR_DIRECT_KINDS

@@ -91,10 +91,14 @@ bool cr_direct_scales_weights(const cr_direct_plan *plan, const cr_prologue *pro
            prologue->act.kind == CR_ACT_NONE && plan->out_blocks * plan->block_weights <= inputs;
 }
 
-void cr_direct_scale_weights(const cr_direct_plan *plan, const cr_prologue *prologue, int64_t image,
-                             const cr_direct_span *span, int64_t blocks, const float *from, float *to) {
+const float *cr_direct_factors(const cr_direct_plan *plan, const cr_prologue *prologue, int64_t image,
+                               const cr_direct_span *span) {
+    return prologue->scale + image * prologue->batch_stride + span->first_block * plan->kernels->lanes;
+}
+
+void cr_direct_scale_weights(const cr_direct_plan *plan, const float *factors, int64_t input_blocks,
+                             int64_t blocks, const float *from, float *to) {
     const int64_t lanes = plan->kernels->lanes, step = plan->taps * lanes * blocks * lanes;
-    const float *scale = prologue->scale + image * prologue->batch_stride + span->first_block * lanes;
-    for (int64_t block = 0; block < span->blocks; block++, scale += lanes, from += step, to += step)
-        plan->kernels->scale(scale, plan->taps, blocks, from, to);
+    for (; input_blocks > 0; input_blocks--, factors += lanes, from += step, to += step)
+        plan->kernels->scale(factors, plan->taps, blocks, from, to);
 }

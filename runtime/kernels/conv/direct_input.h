@@ -31,8 +31,12 @@ void cr_direct_pad(const cr_direct_plan *plan, const cr_direct_box *output, floa
  * anew. Not a question of the chunks, whose number depends on the threads: it would show in the rounding. */
 bool cr_direct_scales_weights(const cr_direct_plan *plan, const cr_prologue *prologue);
 
-/* The weights of an output tile of `blocks`, scaled in place of the input of the span that they meet. */
-void cr_direct_scale_weights(const cr_direct_plan *plan, const cr_prologue *prologue, int64_t image,
-                             const cr_direct_span *span, int64_t blocks, const float *from, float *to);
+/* What scales the input of a span, and the weights in place of it: a factor for each lane of its blocks. */
+const float *cr_direct_factors(const cr_direct_plan *plan, const cr_prologue *prologue, int64_t image,
+                               const cr_direct_span *span);
+
+/* The weights of an output tile of `blocks`, scaled for the input blocks that they meet. */
+void cr_direct_scale_weights(const cr_direct_plan *plan, const float *factors, int64_t input_blocks,
+                             int64_t blocks, const float *from, float *to);
 
 #endif

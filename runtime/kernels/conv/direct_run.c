@@ -408,9 +408,8 @@ static void set_output_tile(tile_walk *walk, int64_t output_tile) {
     walk->halved = plan->halved && block_end == plan->out_blocks;
     walk->weights = (const float *)walk->args->packed + walk->block * plan->block_weights;
     if (walk->scales_weights) {
-        cr_direct_scale_weights(plan, walk->args->prologue, walk->n, &span, walk->blocks, walk->weights,
-                                walk->transformed);
-        walk->weights = walk->transformed;
+        walk->pass.factors = cr_direct_factors(plan, walk->args->prologue, walk->n, &span);
+        walk->pass.scaled = walk->transformed;
     }
     walk->bias = bias != NULL ? bias + walk->block * lanes : no_bias;
     walk->interior_bias =
@@ -441,6 +440,25 @@ static void fetch_weights_of(tile_walk *walk, int64_t output_tile, int64_t end, 
     walk->pass.fetch_lines = (lines + tiles - 1) / tiles;
 }
 
+/* Scales the weights of the output tile: in its first tile of pixels if that can. Returns whether it has run.
+ */
+static bool scale_weights(tile_walk *walk, cr_direct_box *tile) {
+    const cr_direct_kernels *kernels = walk->plan->kernels;
+    const int64_t pixels = tile->end[CR_W] - tile->begin[CR_W]; /* in a row */
+    const bool in_tile =
+        walk->tiles == kernels->tiles[CR_DIRECT_POINTWISE] && pixels > 1 && is_inside(tile, &walk->interior);
+    if (in_tile) {
+        walk->tiles = kernels->tiles[CR_DIRECT_SCALING];
+        run_tiles(walk, tile, 1);
+    } else {
+        cr_direct_scale_weights(walk->plan, walk->pass.factors, walk->pass.input_blocks, walk->blocks,
+                                walk->weights, walk->transformed);
+    }
+    walk->weights = walk->transformed;
+    use_interior(walk);
+    return in_tile;
+}
+
 /* Output tiles [begin, end) of a chunk of an image. */
 static void run_chunk(tile_walk *walk, int64_t chunk, int64_t begin, int64_t end) {
     const cr_direct_plan *plan = walk->plan;
@@ -468,7 +486,12 @@ static void run_chunk(tile_walk *walk, int64_t chunk, int64_t begin, int64_t end
         if (output_tile == begin && is_cold(walk))
             fetch_input_ahead(walk, &walk->all_taps);
         tile = cr_direct_tile_box(plan, first, first + 1);
-        for (int64_t i = first; i < last; cr_direct_next_tile(plan, &tile))
+        int64_t i = first;
+        if (walk->scales_weights && scale_weights(walk, &tile)) {
+            cr_direct_next_tile(plan, &tile);
+            i++;
+        }
+        for (; i < last; cr_direct_next_tile(plan, &tile))
             i += run_tiles(walk, &tile, last - i);
         finish_output(walk);
     }

@@ -325,6 +325,53 @@ CR_INLINE void tile_point(int pixels, int blocks, cr_direct_pass *pass) {
     tile_end(pixels, blocks, CR_LANES, pass, acc);
 }
 
+/* tile_step, but the weights are multiplied by a factor first, and kept. */
+CR_INLINE void tile_step_scaling(int pixels, int blocks, const float *input, const float *weights,
+                                 const float *factor, float *scaled, cr_vec acc[][CR_DIRECT_TILE_BLOCKS]) {
+    cr_vec w[CR_DIRECT_TILE_BLOCKS];
+    const cr_vec scale = cr_broadcast(*factor);
+    CR_UNROLL
+    for (int b = 0; b < blocks; b++) {
+        w[b] = cr_held(scale * cr_load(weights + b * CR_LANES));
+        cr_store(scaled + b * CR_LANES, w[b]);
+    }
+    CR_UNROLL
+    for (int i = 0; i < pixels; i++) {
+        const cr_vec v = cr_broadcast(input[i * CR_LANES]);
+        CR_UNROLL
+        for (int b = 0; b < blocks; b++)
+            acc[i][b] = cr_fma(v, w[b], acc[i][b]);
+    }
+}
+
+/* tile_point, but the weights are scaled for it and for those after it: the stores hide beneath the
+ * multiply-adds, which a pass of their own over the weights would not. */
+CR_INLINE void tile_scaling(int pixels, int blocks, cr_direct_pass *pass) {
+    cr_vec acc[CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS];
+    if (__builtin_expect(pass->output_ahead != 0, 0))
+        fetch_output(pixels, blocks, pass);
+    tile_bias(pixels, blocks, pass, acc);
+    const float *input = pass->input, *weights = pass->weights, *factors = pass->factors,
+                *fetch = pass->fetch;
+    float *scaled = pass->scaled;
+    const int64_t lines = fetch < pass->fetch_end ? pass->fetch_lines : 0;
+    for (int64_t left = pass->input_blocks; left > 0; left--) {
+        const int64_t lanes = left == 1 ? pass->last_lanes : pass->lanes;
+        if (__builtin_expect(pass->taps->ahead != 0, 0))
+            fetch_input(pixels, CR_LANES, &input, pass->taps->ahead);
+        fetch_weights(fetch, lines);
+        for (int64_t l = 0; l < lanes; l++)
+            tile_step_scaling(pixels, blocks, input + l, weights + l * blocks * CR_LANES, factors + l,
+                              scaled + l * blocks * CR_LANES, acc);
+        input += pass->input_step;
+        weights += pass->weights_step;
+        scaled += pass->weights_step;
+        factors += CR_LANES;
+        fetch += lines * TILE_LINE;
+    }
+    tile_end(pixels, blocks, CR_LANES, pass, acc);
+}
+
 CR_INLINE void next_tile(cr_direct_pass *pass) {
     pass->input += pass->next_input;
     pass->output += pass->next_output;
@@ -360,6 +407,11 @@ CR_INLINE void tiles_plain_skipping(int pixels, int blocks, cr_direct_pass *pass
 CR_INLINE void tiles_pointwise(int pixels, int blocks, cr_direct_pass *pass) {
     for (int64_t i = 0; i < pass->tiles; i++, next_tile(pass))
         tile_point(pixels, blocks, pass);
+}
+
+CR_INLINE void tiles_scaling(int pixels, int blocks, cr_direct_pass *pass) {
+    for (int64_t i = 0; i < pass->tiles; i++, next_tile(pass))
+        tile_scaling(pixels, blocks, pass);
 }
 
 /* ---- halved blocks: on AVX-512, elsewhere joining halves costs what it saves ---- */
@@ -468,7 +520,8 @@ CR_INLINE void tiles_halved(int pixels, int blocks, cr_direct_pass *pass) {
     TILE_FUNCTION(pixels, blocks, apart)                                                                     \
     TILE_FUNCTION(pixels, blocks, together)                                                                  \
     TILE_FUNCTION(pixels, blocks, skipping)                                                                  \
-    TILE_FUNCTION(pixels, blocks, pointwise)
+    TILE_FUNCTION(pixels, blocks, pointwise)                                                                 \
+    TILE_FUNCTION(pixels, blocks, scaling)
 #define TILE_NARROW(pixels)                                                                                  \
     TILE_KINDS(pixels, 1)                                                                                    \
     TILE_KINDS(pixels, 2)
@@ -498,10 +551,12 @@ NARROW_SIZES(NARROW_HALVED)
 #define NARROW_TOGETHER(pixels)      {NARROW_TILES(pixels, together)},
 #define NARROW_SKIPPING(pixels)      {NARROW_TILES(pixels, skipping)},
 #define NARROW_POINTWISE(pixels)     {NARROW_TILES(pixels, pointwise)},
+#define NARROW_SCALING(pixels)       {NARROW_TILES(pixels, scaling)},
 #define WIDE_APART(pixels)           {WIDE_TILES(pixels, apart)},
 #define WIDE_TOGETHER(pixels)        {WIDE_TILES(pixels, together)},
 #define WIDE_SKIPPING(pixels)        {WIDE_TILES(pixels, skipping)},
 #define WIDE_POINTWISE(pixels)       {WIDE_TILES(pixels, pointwise)},
+#define WIDE_SCALING(pixels)         {WIDE_TILES(pixels, scaling)},
 #define TILES_PLAIN(pixels)          [pixels - 1] = {NARROW_TILES(pixels, plain)},
 #define TILES_PLAIN_SKIPPING(pixels) [pixels - 1] = {NARROW_TILES(pixels, plain_skipping)},
 static cr_direct_tile *const tiles[CR_DIRECT_KINDS][CR_TILE_PIXELS][CR_DIRECT_TILE_BLOCKS] = {
@@ -509,6 +564,7 @@ static cr_direct_tile *const tiles[CR_DIRECT_KINDS][CR_TILE_PIXELS][CR_DIRECT_TI
     [CR_DIRECT_TOGETHER] = {WIDE_SIZES(WIDE_TOGETHER) NARROW_SIZES(NARROW_TOGETHER)},
     [CR_DIRECT_SKIPPING] = {WIDE_SIZES(WIDE_SKIPPING) NARROW_SIZES(NARROW_SKIPPING)},
     [CR_DIRECT_POINTWISE] = {WIDE_SIZES(WIDE_POINTWISE) NARROW_SIZES(NARROW_POINTWISE)},
+    [CR_DIRECT_SCALING] = {WIDE_SIZES(WIDE_SCALING) NARROW_SIZES(NARROW_SCALING)},
 #if CR_LANES == 16
 #define WIDE_HALVES(pixels)   {NULL, tile_##pixels##x2_halved, tile_##pixels##x3_halved},
 #define NARROW_HALVES(pixels) {NULL, tile_##pixels##x2_halved},
@@ -544,7 +600,7 @@ static const cr_direct_kernels kernels = {
     .wide_work = {1.01, CR_WIDE_WORK},
     .tiles = {tiles[CR_DIRECT_APART], tiles[CR_DIRECT_TOGETHER], tiles[CR_DIRECT_SKIPPING],
               tiles[CR_DIRECT_POINTWISE], CR_LANES == 16 ? tiles[CR_DIRECT_HALVED] : NULL,
-              tiles[CR_DIRECT_PLAIN], tiles[CR_DIRECT_PLAIN_SKIPPING]},
+              tiles[CR_DIRECT_SCALING], tiles[CR_DIRECT_PLAIN], tiles[CR_DIRECT_PLAIN_SKIPPING]},
     .finish = cr_finish_vectors,
     .transform = cr_prologue_vectors,
     .scale = scale_block,

@@ -123,6 +123,32 @@ static void few_weights(const cr_conv_algorithm *algorithm, int lanes) {
     check(algorithm, &conv);
 }
 
+/* A scale alone before a pointwise convolution of fewer weights than inputs: the first tile of each chunk and
+ * output tile scales them. With another number of threads those are other tiles. */
+static void scaled_pointwise(const cr_conv_algorithm *algorithm, int lanes) {
+    const limits most = {90, 1, 1, 1, 1, 0, .rank = 2};
+    cr_conv conv = random_conv(lanes, &most);
+    cr_conv_geometry *g = &conv.geometry;
+    g->in[CR_H] = random_int(2, 20);
+    g->in[CR_W] = random_int(6, 20);
+    memcpy(g->out, g->in, sizeof g->out);
+    conv.has_prologue = true;
+    conv.has_residual = random_chance(40);
+    check(algorithm, &conv);
+    conv_case c = conv_case_new(&conv);
+    c.prologue.shift = NULL;
+    c.prologue.act.kind = CR_ACT_NONE;
+    guarded expected = conv_case_run(&c, &cr_conv_reference, 1), one = conv_case_run(&c, algorithm, 1);
+    c.conv.threads = conv.threads % 5 + 1;
+    guarded other = conv_case_run(&c, algorithm, 1);
+    cr_assert(conv_difference(&c, &one, &expected) <= tolerance(&conv), "%s", conv_case_text(&conv));
+    cr_assert_arr_eq(one.data, other.data, one.n * sizeof(float), "%s", conv_case_text(&conv));
+    guarded_free(&expected);
+    guarded_free(&one);
+    guarded_free(&other);
+    conv_case_free(&c);
+}
+
 /* Channels of a group that divide the lanes, are a multiple of them, or neither. */
 static void grouped(const cr_conv_algorithm *algorithm, int lanes) {
     const limits most = {1, 9, 3, 2, 2, 2, .rank = 2};
@@ -256,6 +282,10 @@ Test(direct, one_pixel) {
 
 Test(direct, prologue_of_few_weights) {
     each_isa("direct", few_weights);
+}
+
+Test(direct, scale_of_pointwise) {
+    each_isa("direct", scaled_pointwise);
 }
 
 Test(direct, groups) {
