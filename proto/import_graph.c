@@ -7,6 +7,16 @@ enum { MAX_DEPTH = 100 };
 
 /* ---- types ---- */
 
+/* Equal names of dimensions mean equal dimensions, but exporters write these for any that they do not know:
+ * Paddle2ONNX "?" for both height and width. */
+static bool names_nothing(const char *name) {
+    static const char *const nothing[] = {"", "?", "-1", "None", "*"};
+    for (size_t i = 0; i < sizeof nothing / sizeof *nothing; i++)
+        if (strcmp(name, nothing[i]) == 0)
+            return true;
+    return false;
+}
+
 static crease_status import_shape(cr_import *import, const CreaseOnnx__TensorShapeProto *proto,
                                   cr_value *value) {
     if (!proto || proto->n_dim > CR_MAX_RANK) {
@@ -21,7 +31,7 @@ static crease_status import_shape(cr_import *import, const CreaseOnnx__TensorSha
         value->shape.dims[i] = CR_DIM_UNKNOWN;
         if (dim->has_dim_value)
             value->shape.dims[i] = dim->dim_value >= 0 ? dim->dim_value : CR_DIM_UNKNOWN;
-        else if (dim->dim_param && dim->dim_param[0])
+        else if (dim->dim_param && !names_nothing(dim->dim_param))
             CR_TRY(cr_model_symbol(import->model, dim->dim_param, &value->shape.dims[i]));
     }
     return cr_shape_check_known(&value->shape, CREASE_ERROR_MODEL, value->name);

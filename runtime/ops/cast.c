@@ -124,6 +124,10 @@ static bool cast_to_float(const cr_tensor *x, float *y, int64_t n) {
         FLOATS_OF(int32_t);
     case CREASE_UINT8:
         FLOATS_OF(uint8_t);
+    case CREASE_INT8:
+        FLOATS_OF(int8_t);
+    case CREASE_BOOL:
+        FLOATS_OF(uint8_t);
     case CREASE_FLOAT16:
     case CREASE_BFLOAT16:
         cr_halves_to_floats(x->dtype, x->data, y, n);

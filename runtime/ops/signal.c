@@ -159,6 +159,8 @@ static crease_status dft_run(cr_run *r) {
 
 /* ---- STFT ---- */
 
+/* The signal is [N, length, 1 or 2] or, as exporters write it and the standard does not, [N, length]. */
+
 enum { IN_SIGNAL, IN_STEP, IN_WINDOW, IN_FRAME };
 
 typedef struct frames {
@@ -172,8 +174,9 @@ static crease_status read_frames(const cr_node *node, const cr_info *const *in, 
     const cr_info *window = IN_WINDOW < n_in ? in[IN_WINDOW] : NULL;
     *f = (frames){0};
     CR_TRY(cr_attr_int(node, "onesided", 1, &onesided));
-    CR_TRY(check_complex(node, x, 3));
-    if (x->rank != 3)
+    if (x->rank != 2)
+        CR_TRY(check_complex(node, x, 3));
+    if (x->rank > 3)
         return cr_node_fail(node, CREASE_ERROR_MODEL, "a signal of rank %d", x->rank);
     if (window && window->shape.rank >= 0) {
         if (window->shape.rank != 1)
@@ -229,7 +232,7 @@ static void stft_frames(void *context, int64_t begin, int64_t end, int thread) {
     const cr_run *r = context;
     const stft_state *s = r->state;
     const cr_tensor *x = r->in[IN_SIGNAL], *window = r->n_in > IN_WINDOW ? r->in[IN_WINDOW] : NULL;
-    const int64_t parts = x->shape.dims[2];
+    const int64_t parts = x->shape.rank == 2 ? 1 : x->shape.dims[2];
     double *line = (double *)r->scratch + (size_t)thread * s->line_doubles;
     for (int64_t i = begin; i < end; i++) {
         const int64_t at = i / s->f.count * x->shape.dims[1] + i % s->f.count * s->f.step;

@@ -203,6 +203,39 @@ Test(load, refuses_extents_that_no_tensor_has) {
     }
 }
 
+/* A [name, name] input. */
+static cr_model *load_named(const char *name) {
+    bytes dim = {.n = 0}, shape = {.n = 0}, tensor = {.n = 0}, type = {.n = 0}, info = {.n = 0};
+    bytes graph = frame();
+    text(&dim, 2, name);
+    message(&shape, 1, &dim);
+    message(&shape, 1, &dim);
+    number(&tensor, 1, 1);
+    message(&tensor, 2, &shape);
+    message(&type, 1, &tensor);
+    text(&info, 1, "named");
+    message(&info, 2, &type);
+    message(&graph, GRAPH_INPUT, &info);
+    add(&graph, GRAPH_NODE, node("Neg", "x", "y"));
+    return load_good(model_of(graph, 8), false);
+}
+
+Test(load, some_names_of_dimensions_say_nothing) {
+    static const struct {
+        const char *name;
+        bool says;
+    } cases[] = {{"batch", true}, {"?", false}, {"None", false}, {"-1", false}, {"", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cr_model *model = load_named(cases[i].name);
+        const cr_graph *graph = model->graph;
+        const cr_shape *shape = &graph->inputs[graph->n_inputs - 1]->shape;
+        cr_assert_eq(shape->rank, 2);
+        cr_assert_eq(shape->dims[0] <= CR_DIM_FIRST_SYMBOL, cases[i].says, "'%s'", cases[i].name);
+        cr_assert(!cases[i].says || shape->dims[0] == shape->dims[1]);
+        cr_model_destroy(model);
+    }
+}
+
 Test(load, takes_nodes_in_any_order) {
     bytes graph = frame();
     add(&graph, GRAPH_NODE, node("Relu", "a", "y"));

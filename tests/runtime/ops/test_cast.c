@@ -105,3 +105,14 @@ Test(cast, floats_are_rounded_to_bfloats) {
     cr_assert_arr_eq(o.out[0].data, bfloats, sizeof bfloats);
     one_end(&o);
 }
+
+Test(cast, truth_becomes_numbers) {
+    static const crease_dtype types[] = {CREASE_FLOAT, CREASE_DOUBLE, CREASE_INT64, CREASE_UINT8};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        one o = one_begin("Cast", 13, 1);
+        OK(cr_node_set_int(o.node, "to", types[i]));
+        uint8_t *x = one_input(&o, CREASE_BOOL, DIMS(3));
+        x[0] = 1, x[1] = 0, x[2] = 1;
+        ONE_GIVES(&o, (DIMS(3)), 1, 0, 1);
+    }
+}
