@@ -15,8 +15,8 @@
 #endif
 
 #define CR_INLINE static inline __attribute__((always_inline, unused))
-#if defined CREASE_ROLLED /* builds with sanitizers: unrolled and instrumented, a file takes minutes */
-#define CR_UNROLL
+#if defined CREASE_ROLLED || !defined __OPTIMIZE__ /* with sanitizers a file would take minutes; without */
+#define CR_UNROLL                                  /* optimisation gcc warns that it ignores the request */
 #elif defined __clang__
 #define CR_UNROLL _Pragma("clang loop unroll(full)")
 #else
