@@ -38,16 +38,25 @@ static bool climbs(const char *location) {
     return false;
 }
 
-/* The file must lie in the model's folder after every link is followed. */
-static bool is_confined(const char *folder, const char *location, char path[PATH_MAX]) {
-    char joined[PATH_MAX], home[PATH_MAX];
-    if (location[0] == '/' || climbs(location) ||
-        snprintf(joined, sizeof joined, "%s/%s", folder, location) >= (int)sizeof joined)
-        return false;
-    if (!realpath(folder, home) || !realpath(joined, path))
-        return false;
+/* Whether path, with every link followed, lies in the folder home. */
+static bool is_inside(const char *home, const char *path) {
     size_t n = strlen(home);
     return strncmp(path, home, n) == 0 && (path[n] == '/' || home[n - 1] == '/');
+}
+
+/* The file that location names, which must lie in the model's folder after every link is followed. */
+static crease_status find_file(const char *folder, const char *name, const char *location,
+                               char path[PATH_MAX]) {
+    char joined[PATH_MAX], home[PATH_MAX];
+    const bool outside = location[0] == '/' || climbs(location) ||
+                         snprintf(joined, sizeof joined, "%s/%s", folder, location) >= (int)sizeof joined;
+    if (!outside && (!realpath(folder, home) || !realpath(joined, path)))
+        return cr_fail(CREASE_ERROR_MODEL, "tensor '%s': external data '%s': %s", name, location,
+                       strerror(errno));
+    if (outside || !is_inside(home, path))
+        return cr_fail(CREASE_ERROR_MODEL, "tensor '%s': external data '%s' lie outside the model's folder",
+                       name, location);
+    return CREASE_OK;
 }
 
 /* ---- contents ---- */
@@ -110,8 +119,10 @@ static crease_status take_part(cr_heap *heap, int file, const char *path, const 
                                size_t bytes, cr_buffer **buffer) {
     struct stat info;
     size_t end;
-    if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode) || !cr_add_size(offset, bytes, &end) ||
-        end > (size_t)info.st_size)
+    if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode))
+        return cr_fail(CREASE_ERROR_MODEL, "tensor '%s': external data '%s' are not a regular file", name,
+                       path);
+    if (!cr_add_size(offset, bytes, &end) || end > (size_t)info.st_size)
         return cr_fail(CREASE_ERROR_MODEL, "tensor '%s': external data end beyond the file '%s'", name, path);
     bool maps = bytes >= MAP_FROM_BYTES && offset % CR_ALIGNMENT == 0;
     return maps ? map_part(heap, file, name, offset, bytes, buffer)
@@ -127,10 +138,9 @@ crease_status cr_import_external(cr_import *import, const CreaseOnnx__TensorProt
     if (!import->folder)
         return cr_fail(CREASE_ERROR_MODEL, "tensor '%s': external data need a model loaded from a file",
                        name);
-    if (!location || !is_confined(import->folder, location, path))
-        return cr_fail(CREASE_ERROR_MODEL,
-                       "tensor '%s': external data '%s' are not there, or outside the model's folder", name,
-                       location ? location : "");
+    if (!location || !*location)
+        return cr_fail(CREASE_ERROR_MODEL, "tensor '%s': external data name no file", name);
+    CR_TRY(find_file(import->folder, name, location, path));
     if (!parse_size(entry(proto, "offset"), 0, &offset) ||
         !parse_size(entry(proto, "length"), bytes, &length) || length != bytes)
         return cr_fail(CREASE_ERROR_MODEL,

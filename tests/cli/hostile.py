@@ -172,10 +172,12 @@ def tensors():
     refused("too high a rank", 3, "'w'", with_tensor(dims=[1] * 17, float_data=[1.0]))
     refused("no element type", 3, "'w'", with_tensor(dims=[2], data_type=0, float_data=[1.0, 2.0]))
     refused("an unknown element type", 3, "'w'", with_tensor(dims=[2], data_type=99, float_data=[1.0, 2.0]))
-    for location in ("/etc/passwd", "../m.onnx", "nothing.bin", ""):
+    os.mkdir("weights")
+    for location, wrong in (("/etc/passwd", "outside"), ("../m.onnx", "outside"), ("", "no file"),
+                            ("nothing.bin", "No such file"), ("weights", "not a regular file")):
         external = with_tensor(dims=[2], data_location=TensorProto.EXTERNAL)
         external.graph.initializer[0].external_data.add(key="location", value=location)
-        refused(f"external data at '{location}'", 3, "'w'", external)
+        refused(f"external data at '{location}'", 3, wrong, external)
 
 
 def external_sizes():
