@@ -214,6 +214,9 @@ static int compare_forms(verification *v, const input_set *inputs) {
     free(views);
     if (status == CREASE_ERROR_ARGUMENT)
         status = CREASE_ERROR_INPUT; /* an input that the model does not have */
+    if (status && o->models[1] && status != CREASE_ERROR_CANCELLED)
+        return fail(code_of_status(status), "%s beside %s: %s", o->models[0], o->models[1],
+                    crease_error_message());
     if (status)
         return fail_file(o->models[0], status);
     v->pass &= crease_verify_report_pass(report);

@@ -245,6 +245,13 @@ static crease_status run_narrow(crease_model *model, const crease_options *optio
     return crease_session_run(*session);
 }
 
+/* The one of two models that only b is for: the caller cannot tell which of them failed. */
+static crease_status run_second(crease_model *model, const crease_options *options,
+                                const crease_tensor *inputs, size_t n, crease_session **session) {
+    const crease_status status = run_narrow(model, options, inputs, n, session);
+    return status == CREASE_OK ? status : cr_fail(status, "the second model: %s", crease_error_message());
+}
+
 /* Bounds are for a network against its folded self, from a session or a file that crease folded; any other
  * file may have been rounded anywhere. */
 static bool has_bounds(const runs *r) {
@@ -317,7 +324,7 @@ static crease_status verify(runs *r, crease_model *a, crease_model *b, const cre
     r->related = !b;
     unfolded.fold = b != NULL && o.fold;
     CR_TRY(run_narrow(a, &unfolded, inputs, n, &r->a));
-    CR_TRY(run_narrow(second, &o, inputs, n, &r->b));
+    CR_TRY((b ? run_second : run_narrow)(second, &o, inputs, n, &r->b));
     o.assume_const |= r->b->assumes; /* fold as the session did */
     o.keep_all = r->options->layers;
     CR_TRY(take_model(a, &o, unfolded.fold, &r->before, NULL));
