@@ -42,6 +42,8 @@ int demo_command(int argc, char **argv) {
     if (!output)
         return fail(CLI_USAGE, "demo %s needs -o OUT.onnx", name);
     crease_status status = crease_demo_model(name, seed, &model);
+    if (status == CREASE_ERROR_ARGUMENT)
+        return fail(CLI_USAGE, "%s; 'crease demo' lists them", crease_error_message());
     if (status)
         return fail_status(status);
     code = model_save(model, output);

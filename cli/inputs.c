@@ -246,7 +246,8 @@ static int use_archive(collector *c, const char *name, const char *path, const b
         tensor_free(&list[i]);
     free(list);
     if (!code && !used)
-        code = fail(CLI_INPUT, "%s: has no array named '%s'", path, name ? name : "as an input of the model");
+        code = name ? fail(CLI_INPUT, "%s: has no array named '%s'", path, name)
+                    : fail(CLI_INPUT, "%s: has no array named as an input of the model", path);
     return code;
 }
 

@@ -39,6 +39,8 @@ static int dispatch(int argc, char **argv) {
     if (argc < 2)
         return fail(CLI_USAGE, "no command; see 'crease --help'");
     const char *name = argv[1];
+    if (strcmp(name, "help") == 0 && argc > 2)
+        return dispatch(3, (char *[]){argv[0], argv[2], "--help", NULL});
     for (size_t i = 0; i < N_COMMANDS; i++)
         if (strcmp(name, commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);

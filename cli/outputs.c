@@ -83,7 +83,7 @@ static void add_output(table *out, const crease_tensor *t) {
     table_cell(out, "%s", t->name);
     table_cell(out, "%s", crease_dtype_name(t->dtype));
     table_cell(out, "%s", tensor_shape_text(t->rank, t->dims, NULL, shape));
-    if (tensor_is_number(t->dtype)) {
+    if (tensor_is_number(t->dtype) && n > 0) {
         add_range(out, t, n);
         add_first(out, t, n);
         return;
