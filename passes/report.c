@@ -1,4 +1,5 @@
 #include "passes/report.h"
+#include "runtime/base/structs.h"
 
 #include <string.h>
 
@@ -112,7 +113,7 @@ size_t crease_fold_report_n_entries(const crease_fold_report *report) {
 bool crease_fold_report_entry_at(const crease_fold_report *report, size_t index, crease_fold_entry *entry) {
     if (!report || index >= report->n)
         return false;
-    *entry = report->entries[index];
+    cr_struct_give(entry, &report->entries[index], sizeof *entry);
     return true;
 }
 
@@ -124,6 +125,6 @@ bool crease_fold_report_finding_at(const crease_fold_report *report, size_t inde
                                    crease_fold_finding *finding) {
     if (!report || index >= report->n_findings)
         return false;
-    *finding = report->findings[index];
+    cr_struct_give(finding, &report->findings[index], sizeof *finding);
     return true;
 }

@@ -16,8 +16,9 @@
  * Rules that hold everywhere: nothing is printed, nothing exits or aborts, no environment is needed, no
  * network is used. A function that can fail returns a crease_status, and crease_error_message() has the
  * sentence. Every free function takes NULL. Structs begin with struct_size, which the caller sets to sizeof
- * the struct (the *_init functions do), so that a program compiled against an older header keeps working.
- * Dimensions are int64_t. */
+ * the struct (the *_init functions do), so that a program compiled against an older header keeps working:
+ * new members come last, and no more is written than the caller has. crease_tensor and crease_string, of
+ * which there are arrays, stay as they are. Dimensions are int64_t. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -187,8 +188,12 @@ typedef struct crease_options {
     size_t weight_limit_bytes;
 } crease_options;
 
-/* Fill with defaults. `options` must not be NULL. */
-CREASE_API void crease_options_init(crease_options *options);
+/* Fill with defaults. `options` must not be NULL. The program's size of the struct goes along, since it is
+ * not the library's where that is newer. */
+CREASE_API void crease_options_init_sized(crease_options *options, size_t bytes);
+static inline void crease_options_init(crease_options *options) {
+    crease_options_init_sized(options, sizeof *options);
+}
 
 /* ---- Models ---- */
 
@@ -288,7 +293,10 @@ typedef struct crease_fold_options {
     const void *original;
     size_t original_bytes;
 } crease_fold_options;
-CREASE_API void crease_fold_options_init(crease_fold_options *options);
+CREASE_API void crease_fold_options_init_sized(crease_fold_options *options, size_t bytes);
+static inline void crease_fold_options_init(crease_fold_options *options) {
+    crease_fold_options_init_sized(options, sizeof *options);
+}
 
 typedef struct crease_fold_entry {
     size_t struct_size;
@@ -457,7 +465,10 @@ typedef struct crease_verify_options {
                     its runs; they decide, too */
     bool judge;  /* run in float64 and state bounds; default true */
 } crease_verify_options;
-CREASE_API void crease_verify_options_init(crease_verify_options *options);
+CREASE_API void crease_verify_options_init_sized(crease_verify_options *options, size_t bytes);
+static inline void crease_verify_options_init(crease_verify_options *options) {
+    crease_verify_options_init_sized(options, sizeof *options);
+}
 
 typedef struct crease_verify_entry {
     size_t struct_size;
@@ -510,7 +521,10 @@ typedef struct crease_calibrate_options {
     bool cumulative; /* the plain average over all batches instead; what was stored counts for nothing */
     int threads;     /* 0: one for each core */
 } crease_calibrate_options;
-CREASE_API void crease_calibrate_options_init(crease_calibrate_options *options);
+CREASE_API void crease_calibrate_options_init_sized(crease_calibrate_options *options, size_t bytes);
+static inline void crease_calibrate_options_init(crease_calibrate_options *options) {
+    crease_calibrate_options_init_sized(options, sizeof *options);
+}
 
 /* A calibration in the making. Used by one thread at a time. */
 typedef struct crease_calibration crease_calibration;

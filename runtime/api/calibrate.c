@@ -1,5 +1,6 @@
 #include "runtime/api/model.h"
 #include "runtime/api/walk.h"
+#include "runtime/base/structs.h"
 #include "runtime/graph/edit.h"
 #include "runtime/kernels/gemm.h"
 
@@ -31,8 +32,9 @@ struct crease_calibration {
     bool failed; /* some statistics have a batch more than others */
 };
 
-void crease_calibrate_options_init(crease_calibrate_options *options) {
-    *options = (crease_calibrate_options){.struct_size = sizeof *options, .momentum = -1};
+void crease_calibrate_options_init_sized(crease_calibrate_options *options, size_t bytes) {
+    const crease_calibrate_options full = {.momentum = -1};
+    cr_struct_init(options, bytes, &full, sizeof full);
 }
 
 /* ---- making ---- */
@@ -99,8 +101,7 @@ crease_status crease_calibration_create(crease_model *model, const crease_calibr
                        "crease_calibration_create: model and calibration must not be NULL");
     *calibration = NULL;
     crease_calibrate_options_init(&o);
-    if (options && options->struct_size)
-        memcpy(&o, options, options->struct_size < sizeof o ? options->struct_size : sizeof o);
+    cr_struct_take(&o, options, sizeof o);
     if (isnan(o.momentum) || o.momentum > 1)
         return cr_fail(CREASE_ERROR_ARGUMENT, "crease_calibration_create: the momentum %g is above 1",
                        o.momentum);

@@ -1,6 +1,7 @@
 #include "passes/pass.h"
 #include "proto/proto.h"
 #include "runtime/api/twins.h"
+#include "runtime/base/structs.h"
 #include "runtime/graph/edit.h"
 
 #include <math.h>
@@ -8,15 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-void crease_fold_options_init(crease_fold_options *options) {
-    *options = (crease_fold_options){.struct_size = sizeof *options};
+void crease_fold_options_init_sized(crease_fold_options *options, size_t bytes) {
+    const crease_fold_options full = {0};
+    cr_struct_init(options, bytes, &full, sizeof full);
 }
 
 static crease_fold_options options_of(const crease_fold_options *options) {
     crease_fold_options full;
     crease_fold_options_init(&full);
-    if (options && options->struct_size)
-        memcpy(&full, options, options->struct_size < sizeof full ? options->struct_size : sizeof full);
+    cr_struct_take(&full, options, sizeof full);
     return full;
 }
 

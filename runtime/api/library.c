@@ -1,4 +1,5 @@
 #include "runtime/base/cpu.h"
+#include "runtime/base/structs.h"
 #include "runtime/kernels/gemm.h"
 #include "runtime/ops/op.h"
 
@@ -59,11 +60,11 @@ bool crease_operator_at(size_t index, crease_operator_info *info) {
     const cr_op *op = public_op(index);
     if (!op)
         return false;
-    *info = (crease_operator_info){.struct_size = info->struct_size,
-                                   .name = op->name,
-                                   .domain = op->domain ? op->domain : "",
-                                   .since = op->since,
-                                   .until = op->until,
-                                   .types = op->types};
+    const crease_operator_info full = {.name = op->name,
+                                       .domain = op->domain ? op->domain : "",
+                                       .since = op->since,
+                                       .until = op->until,
+                                       .types = op->types};
+    cr_struct_give(info, &full, sizeof full);
     return true;
 }

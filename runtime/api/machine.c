@@ -1,5 +1,6 @@
 #include "include/crease/crease.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/structs.h"
 #include "runtime/base/threads.h"
 #include "runtime/kernels/peak.h"
 
@@ -74,9 +75,10 @@ crease_status crease_measure_machine(int threads, size_t block_bytes, crease_mac
     if (!machine || threads < 0)
         return cr_fail(CREASE_ERROR_ARGUMENT,
                        "crease_measure_machine: machine must not be NULL, threads not negative");
-    *machine = (crease_machine){.struct_size = machine->struct_size};
+    crease_machine full = {0};
     CR_TRY(cr_heap_create(NULL, 0, &heap));
-    crease_status status = measure(heap, threads, block_bytes, machine);
+    crease_status status = measure(heap, threads, block_bytes, &full);
     cr_heap_release(heap);
+    cr_struct_give(machine, &full, sizeof full);
     return status;
 }

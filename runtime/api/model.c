@@ -1,6 +1,7 @@
 #include "runtime/api/model.h"
 #include "passes/pass.h"
 #include "proto/proto.h"
+#include "runtime/base/structs.h"
 #include "runtime/graph/edit.h"
 #include "runtime/graph/order.h"
 #include "runtime/graph/verify.h"
@@ -12,15 +13,15 @@
 
 /* ---- options ---- */
 
-void crease_options_init(crease_options *options) {
-    *options = (crease_options){.struct_size = sizeof *options, .fold = true};
+void crease_options_init_sized(crease_options *options, size_t bytes) {
+    const crease_options full = {.fold = true};
+    cr_struct_init(options, bytes, &full, sizeof full);
 }
 
 crease_options cr_options_of(const crease_options *options) {
     crease_options full;
     crease_options_init(&full);
-    if (options && options->struct_size)
-        memcpy(&full, options, options->struct_size < sizeof full ? options->struct_size : sizeof full);
+    cr_struct_take(&full, options, sizeof full);
     return full;
 }
 
@@ -232,8 +233,8 @@ static void describe(const cr_value *value, crease_value_info *info) {
         o->dims[i] = d < 0 ? -1 : d;
         o->names[i] = d <= CR_DIM_FIRST_SYMBOL ? model->symbols[CR_DIM_FIRST_SYMBOL - d] : NULL;
     }
-    *info = (crease_value_info){info->struct_size, value->name, value->dtype,
-                                value->shape.rank, o->dims,     o->names};
+    const crease_value_info full = {0, value->name, value->dtype, value->shape.rank, o->dims, o->names};
+    cr_struct_give(info, &full, sizeof full);
 }
 
 size_t crease_model_n_inputs(const crease_model *model) {
@@ -278,16 +279,16 @@ bool crease_model_node_at(const crease_model *model, size_t index, crease_node_i
         return false;
     const cr_node *node = model->nodes[index];
     const cr_value *output = cr_node_output(node, 0);
-    *info = (crease_node_info){.struct_size = info->struct_size,
-                               .name = node->name,
-                               .op_type = node->op_type,
-                               .domain = node->domain,
-                               .since_version = node->op ? node->op->since : 0,
-                               .n_inputs = node->n_inputs,
-                               .n_outputs = node->n_outputs,
-                               .macs = model->macs[index],
-                               .parameters = parameters_of(node),
-                               .output = output ? output->name : ""};
+    const crease_node_info full = {.name = node->name,
+                                   .op_type = node->op_type,
+                                   .domain = node->domain,
+                                   .since_version = node->op ? node->op->since : 0,
+                                   .n_inputs = node->n_inputs,
+                                   .n_outputs = node->n_outputs,
+                                   .macs = model->macs[index],
+                                   .parameters = parameters_of(node),
+                                   .output = output ? output->name : ""};
+    cr_struct_give(info, &full, sizeof full);
     return true;
 }
 
@@ -299,25 +300,25 @@ static crease_status count_batch_norms(cr_graph *graph, void *context) {
 
 void crease_model_get_info(const crease_model *model, crease_model_info *info) {
     const cr_model *ir = model->ir;
-    *info = (crease_model_info){.struct_size = info->struct_size,
-                                .ir_version = ir->ir_version,
-                                .opset = cr_model_opset(ir, ""),
-                                .producer_name = ir->producer_name,
-                                .producer_version = ir->producer_version,
-                                .graph_name = ir->graph->name};
+    crease_model_info full = {.ir_version = ir->ir_version,
+                              .opset = cr_model_opset(ir, ""),
+                              .producer_name = ir->producer_name,
+                              .producer_version = ir->producer_version,
+                              .graph_name = ir->graph->name};
     for (int i = 0; i < ir->n_values; i++) {
         const cr_tensor *t = ir->values[i]->constant ? ir->values[i]->constant : ir->values[i]->initial;
         size_t bytes;
         if (!t || (!ir->values[i]->n_uses && !ir->values[i]->n_outputs))
             continue;
-        info->parameters += cr_shape_n(&t->shape);
+        full.parameters += cr_shape_n(&t->shape);
         if (cr_tensor_bytes(t->dtype, 0, &t->shape, &bytes))
-            info->parameter_bytes += (int64_t)bytes;
+            full.parameter_bytes += (int64_t)bytes;
     }
     for (size_t i = 0; i < model->n_nodes; i++)
-        info->macs += model->macs[i] > 0 ? model->macs[i] : 0;
-    crease_status status = cr_model_each_graph(model->ir, count_batch_norms, &info->n_batch_norms);
+        full.macs += model->macs[i] > 0 ? model->macs[i] : 0;
+    crease_status status = cr_model_each_graph(model->ir, count_batch_norms, &full.n_batch_norms);
     (void)status; /* counting does not fail */
+    cr_struct_give(info, &full, sizeof full);
 }
 
 size_t crease_model_n_problems(const crease_model *model) {
@@ -328,8 +329,8 @@ bool crease_model_problem_at(const crease_model *model, size_t index, crease_pro
     if (index >= model->n_problems)
         return false;
     const cr_problem *p = &model->problems[index];
-    *problem =
-        (crease_problem){problem->struct_size, p->node->name, p->node->op_type, p->node->domain, p->reason};
+    const crease_problem full = {0, p->node->name, p->node->op_type, p->node->domain, p->reason};
+    cr_struct_give(problem, &full, sizeof full);
     return true;
 }
 

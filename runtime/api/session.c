@@ -1,6 +1,7 @@
 #include "runtime/api/session.h"
 #include "passes/lower.h"
 #include "passes/pass.h"
+#include "runtime/base/structs.h"
 #include "runtime/graph/edit.h"
 #include "runtime/kernels/conv/algorithms.h"
 #include "runtime/ops/conv.h"
@@ -347,10 +348,10 @@ void crease_session_cancel(crease_session *session) {
 
 void crease_session_get_memory(const crease_session *session, crease_memory *memory) {
     const cr_plan *plan = cr_session_plan(session->exec);
-    *memory = (crease_memory){.struct_size = memory->struct_size,
-                              .weight_bytes = cr_session_weight_bytes(session->exec),
-                              .arena_bytes = plan ? plan->slab_bytes + plan->scratch_bytes : 0,
-                              .peak_bytes = cr_heap_peak(session->heap)};
+    const crease_memory full = {.weight_bytes = cr_session_weight_bytes(session->exec),
+                                .arena_bytes = plan ? plan->slab_bytes + plan->scratch_bytes : 0,
+                                .peak_bytes = cr_heap_peak(session->heap)};
+    cr_struct_give(memory, &full, sizeof full);
 }
 
 const crease_fold_report *crease_session_fold_report(const crease_session *session) {
@@ -384,8 +385,7 @@ bool crease_session_step_at(const crease_session *session, size_t index, crease_
         return false;
     const cr_plan *plan = cr_session_plan(session->exec);
     const cr_step *s = &plan->steps[index];
-    crease_step full = {.struct_size = step->struct_size,
-                        .node = s->node->name,
+    crease_step full = {.node = s->node->name,
                         .op_type = s->node->op_type,
                         .algorithm = s->algorithm,
                         .note = s->note,
@@ -397,6 +397,6 @@ bool crease_session_step_at(const crease_session *session, size_t index, crease_
                         .input_bytes = s->passes * bytes_of(s->in, s->node->n_inputs),
                         .output_bytes =
                             s->passes * bytes_of((const cr_tensor *const *)s->out, s->node->n_outputs)};
-    memcpy(step, &full, step->struct_size < sizeof full ? step->struct_size : sizeof full);
+    cr_struct_give(step, &full, sizeof full);
     return true;
 }

@@ -2,6 +2,7 @@
 #include "runtime/api/compare.h"
 #include "runtime/api/noise.h"
 #include "runtime/api/twins.h"
+#include "runtime/base/structs.h"
 #include "runtime/graph/edit.h"
 
 #include <math.h>
@@ -18,8 +19,9 @@ struct crease_verify_report {
     bool pass;
 };
 
-void crease_verify_options_init(crease_verify_options *options) {
-    *options = (crease_verify_options){.struct_size = sizeof *options, .rtol = 1e-4, .judge = true};
+void crease_verify_options_init_sized(crease_verify_options *options, size_t bytes) {
+    const crease_verify_options full = {.rtol = 1e-4, .judge = true};
+    cr_struct_init(options, bytes, &full, sizeof full);
 }
 
 typedef struct runs {
@@ -373,8 +375,7 @@ crease_status crease_verify(crease_model *a, crease_model *b, const crease_tenso
     *report = NULL;
     crease_verify_options v;
     crease_verify_options_init(&v);
-    if (verify_options)
-        v = *verify_options;
+    cr_struct_take(&v, verify_options, sizeof v);
     runs r = {.options = &v};
     CR_TRY(create_report(&r.report));
     crease_options o = cr_options_of(options);
@@ -407,7 +408,7 @@ bool crease_verify_report_output_at(const crease_verify_report *report, size_t i
                                     crease_verify_entry *entry) {
     if (index >= report->n_outputs)
         return false;
-    *entry = report->outputs[index];
+    cr_struct_give(entry, &report->outputs[index], sizeof *entry);
     return true;
 }
 
@@ -419,7 +420,7 @@ bool crease_verify_report_layer_at(const crease_verify_report *report, size_t in
                                    crease_verify_entry *entry) {
     if (index >= report->n_layers)
         return false;
-    *entry = report->layers[index];
+    cr_struct_give(entry, &report->layers[index], sizeof *entry);
     return true;
 }
 

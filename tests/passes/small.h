@@ -144,7 +144,7 @@ static inline int small_count(const small *s, const char *op) {
 
 /* The entry of a node, or an empty one. */
 static inline crease_fold_entry small_entry(const small *s, const char *name) {
-    crease_fold_entry entry;
+    crease_fold_entry entry = {.struct_size = sizeof entry};
     for (size_t i = 0; crease_fold_report_entry_at(s->report, i, &entry); i++)
         if (strcmp(entry.name, name) == 0)
             return entry;

@@ -89,7 +89,7 @@ Test(bad_parameters, values) {
         {{0, 5, 1, 1}, "conv-bn", 5},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        crease_fold_entry e;
+        crease_fold_entry e = {.struct_size = sizeof e};
         outcome o = judge(2, (int64_t[]){2, 2, 2, 2}, cases[i].values, &e);
         cr_assert_not(o.refused);
         cr_assert_str_eq(o.found, cases[i].expected, "case %zu: %s", i, o.found);
@@ -106,7 +106,7 @@ Test(bad_parameters, lengths) {
     static const float values[4] = {1, 0, 0, 1};
     for (int i = 0; i < 4; i++)
         for (int64_t length = 0; length <= 4; length++) {
-            crease_fold_entry e;
+            crease_fold_entry e = {.struct_size = sizeof e};
             int64_t lengths[4] = {2, 2, 2, 2};
             lengths[i] = length;
             cr_assert_eq(judge(2, lengths, values, &e).refused, length != 2);
@@ -114,7 +114,7 @@ Test(bad_parameters, lengths) {
 }
 
 Test(bad_parameters, zero_channels) {
-    crease_fold_entry e;
+    crease_fold_entry e = {.struct_size = sizeof e};
     outcome o = judge(0, (int64_t[]){0, 0, 0, 0}, (float[]){1, 0, 0, 1}, &e);
     cr_assert_not(o.refused);
     cr_assert_str_eq(o.found, "no-channels");

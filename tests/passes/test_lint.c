@@ -17,7 +17,7 @@ static void set(const small *s, int input, int channel, double value) {
 
 /* The findings in order, separated by spaces; `says`: part of the first detail. */
 static void expect_findings(small s, const char *codes, const char *says) {
-    crease_fold_finding f;
+    crease_fold_finding f = {.struct_size = sizeof f};
     char found[256] = "";
     OK(cr_optimize_fold(s.model, NULL, s.report));
     size_t n = crease_fold_report_n_findings(s.report);

@@ -84,7 +84,7 @@ Test(optimize, entries_follow_the_file) {
     y = small_node(&s, "Conv", "conv", IN(y, small_constant(&s, "w", -1, 1, DIMS(2, 2, 1, 1))));
     small_output(&s, small_bn(&s, "second", y, 2));
     OK(cr_optimize_fold(s.model, NULL, s.report));
-    crease_fold_entry e;
+    crease_fold_entry e = {.struct_size = sizeof e};
     cr_assert(crease_fold_report_entry_at(s.report, 0, &e));
     cr_assert_str_eq(e.name, "first");
     cr_assert(crease_fold_report_entry_at(s.report, 1, &e));

@@ -24,7 +24,7 @@ static bool is_one_of(const char *found, const char *outcomes) {
 
 /* The entry of a node; without one, an affine that stayed. */
 static crease_fold_entry entry_of(const crease_fold_report *report, const char *node) {
-    crease_fold_entry e;
+    crease_fold_entry e = {.struct_size = sizeof e};
     for (size_t i = 0; crease_fold_report_entry_at(report, i, &e); i++)
         if (strcmp(e.name, node) == 0)
             return e;
@@ -63,7 +63,7 @@ static void count_reason(tally *t, const char *reason) {
 
 static void check_entries(judged *j, const crease_fold_report *report) {
     int n_entries = 0, n_nodes = 0;
-    crease_fold_entry e;
+    crease_fold_entry e = {.struct_size = sizeof e};
     for (int i = 0; i < j->n->n_expected; i++)
         check_expected(j, report, &j->n->expected[i]);
     for (size_t i = 0; crease_fold_report_entry_at(report, i, &e); i++) {
@@ -192,7 +192,7 @@ static void check_twice(const crease_model *once, const void *bytes, size_t n_by
                         const crease_fold_options *options) {
     crease_fold_report *report;
     crease_model *twice;
-    crease_fold_entry e;
+    crease_fold_entry e = {.struct_size = sizeof e};
     void *more;
     size_t n_more;
     OK(crease_fold(once, options, &twice, &report));
