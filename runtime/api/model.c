@@ -36,6 +36,30 @@ static crease_status list_inputs(crease_model *m) {
     return CREASE_OK;
 }
 
+/* Dynamic dimensions are -1 outside; their names are kept beside them. */
+static crease_status describe(crease_model *m, const cr_value *value, crease_value_info *info) {
+    const int rank = value->shape.rank;
+    int64_t *dims;
+    const char **names;
+    CR_TRY(CR_ARENA_NEW(&m->arena, &dims, (size_t)(rank > 0 ? rank : 0)));
+    CR_TRY(CR_ARENA_NEW(&m->arena, &names, (size_t)(rank > 0 ? rank : 0)));
+    for (int i = 0; i < rank; i++) {
+        const int64_t d = value->shape.dims[i];
+        dims[i] = d < 0 ? -1 : d;
+        names[i] = d <= CR_DIM_FIRST_SYMBOL ? m->ir->symbols[CR_DIM_FIRST_SYMBOL - d] : NULL;
+    }
+    *info = (crease_value_info){sizeof *info, value->name, value->dtype, rank, dims, names};
+    return CREASE_OK;
+}
+
+static crease_status describe_all(crease_model *m, cr_value *const *values, size_t n,
+                                  crease_value_info **infos) {
+    CR_TRY(CR_ARENA_NEW(&m->arena, infos, n));
+    for (size_t i = 0; i < n; i++)
+        CR_TRY(describe(m, values[i], &(*infos)[i]));
+    return CREASE_OK;
+}
+
 /* Names for nodes that have none: of their first output. */
 static crease_status name_nodes(cr_graph *graph, void *context) {
     (void)context;
@@ -121,6 +145,8 @@ static crease_status prepare(crease_model *m) {
     CR_TRY(cr_model_verify_after(m->ir, cr_pass_resolve_sequences(m->ir)));
     CR_TRY(cr_graph_infer(m->ir->graph));
     CR_TRY(list_inputs(m));
+    CR_TRY(describe_all(m, m->inputs, m->n_inputs, &m->input_infos));
+    CR_TRY(describe_all(m, m->ir->graph->outputs, crease_model_n_outputs(m), &m->output_infos));
     CR_TRY(list_nodes(m));
     CR_TRY(count_macs(m));
     return list_problems(m);
@@ -217,26 +243,6 @@ void crease_memory_free(void *data) {
 
 /* ---- questions ---- */
 
-/* Dynamic dimensions are -1 outside; their names are kept beside them. */
-typedef struct outside {
-    int64_t dims[CR_MAX_RANK];
-    const char *names[CR_MAX_RANK];
-} outside;
-
-static void describe(const cr_value *value, crease_value_info *info) {
-    static _Thread_local outside shown[4]; /* the last four answers of this thread stay valid */
-    static _Thread_local unsigned next;
-    outside *o = &shown[next++ % 4];
-    const cr_model *model = value->graph->model;
-    for (int i = 0; i < value->shape.rank; i++) {
-        int64_t d = value->shape.dims[i];
-        o->dims[i] = d < 0 ? -1 : d;
-        o->names[i] = d <= CR_DIM_FIRST_SYMBOL ? model->symbols[CR_DIM_FIRST_SYMBOL - d] : NULL;
-    }
-    const crease_value_info full = {0, value->name, value->dtype, value->shape.rank, o->dims, o->names};
-    cr_struct_give(info, &full, sizeof full);
-}
-
 size_t crease_model_n_inputs(const crease_model *model) {
     return model->n_inputs;
 }
@@ -244,7 +250,7 @@ size_t crease_model_n_inputs(const crease_model *model) {
 bool crease_model_input_at(const crease_model *model, size_t index, crease_value_info *info) {
     if (index >= model->n_inputs)
         return false;
-    describe(model->inputs[index], info);
+    cr_struct_give(info, &model->input_infos[index], sizeof *info);
     return true;
 }
 
@@ -255,7 +261,7 @@ size_t crease_model_n_outputs(const crease_model *model) {
 bool crease_model_output_at(const crease_model *model, size_t index, crease_value_info *info) {
     if (index >= crease_model_n_outputs(model))
         return false;
-    describe(model->ir->graph->outputs[index], info);
+    cr_struct_give(info, &model->output_infos[index], sizeof *info);
     return true;
 }
 

@@ -16,7 +16,8 @@ struct crease_model {
     cr_arena arena;    /* names and lists below */
     cr_value **inputs; /* those a caller sets */
     size_t n_inputs;
-    cr_node **nodes; /* of the main graph, in order */
+    crease_value_info *input_infos, *output_infos; /* of those, and of the graph's outputs */
+    cr_node **nodes;                               /* of the main graph, in order */
     int64_t *macs;
     size_t n_nodes;
     cr_problem *problems;
