@@ -4,6 +4,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/kernels/conv/bytes_depthwise.h"
 #include "runtime/kernels/conv/bytes_direct.h"
+#include "runtime/kernels/conv/execute.h"
 
 static const cr_bytes_algorithm *const plain[] = {&cr_bytes_depthwise_plain, &cr_bytes_direct_plain, NULL};
 #if defined __x86_64__ || defined __i386__
@@ -47,11 +48,8 @@ const cr_bytes_algorithm *cr_bytes_choose(const cr_bytes_conv *conv, const char 
 
 bool cr_bytes_plan_work(const cr_bytes_algorithm *algorithm, const cr_bytes_conv *conv, cr_bytes_work *work) {
     *work = (cr_bytes_work){.algorithm = algorithm, .conv = conv, .tasks = algorithm->tasks(conv)};
-    const size_t bytes = algorithm->workspace_bytes(conv);
-    if (!cr_add_size(bytes, CR_ALIGNMENT - 1, &work->thread_bytes))
-        return false;
-    work->thread_bytes = work->thread_bytes / CR_ALIGNMENT * CR_ALIGNMENT;
-    return cr_mul_size(work->thread_bytes, (size_t)conv->threads, &work->workspace_bytes);
+    return cr_conv_workspaces(algorithm->workspace_bytes(conv), conv->threads, &work->thread_bytes,
+                              &work->workspace_bytes);
 }
 
 typedef struct job {

@@ -1,9 +1,16 @@
 #include "runtime/kernels/conv/execute.h"
 
+bool cr_conv_workspaces(size_t bytes, int threads, size_t *thread_bytes, size_t *workspace_bytes) {
+    if (!cr_add_size(bytes, CR_ALIGNMENT - 1, thread_bytes))
+        return false;
+    *thread_bytes = *thread_bytes / CR_ALIGNMENT * CR_ALIGNMENT;
+    return cr_mul_size(*thread_bytes, (size_t)threads, workspace_bytes);
+}
+
 bool cr_conv_plan_work(const cr_conv_algorithm *algorithm, const cr_conv *conv, cr_conv_work *work) {
     *work = (cr_conv_work){.algorithm = algorithm, .conv = conv, .tasks = algorithm->tasks(conv)};
-    work->thread_bytes = (algorithm->workspace_bytes(conv) + CR_ALIGNMENT - 1) / CR_ALIGNMENT * CR_ALIGNMENT;
-    return cr_mul_size(work->thread_bytes, (size_t)conv->threads, &work->workspace_bytes);
+    return cr_conv_workspaces(algorithm->workspace_bytes(conv), conv->threads, &work->thread_bytes,
+                              &work->workspace_bytes);
 }
 
 typedef struct job {

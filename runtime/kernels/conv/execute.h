@@ -13,6 +13,9 @@ typedef struct cr_conv_work {
     size_t workspace_bytes; /* of all threads, to be aligned to 64 */
 } cr_conv_work;
 
+/* Workspaces of `bytes` for each thread, a cache line apart; false: larger than can be said. */
+bool cr_conv_workspaces(size_t bytes, int threads, size_t *thread_bytes, size_t *workspace_bytes);
+
 /* conv must outlive *work. False: the workspace is larger than can be said. */
 bool cr_conv_plan_work(const cr_conv_algorithm *algorithm, const cr_conv *conv, cr_conv_work *work);
 
