@@ -1,6 +1,7 @@
 #include "runtime/kernels/gemm.h"
 
 #include "runtime/base/cpu.h"
+#include "runtime/base/whole.h"
 #include "runtime/kernels/gemm_kernels.h"
 
 #include <stddef.h>
@@ -159,13 +160,9 @@ void cr_sgemm_packed_grid(int64_t m, int64_t n, int threads, int64_t *row_pieces
         ++*row_pieces;
 }
 
-static int64_t smaller(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 int64_t cr_sgemm_packed_cut(int64_t n, int64_t pieces, int64_t piece) {
     const int64_t strip = pack_kernels()->strip, strips = (n + strip - 1) / strip;
-    return smaller(n, strips * piece / pieces * strip);
+    return cr_smaller(n, strips * piece / pieces * strip);
 }
 
 /* A piece is worth a quarter of a million multiply-adds, and enough of both extents that packing the other
@@ -175,14 +172,14 @@ void cr_gemm_grid(int64_t m, int64_t n, int64_t k, int64_t *row_pieces, int64_t 
     const int64_t wanted = work < 1 ? 1 : work > 24 ? 24 : (int64_t)work;
     const int64_t rows = m / 32 + 1, columns = n / 64 + 1;
     if (m > n) {
-        *row_pieces = smaller(wanted, rows);
-        *column_pieces = smaller(wanted / *row_pieces, columns);
+        *row_pieces = cr_smaller(wanted, rows);
+        *column_pieces = cr_smaller(wanted / *row_pieces, columns);
     } else {
-        *column_pieces = smaller(wanted, columns);
-        *row_pieces = smaller(wanted / *column_pieces, rows);
+        *column_pieces = cr_smaller(wanted, columns);
+        *row_pieces = cr_smaller(wanted / *column_pieces, rows);
     }
 }
 
 int64_t cr_gemm_cut(int64_t extent, int64_t pieces, int64_t piece) {
-    return smaller(extent, (extent / pieces * piece + extent % pieces * piece / pieces + 15) / 16 * 16);
+    return cr_smaller(extent, (extent / pieces * piece + extent % pieces * piece / pieces + 15) / 16 * 16);
 }

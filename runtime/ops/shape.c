@@ -1,5 +1,7 @@
 #include "runtime/ops/infer.h"
 
+#include "runtime/base/whole.h"
+
 #include <string.h>
 
 /* Operators that keep the bytes and change the shape (Reshape, Flatten, Squeeze, Unsqueeze, Identity, Dropout
@@ -203,10 +205,6 @@ static crease_status dropout_run(cr_run *r) {
 
 /* ---- Shape, Size ---- */
 
-static int64_t clamp(int64_t value, int64_t low, int64_t high) {
-    return value < low ? low : value > high ? high : value;
-}
-
 /* Axes [start, end) that Shape tells: attributes from version 15 on. */
 typedef struct shape_range {
     int64_t start, end;
@@ -216,8 +214,8 @@ typedef struct shape_range {
 static crease_status read_range(const cr_node *node, int rank, shape_range *range) {
     CR_TRY(cr_attr_int(node, "start", 0, &range->start));
     CR_TRY(cr_attr_int(node, "end", rank, &range->end));
-    range->start = clamp(range->start < 0 ? range->start + rank : range->start, 0, rank);
-    range->end = clamp(range->end < 0 ? range->end + rank : range->end, range->start, rank);
+    range->start = cr_within(range->start < 0 ? range->start + rank : range->start, 0, rank);
+    range->end = cr_within(range->end < 0 ? range->end + rank : range->end, range->start, rank);
     return CREASE_OK;
 }
 

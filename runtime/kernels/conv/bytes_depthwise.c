@@ -3,25 +3,18 @@
 #include <string.h>
 
 #include "runtime/base/mem.h"
+#include "runtime/base/whole.h"
 #include "runtime/kernels/conv/bytes_direct.h"
 
 /* The copy of a chunk stays in a first-level cache. */
 enum { CHUNK_BYTES = 24 * 1024, WORD_BYTES = CR_BYTES_LANES * CR_BYTES_TAPS };
 
-static int64_t divide_up(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
-}
-
-static int64_t min(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 static int64_t blocks_of(const cr_bytes_conv *conv) {
-    return divide_up(conv->geometry.oc, CR_BYTES_LANES);
+    return cr_divide_up(conv->geometry.oc, CR_BYTES_LANES);
 }
 
 static int64_t words_of(const cr_conv_geometry *g) {
-    return divide_up(g->kernel[CR_W], CR_BYTES_TAPS);
+    return cr_divide_up(g->kernel[CR_W], CR_BYTES_TAPS);
 }
 
 /* Tiles are whole rows. */
@@ -108,7 +101,7 @@ static void run_chunk(const cr_bytes_conv *conv, const cr_bytes_pixels *pixels, 
     set_block(conv, args, g, &view, block, rows);
     for (cr_bytes_chunk(pixels, chunk, &row, &end); row < end; row += rows->rows) {
         const int64_t d = row / g->out[CR_H], h = row % g->out[CR_H];
-        rows->rows = min(min(CR_BYTES_ROWS, end - row), g->out[CR_H] - h);
+        rows->rows = cr_smaller(cr_smaller(CR_BYTES_ROWS, end - row), g->out[CR_H] - h);
         rows->input = view.data + (view.first + block * view.block_step +
                                    d * g->stride[CR_D] * view.step[CR_D] + h * rows->down);
         rows->offset = (plane + row) * rows->output_row;

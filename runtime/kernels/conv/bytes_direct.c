@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "runtime/base/mem.h"
+#include "runtime/base/whole.h"
 
 /* Of an axis: what a copy with padding may have around the input. Products of three fit 64 bits. */
 enum { MOST_REACH = 1 << 12, MOST_STRIDE = 1 << 8 };
@@ -22,14 +23,6 @@ typedef struct span {
     int64_t first_block, end_block;
 } span;
 
-static int64_t divide_up(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
-}
-
-static int64_t min(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 static size_t aligned(size_t bytes) {
     return (bytes + CR_ALIGNMENT - 1) / CR_ALIGNMENT * CR_ALIGNMENT;
 }
@@ -40,11 +33,11 @@ static span span_of(const cr_conv_geometry *g, const plan *p, int64_t output_til
     const int64_t group_ic = g->ic / g->groups, group_oc = g->oc / g->groups;
     int64_t begin, end;
     cr_direct_part(&p->output_tiles, output_tile, &begin, &end);
-    const int64_t first = begin * CR_BYTES_LANES, last = min(end * CR_BYTES_LANES, g->oc) - 1;
+    const int64_t first = begin * CR_BYTES_LANES, last = cr_smaller(end * CR_BYTES_LANES, g->oc) - 1;
     span s = {.begin = first / group_oc * group_ic / CR_BYTES_WORD,
-              .end = divide_up((last / group_oc + 1) * group_ic, CR_BYTES_WORD)};
+              .end = cr_divide_up((last / group_oc + 1) * group_ic, CR_BYTES_WORD)};
     s.first_block = s.begin / CR_BYTES_WORDS;
-    s.end_block = divide_up(s.end, CR_BYTES_WORDS);
+    s.end_block = cr_divide_up(s.end, CR_BYTES_WORDS);
     return s;
 }
 
@@ -53,8 +46,8 @@ static void plan_channels(const cr_conv_geometry *g, plan *p) {
     const int64_t group_oc = g->oc / g->groups;
     const int64_t most = g->groups > 1 && group_oc <= CR_BYTES_LANES ? 1 : CR_BYTES_BLOCKS;
     p->taps = cr_conv_volume(g->kernel);
-    p->out_blocks = divide_up(g->oc, CR_BYTES_LANES);
-    const int64_t parts = divide_up(p->out_blocks, most);
+    p->out_blocks = cr_divide_up(g->oc, CR_BYTES_LANES);
+    const int64_t parts = cr_divide_up(p->out_blocks, most);
     p->output_tiles = (cr_direct_cut){parts, p->out_blocks / parts, p->out_blocks % parts};
     int64_t words = 0;
     for (int64_t tile = 0; tile < (g->groups > 1 ? parts : 1); tile++) {
@@ -100,7 +93,7 @@ static int32_t pack_channel(const cr_conv_geometry *g, const plan *p, const span
     for (int64_t c = first; c < first + group_ic; c++) {
         const int64_t word = c / CR_BYTES_WORD, block = word / CR_BYTES_WORDS;
         const int64_t begin = block * CR_BYTES_WORDS > s->begin ? block * CR_BYTES_WORDS : s->begin;
-        const int64_t words = min((block + 1) * CR_BYTES_WORDS, s->end) - begin;
+        const int64_t words = cr_smaller((block + 1) * CR_BYTES_WORDS, s->end) - begin;
         for (int64_t tap = 0; tap < p->taps; tap++, from++) {
             const int64_t at = (begin - s->begin) * p->taps + tap * words + word - begin;
             packed[(at * lanes + lane) * CR_BYTES_WORD + c % CR_BYTES_WORD] = *from;
@@ -122,7 +115,7 @@ void cr_bytes_direct_pack(const cr_bytes_conv *conv, const int8_t *weights, void
         int64_t begin, end;
         cr_direct_part(&p.output_tiles, tile, &begin, &end);
         const int64_t lanes = (end - begin) * CR_BYTES_LANES, first = begin * CR_BYTES_LANES;
-        for (int64_t o = first; o < min(first + lanes, g->oc); o++)
+        for (int64_t o = first; o < cr_smaller(first + lanes, g->oc); o++)
             start[o] = -conv->input_zero * pack_channel(g, &p, &s, weights + o * (g->ic / g->groups) * p.taps,
                                                         o, o - first, lanes, to + begin * p.block_bytes);
     }
@@ -143,7 +136,7 @@ typedef struct walk {
 
 size_t cr_bytes_direct_workspace_bytes(const cr_bytes_conv *conv) {
     const plan p = make_plan(conv);
-    const size_t copy = cr_bytes_copy_bytes(&p.pixels, divide_up(conv->geometry.ic, CR_BYTES_LANES));
+    const size_t copy = cr_bytes_copy_bytes(&p.pixels, cr_divide_up(conv->geometry.ic, CR_BYTES_LANES));
     size_t bytes;
     return cr_add_size(aligned((size_t)p.taps * sizeof(ptrdiff_t)), copy, &bytes) ? bytes : SIZE_MAX;
 }
@@ -213,7 +206,7 @@ static void fetch_weights_of(walk *w, int64_t output_tile, int64_t end, int64_t 
     cr_direct_part(&p->output_tiles, output_tile, &block, &block_end);
     w->pass.fetch = (const int8_t *)w->args->packed + start_bytes(p) + block * p->block_bytes;
     w->pass.fetch_end = w->pass.fetch + (output_tile < end ? (block_end - block) * p->block_bytes : 0);
-    w->pass.fetch_lines = divide_up(lines, tiles);
+    w->pass.fetch_lines = cr_divide_up(lines, tiles);
 }
 
 static void run_tile(walk *w, const cr_bytes_direct_kernels *kernels, const cr_direct_box *tile,
@@ -267,7 +260,7 @@ void cr_bytes_direct_run(const cr_bytes_conv *conv, const cr_bytes_direct_kernel
         return;
     for (int64_t task = task_begin; task < task_end;) {
         const int64_t tiles = p.output_tiles.parts, first = task % tiles,
-                      last = min(tiles, first + task_end - task);
+                      last = cr_smaller(tiles, first + task_end - task);
         run_chunk(&w, conv, kernels, task / tiles / p.pixels.chunks, task / tiles % p.pixels.chunks, first,
                   last);
         task += last - first;

@@ -3,27 +3,16 @@
 #include <string.h>
 
 #include "runtime/base/mem.h"
+#include "runtime/base/whole.h"
 
 /* Of input in a chunk, which is read once for every tile of output channels: with the weights of one it stays
  * in a second-level cache. Pixel tiles that are worth a thread. */
 enum { CHUNK_BYTES = 384 * 1024, LEAST_TILES = 4 };
 
-static int64_t divide_up(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
-}
-
-static int64_t min(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
-static int64_t max(int64_t a, int64_t b) {
-    return a > b ? a : b;
-}
-
 /* ---- cutting ---- */
 
 static cr_direct_cut cut(int64_t n, int64_t part) {
-    const int64_t parts = divide_up(n, part);
+    const int64_t parts = cr_divide_up(n, part);
     return (cr_direct_cut){parts, parts > 0 ? n / parts : 0, parts > 0 ? n % parts : 0};
 }
 
@@ -39,11 +28,11 @@ static bool has_padding(const cr_conv_geometry *g) {
 /* Enough for the cache; and if the threads cannot share the parts alone, as many for each of them. */
 static int64_t count_chunks(const cr_bytes_conv *conv, const cr_bytes_pixels *p, int64_t least,
                             int64_t parts) {
-    const int64_t chunks = max(1, min(least, p->pixel_tiles));
+    const int64_t chunks = cr_larger(1, cr_smaller(least, p->pixel_tiles));
     const int64_t shares = cr_conv_shares(p->geometry.n, conv->threads);
     if (shares == 1 || (p->pixel_tiles < LEAST_TILES * conv->threads && parts >= conv->threads))
         return chunks;
-    return max(1, min(divide_up(chunks, shares) * shares, p->pixel_tiles));
+    return cr_larger(1, cr_smaller(cr_divide_up(chunks, shares) * shares, p->pixel_tiles));
 }
 
 static cr_bytes_pixels cut_tiles(const cr_conv_geometry *g, int64_t tile_pixels) {
@@ -59,16 +48,17 @@ cr_bytes_pixels cr_bytes_cut_pixels(const cr_bytes_conv *conv, int64_t tile_pixe
     cr_conv_geometry g = conv->geometry;
     cr_conv_flatten(&g);
     cr_bytes_pixels p = cut_tiles(&g, tile_pixels);
-    const int64_t channels = divide_up(g.ic, CR_BYTES_LANES) * CR_BYTES_LANES;
-    p.chunks = count_chunks(conv, &p, divide_up(channels * cr_conv_volume(g.in), CHUNK_BYTES), parts);
+    const int64_t channels = cr_divide_up(g.ic, CR_BYTES_LANES) * CR_BYTES_LANES;
+    p.chunks = count_chunks(conv, &p, cr_divide_up(channels * cr_conv_volume(g.in), CHUNK_BYTES), parts);
     return p;
 }
 
 cr_bytes_pixels cr_bytes_cut_rows(const cr_bytes_conv *conv, int64_t chunk_bytes) {
     const cr_conv_geometry *g = &conv->geometry;
-    cr_bytes_pixels p = cut_tiles(g, max(1, g->out[CR_W]));
-    const int64_t blocks = divide_up(g->ic, CR_BYTES_LANES);
-    p.chunks = count_chunks(conv, &p, divide_up(CR_BYTES_LANES * cr_conv_volume(g->in), chunk_bytes), blocks);
+    cr_bytes_pixels p = cut_tiles(g, cr_larger(1, g->out[CR_W]));
+    const int64_t blocks = cr_divide_up(g->ic, CR_BYTES_LANES);
+    p.chunks =
+        count_chunks(conv, &p, cr_divide_up(CR_BYTES_LANES * cr_conv_volume(g->in), chunk_bytes), blocks);
     return p;
 }
 
@@ -93,11 +83,12 @@ static uint8_t *fill(uint8_t *to, int zero, int64_t pixels) {
 
 /* Pixels [begin, end) of a row of n, of which there may be none. */
 static uint8_t *copy_row(const uint8_t *row, int64_t n, int zero, int64_t begin, int64_t end, uint8_t *to) {
-    const int64_t first = min(max(begin, 0), n), last = row != NULL ? max(min(end, n), first) : first;
-    to = fill(to, zero, min(max(-begin, 0), end - begin));
+    const int64_t first = cr_smaller(cr_larger(begin, 0), n),
+                  last = row != NULL ? cr_larger(cr_smaller(end, n), first) : first;
+    to = fill(to, zero, cr_smaller(cr_larger(-begin, 0), end - begin));
     memcpy(to, row != NULL ? row + first * CR_BYTES_LANES : to, (size_t)((last - first) * CR_BYTES_LANES));
     to += (last - first) * CR_BYTES_LANES;
-    return fill(to, zero, max(end - max(begin, 0), 0) - (last - first));
+    return fill(to, zero, cr_larger(end - cr_larger(begin, 0), 0) - (last - first));
 }
 
 static bool is_in(int64_t position, int64_t n) {
@@ -126,7 +117,7 @@ static void set_steps(cr_bytes_view *view, const int64_t extents[CR_CONV_RANK]) 
 cr_bytes_view cr_bytes_view_of(const cr_bytes_conv *conv, const cr_bytes_pixels *pixels, const uint8_t *input,
                                int64_t image, int64_t chunk, int64_t first, int64_t end, uint8_t *copy) {
     const cr_conv_geometry *g = &pixels->geometry;
-    const int64_t blocks = divide_up(g->ic, CR_BYTES_LANES);
+    const int64_t blocks = cr_divide_up(g->ic, CR_BYTES_LANES);
     cr_bytes_view view = {0};
     set_steps(&view, g->in);
     input += image * blocks * view.block_step;

@@ -1,17 +1,15 @@
 #include "runtime/kernels/conv/depthwise.h"
 
+#include "runtime/base/whole.h"
+
 /* Tasks a thread should find, so that unequal threads balance. */
 enum { TASKS_PER_THREAD = 4 };
-
-static int64_t ceil_div(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
-}
 
 void cr_depthwise_make_plan(const cr_conv *conv, cr_depthwise_plan *plan) {
     const cr_conv_geometry *g = &conv->geometry;
     plan->multiplier = g->oc / g->ic;
-    plan->in_blocks = ceil_div(g->ic, conv->lanes);
-    plan->out_blocks = ceil_div(g->oc, conv->lanes);
+    plan->in_blocks = cr_divide_up(g->ic, conv->lanes);
+    plan->out_blocks = cr_divide_up(g->oc, conv->lanes);
     plan->taps = cr_conv_volume(g->kernel);
     plan->rows = g->out[CR_D] * g->out[CR_H];
     plan->strips = 1;
@@ -21,7 +19,7 @@ void cr_depthwise_make_plan(const cr_conv *conv, cr_depthwise_plan *plan) {
     const int64_t row_bytes = g->out[CR_W] * conv->lanes * (int64_t)sizeof(float);
     plan->strips = cr_conv_strips(g->n, plan->rows, row_bytes, conv->threads);
     if (plan->strips == 1 && conv->threads > 1 && planes > 0 && planes < wanted && plan->rows > 0)
-        plan->strips = ceil_div(wanted, planes) < plan->rows ? ceil_div(wanted, planes) : plan->rows;
+        plan->strips = cr_divide_up(wanted, planes) < plan->rows ? cr_divide_up(wanted, planes) : plan->rows;
 }
 
 const char *cr_depthwise_refuses(const cr_conv *conv) {

@@ -1,5 +1,7 @@
 #include "runtime/kernels/conv/direct.h"
 
+#include "runtime/base/whole.h"
+
 #include <string.h>
 
 /* Input of a chunk of tiles: it is read once for every output tile, and the weights of an output tile once
@@ -12,21 +14,13 @@ enum { LEAST_TILES = 4 };
 /* Of a padded copy: little enough to stay near, much more than the rows that neighbouring chunks share. */
 enum { PADDED_CHUNK_BYTES = 192 * 1024, MOST_PADDED_KERNEL = 128, MOST_PADDED_STRIDE = 16 };
 
-static int64_t divide_up(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
-}
-
-static int64_t min(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 static cr_direct_cut cut(int64_t n, int64_t part) {
-    const int64_t parts = divide_up(n, part);
+    const int64_t parts = cr_divide_up(n, part);
     return (cr_direct_cut){parts, parts > 0 ? n / parts : 0, parts > 0 ? n % parts : 0};
 }
 
 void cr_direct_part(const cr_direct_cut *cut, int64_t i, int64_t *begin, int64_t *end) {
-    *begin = i * cut->size + min(i, cut->longer);
+    *begin = i * cut->size + cr_smaller(i, cut->longer);
     *end = *begin + cut->size + (i < cut->longer);
 }
 
@@ -37,10 +31,10 @@ cr_direct_span cr_direct_span_of(const cr_conv_geometry *g, const cr_direct_plan
     const int64_t lanes = plan->kernels->lanes;
     int64_t begin, end;
     cr_direct_part(&plan->output_tiles, output_tile, &begin, &end);
-    const int64_t first = begin * lanes, last = min(end * lanes, g->oc) - 1;
+    const int64_t first = begin * lanes, last = cr_smaller(end * lanes, g->oc) - 1;
     cr_direct_span span = {.begin = first / group_oc * group_ic, .end = (last / group_oc + 1) * group_ic};
     span.first_block = span.begin / plan->in_lanes;
-    span.blocks = divide_up(span.end, plan->in_lanes) - span.first_block;
+    span.blocks = cr_divide_up(span.end, plan->in_lanes) - span.first_block;
     return span;
 }
 
@@ -99,8 +93,8 @@ static double plan_channels(const cr_conv *conv, const cr_direct_kernels *kernel
     const cr_conv_geometry *g = &conv->geometry;
     plan->kernels = kernels;
     plan->in_lanes = conv->input_blocked ? kernels->lanes : 1;
-    plan->in_blocks = divide_up(g->ic, plan->in_lanes);
-    plan->out_blocks = divide_up(g->oc, kernels->lanes);
+    plan->in_blocks = cr_divide_up(g->ic, plan->in_lanes);
+    plan->out_blocks = cr_divide_up(g->oc, kernels->lanes);
     plan->taps = cr_conv_volume(g->kernel);
     double least = span_work(conv, plan, 2);
     for (int64_t blocks = 1; blocks <= CR_DIRECT_TILE_BLOCKS; blocks += 2) {
@@ -133,8 +127,8 @@ static void plan_tiles(cr_direct_plan *plan) {
 /* The share of the threads that have work, if the tasks of all images are dealt out evenly. */
 static double balance(const cr_conv *conv, const cr_direct_plan *plan, int64_t chunks) {
     const int64_t tasks = conv->geometry.n * chunks * plan->output_tiles.parts, threads = conv->threads;
-    const int64_t rounds = divide_up(tasks, threads) * threads,
-                  tiles = divide_up(plan->pixel_tiles, chunks) * chunks;
+    const int64_t rounds = cr_divide_up(tasks, threads) * threads,
+                  tiles = cr_divide_up(plan->pixel_tiles, chunks) * chunks;
     return (double)tasks / (double)rounds * (double)plan->pixel_tiles / (double)tiles;
 }
 
@@ -155,7 +149,7 @@ static int64_t chunk_bytes(const cr_direct_plan *plan) {
     if (plan->padded)
         return PADDED_CHUNK_BYTES;
     const int64_t rest = CACHE_BYTES - plan->tile_blocks * plan->block_weights * (int64_t)sizeof(float);
-    return rest < LEAST_CHUNK_BYTES ? LEAST_CHUNK_BYTES : min(rest, MOST_CHUNK_BYTES);
+    return rest < LEAST_CHUNK_BYTES ? LEAST_CHUNK_BYTES : cr_smaller(rest, MOST_CHUNK_BYTES);
 }
 
 /* Whether threads share the pixels, and all read the weights, or the output channels, and all read the input:
@@ -170,7 +164,7 @@ static bool shares_pixels(const cr_conv *conv, const cr_direct_plan *plan, int64
 static int64_t touched(const cr_conv *conv, const cr_conv_geometry *g) {
     int64_t n = 1;
     for (int axis = 0; axis < CR_CONV_RANK; axis++)
-        n *= conv->has_prologue ? g->in[axis] : min(g->in[axis], g->out[axis] * g->kernel[axis]);
+        n *= conv->has_prologue ? g->in[axis] : cr_smaller(g->in[axis], g->out[axis] * g->kernel[axis]);
     return n;
 }
 
@@ -179,17 +173,17 @@ static int64_t touched(const cr_conv *conv, const cr_conv_geometry *g) {
 static void plan_chunks(const cr_conv *conv, cr_direct_plan *plan) {
     const cr_conv_geometry *g = &plan->geometry;
     const int64_t input_bytes = plan->in_blocks * plan->in_lanes * touched(conv, g) * (int64_t)sizeof(float);
-    plan->chunks = min(divide_up(input_bytes, chunk_bytes(plan)), plan->pixel_tiles);
+    plan->chunks = cr_smaller(cr_divide_up(input_bytes, chunk_bytes(plan)), plan->pixel_tiles);
     if (plan->chunks < 1)
         plan->chunks = 1;
     if (conv->threads <= 1 || plan->pixel_tiles == 0)
         return;
     if (shares_pixels(conv, plan, input_bytes)) {
         const int64_t shares = cr_conv_shares(g->n, conv->threads);
-        plan->chunks = min(divide_up(plan->chunks, shares), plan->pixel_tiles / shares) * shares;
+        plan->chunks = cr_smaller(cr_divide_up(plan->chunks, shares), plan->pixel_tiles / shares) * shares;
         return;
     }
-    const int64_t most = min(plan->chunks + 8 * conv->threads, plan->pixel_tiles);
+    const int64_t most = cr_smaller(plan->chunks + 8 * conv->threads, plan->pixel_tiles);
     int64_t best = plan->chunks;
     for (int64_t chunks = plan->chunks; chunks <= most && balance(conv, plan, best) < 0.88; chunks++)
         if (balance(conv, plan, chunks) > balance(conv, plan, best))
@@ -261,8 +255,8 @@ cr_direct_box cr_direct_input_box(const cr_direct_plan *plan, const cr_direct_bo
         box.end[axis] = end;
         if (plan->padded)
             continue;
-        box.begin[axis] = begin < 0 ? 0 : min(begin, g->in[axis]);
-        box.end[axis] = end < box.begin[axis] ? box.begin[axis] : min(end, g->in[axis]);
+        box.begin[axis] = begin < 0 ? 0 : cr_smaller(begin, g->in[axis]);
+        box.end[axis] = end < box.begin[axis] ? box.begin[axis] : cr_smaller(end, g->in[axis]);
     }
     return box;
 }
@@ -377,11 +371,11 @@ static void pack_channel(const cr_conv_geometry *g, const cr_direct_plan *plan, 
 static void pack_pointwise(const cr_conv_geometry *g, const cr_direct_weights *weights, int64_t first,
                            int64_t width, float *packed) {
     enum { PIECE = 16 };
-    const int64_t n = min(width, g->oc - first);
+    const int64_t n = cr_smaller(width, g->oc - first);
     for (int64_t c = 0; c < g->ic; c += PIECE)
         for (int64_t i = 0; i < n; i++) {
             const float *from = weights->data + (first + i) * weights->output + c * weights->input;
-            for (int64_t k = 0; k < min(PIECE, g->ic - c); k++)
+            for (int64_t k = 0; k < cr_smaller(PIECE, g->ic - c); k++)
                 packed[(c + k) * width + i] = from[k * weights->input];
         }
 }

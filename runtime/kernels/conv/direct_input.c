@@ -1,14 +1,8 @@
 #include "runtime/kernels/conv/direct_input.h"
 
+#include "runtime/base/whole.h"
+
 #include <string.h>
-
-static int64_t min(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
-static int64_t max(int64_t a, int64_t b) {
-    return a > b ? a : b;
-}
 
 cr_direct_view cr_direct_view_of(const cr_direct_plan *plan, const float *input, int64_t image) {
     const int64_t *in = plan->geometry.in;
@@ -28,7 +22,7 @@ size_t cr_direct_transformed_bytes(const cr_direct_plan *plan) {
         int64_t pixels = 1;
         for (int axis = 0; axis < CR_CONV_RANK; axis++)
             pixels *= in.end[axis] - in.begin[axis];
-        most = max(most, pixels);
+        most = cr_larger(most, pixels);
     }
     return (size_t)(most * plan->in_blocks * plan->in_lanes) * sizeof(float);
 }
@@ -62,7 +56,8 @@ void cr_direct_transform(const cr_direct_plan *plan, const cr_prologue *prologue
 
 /* A row of plain input, columns [begin, end) of `width`, zero beyond it; NULL is a row of zeros. */
 static void pad_row(const float *row, int64_t begin, int64_t end, int64_t width, float *to) {
-    const int64_t first = row != NULL ? min(max(begin, 0), end) : end, last = max(min(end, width), first);
+    const int64_t first = row != NULL ? cr_smaller(cr_larger(begin, 0), end) : end,
+                  last = cr_larger(cr_smaller(end, width), first);
     memset(to, 0, (size_t)(first - begin) * sizeof *to);
     if (last > first)
         memcpy(to + first - begin, row + first, (size_t)(last - first) * sizeof *to);

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "runtime/base/whole.h"
 #include "runtime/kernels/conv/direct_input.h"
 
 enum {
@@ -69,14 +70,6 @@ typedef struct tile_walk {
     tap_list all_taps, some_taps;                          /* of interior tiles; of the pass at hand */
     pixel_list all_pixels, some_pixels; /* likewise; fewer pixels in a row or fewer rows are a prefix */
 } tile_walk;
-
-static int64_t min(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
-static int64_t max(int64_t a, int64_t b) {
-    return a > b ? a : b;
-}
 
 /* ---- one pass ---- */
 
@@ -258,7 +251,7 @@ static int64_t count_alike(const tile_walk *walk, const cr_direct_cut *parts, in
                            const cr_direct_box *tile) {
     const int64_t size = tile->end[axis] - tile->begin[axis];
     const int64_t longer = parts->longer * (parts->size + 1); /* outputs in the longer parts */
-    const int64_t end = min(walk->interior.end[axis], size > parts->size ? longer : INT64_MAX);
+    const int64_t end = cr_smaller(walk->interior.end[axis], size > parts->size ? longer : INT64_MAX);
     return (end - tile->begin[axis]) / size;
 }
 
@@ -274,8 +267,8 @@ static int64_t run_interior(tile_walk *walk, cr_direct_box *tile, int64_t pixels
     const int64_t alike = count_alike(walk, axis == CR_W ? &plan->columns : &plan->rows, axis, tile);
     const bool several = walk->in_registers && walk->all_pixels.kind != CR_DIRECT_APART;
     if (walk->unfinished.any)
-        most = min(most, max(1, SOME_VECTORS / pixels));
-    const int64_t tiles = several ? min(alike, most) : 1;
+        most = cr_smaller(most, cr_larger(1, SOME_VECTORS / pixels));
+    const int64_t tiles = several ? cr_smaller(alike, most) : 1;
     pass->input = walk->span_input + (walk->input_first + reach(walk->input_step, tile->begin));
     pass->output = walk->args->output + offset;
     pass->output_ahead = walk->large_output ? pixels * plan->kernels->lanes : 0;
@@ -297,7 +290,8 @@ static int64_t run_interior(tile_walk *walk, cr_direct_box *tile, int64_t pixels
 static int64_t list_runs(const tap_run *reach, int64_t taps, int64_t begin, int64_t end, tap_run *runs) {
     int64_t n = 0;
     for (int64_t tap = 0; tap < taps; tap++) {
-        const int64_t out_begin = max(begin, reach[tap].out_begin), out_end = min(end, reach[tap].out_end);
+        const int64_t out_begin = cr_larger(begin, reach[tap].out_begin),
+                      out_end = cr_smaller(end, reach[tap].out_end);
         if (out_begin >= out_end)
             continue;
         if (n > 0 && runs[n - 1].end == tap && runs[n - 1].out_begin == out_begin &&
@@ -594,7 +588,7 @@ void cr_direct_run_plan(const cr_direct_plan *plan, const cr_conv_args *args, in
     walk.scales_weights = cr_direct_scales_weights(plan, args->prologue);
     for (int64_t task = task_begin; task < task_end;) {
         const int64_t tiles = plan->output_tiles.parts, first = task % tiles,
-                      last = min(tiles, first + task_end - task);
+                      last = cr_smaller(tiles, first + task_end - task);
         walk.n = task / tiles / plan->chunks;
         run_chunk(&walk, task / tiles % plan->chunks, first, last);
         task += last - first;

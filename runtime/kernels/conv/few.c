@@ -1,10 +1,8 @@
 #include "runtime/kernels/conv/few.h"
 
-#include <string.h>
+#include "runtime/base/whole.h"
 
-static int64_t ceil_div(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
-}
+#include <string.h>
 
 static int64_t pixels_of(int lanes, int64_t outputs) {
 #define PIXELS(outputs, pixels) [outputs] = pixels,
@@ -20,10 +18,10 @@ static int64_t pixels_of(int lanes, int64_t outputs) {
 
 static void plan_outputs(const cr_conv *conv, cr_few_plan *plan) {
     const cr_conv_geometry *g = &conv->geometry;
-    plan->in_blocks = ceil_div(g->ic, conv->lanes);
+    plan->in_blocks = cr_divide_up(g->ic, conv->lanes);
     plan->taps = cr_conv_volume(g->kernel);
-    plan->tiles = ceil_div(g->oc, CR_FEW_TILE);
-    plan->outputs = ceil_div(g->oc, plan->tiles);
+    plan->tiles = cr_divide_up(g->oc, CR_FEW_TILE);
+    plan->outputs = cr_divide_up(g->oc, plan->tiles);
 }
 
 void cr_few_make_plan(const cr_conv *conv, cr_few_plan *plan) {
@@ -32,7 +30,7 @@ void cr_few_make_plan(const cr_conv *conv, cr_few_plan *plan) {
     cr_conv_geometry *g = &plan->geometry;
     cr_conv_flatten(g);
     plan->pixels = pixels_of(conv->lanes, plan->outputs);
-    plan->row_runs = ceil_div(g->out[CR_W], plan->pixels);
+    plan->row_runs = cr_divide_up(g->out[CR_W], plan->pixels);
     plan->runs = g->out[CR_D] * g->out[CR_H] * plan->row_runs;
     const int64_t shares = cr_conv_shares(g->n, conv->threads);
     plan->parts = plan->runs < shares ? 1 : shares;

@@ -1,8 +1,6 @@
 #include "runtime/kernels/conv/conv.h"
 
-static int64_t clamp(int64_t x, int64_t low, int64_t high) {
-    return x < low ? low : x > high ? high : x;
-}
+#include "runtime/base/whole.h"
 
 /* a / b rounded up; b > 0, a of either sign. Most dilations and strides are 1, and divisions slow. */
 static int64_t divide_up(int64_t a, int64_t b) {
@@ -30,15 +28,15 @@ void cr_conv_flatten(cr_conv_geometry *g) {
 void cr_conv_taps(const cr_conv_geometry *geometry, int axis, int64_t out, int64_t *begin, int64_t *end) {
     const int64_t dilation = geometry->dilation[axis], kernel = geometry->kernel[axis];
     const int64_t before = geometry->pad[axis] - out * geometry->stride[axis];
-    *begin = clamp(divide_up(before, dilation), 0, kernel);
-    *end = clamp(divide_up(before + geometry->in[axis], dilation), 0, kernel);
+    *begin = cr_within(divide_up(before, dilation), 0, kernel);
+    *end = cr_within(divide_up(before + geometry->in[axis], dilation), 0, kernel);
 }
 
 void cr_conv_reach(const cr_conv_geometry *geometry, int axis, int64_t tap, int64_t *begin, int64_t *end) {
     const int64_t stride = geometry->stride[axis], out = geometry->out[axis];
     const int64_t before = geometry->pad[axis] - tap * geometry->dilation[axis];
-    *begin = clamp(divide_up(before, stride), 0, out);
-    *end = clamp(divide_up(before + geometry->in[axis], stride), 0, out);
+    *begin = cr_within(divide_up(before, stride), 0, out);
+    *end = cr_within(divide_up(before + geometry->in[axis], stride), 0, out);
 }
 
 /* Both ends of the taps can only fall with the output position, so their distance fallen names the class. */

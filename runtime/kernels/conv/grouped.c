@@ -1,21 +1,11 @@
 #include "runtime/kernels/conv/grouped.h"
 
+#include "runtime/base/whole.h"
+
 #include <string.h>
 
 /* Tasks a thread should find, so that unequal threads balance. */
 enum { TASKS_PER_THREAD = 4 };
-
-static int64_t ceil_div(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
-}
-
-static int64_t min(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
-static int64_t max(int64_t a, int64_t b) {
-    return a > b ? a : b;
-}
 
 /* ---- terms ---- */
 
@@ -27,15 +17,15 @@ typedef struct lane_channels {
 static lane_channels channels_of(const cr_conv *conv, int64_t o, int64_t in_block) {
     const cr_conv_geometry *g = &conv->geometry;
     const int64_t group_ic = g->ic / g->groups, first = o / (g->oc / g->groups) * group_ic;
-    return (lane_channels){max(first, in_block * conv->lanes),
-                           min(first + group_ic, (in_block + 1) * conv->lanes)};
+    return (lane_channels){cr_larger(first, in_block * conv->lanes),
+                           cr_smaller(first + group_ic, (in_block + 1) * conv->lanes)};
 }
 
 static int64_t terms_of(const cr_conv *conv, int64_t out_block, int64_t in_block) {
     int64_t terms = 0;
     for (int64_t l = 0; l < conv->lanes && out_block * conv->lanes + l < conv->geometry.oc; l++) {
         const lane_channels c = channels_of(conv, out_block * conv->lanes + l, in_block);
-        terms = max(terms, c.end - c.begin);
+        terms = cr_larger(terms, c.end - c.begin);
     }
     return terms;
 }
@@ -43,9 +33,9 @@ static int64_t terms_of(const cr_conv *conv, int64_t out_block, int64_t in_block
 void cr_grouped_place(const cr_conv *conv, int64_t out_block, int64_t *first_block, int64_t *blocks) {
     const cr_conv_geometry *g = &conv->geometry;
     const int64_t group_ic = g->ic / g->groups, group_oc = g->oc / g->groups;
-    const int64_t first = out_block * conv->lanes, last = min(first + conv->lanes, g->oc) - 1;
+    const int64_t first = out_block * conv->lanes, last = cr_smaller(first + conv->lanes, g->oc) - 1;
     *first_block = first / group_oc * group_ic / conv->lanes;
-    *blocks = ceil_div((last / group_oc + 1) * group_ic, conv->lanes) - *first_block;
+    *blocks = cr_divide_up((last / group_oc + 1) * group_ic, conv->lanes) - *first_block;
 }
 
 static int64_t count_terms(const cr_conv *conv, int64_t out_block, int64_t *blocks) {
@@ -59,14 +49,14 @@ static int64_t count_terms(const cr_conv *conv, int64_t out_block, int64_t *bloc
 /* Returns the terms of all output blocks. */
 static int64_t plan_channels(const cr_conv *conv, cr_grouped_plan *plan) {
     int64_t all = 0;
-    plan->in_blocks = ceil_div(conv->geometry.ic, conv->lanes);
-    plan->out_blocks = ceil_div(conv->geometry.oc, conv->lanes);
+    plan->in_blocks = cr_divide_up(conv->geometry.ic, conv->lanes);
+    plan->out_blocks = cr_divide_up(conv->geometry.oc, conv->lanes);
     plan->most_blocks = plan->most_terms = 0;
     for (int64_t block = 0; block < plan->out_blocks; block++) {
         int64_t blocks;
         const int64_t terms = count_terms(conv, block, &blocks);
-        plan->most_blocks = max(plan->most_blocks, ceil_div(blocks, conv->lanes) * conv->lanes);
-        plan->most_terms = max(plan->most_terms, terms);
+        plan->most_blocks = cr_larger(plan->most_blocks, cr_divide_up(blocks, conv->lanes) * conv->lanes);
+        plan->most_terms = cr_larger(plan->most_terms, terms);
         all += terms;
     }
     plan->packed_floats =
@@ -82,7 +72,7 @@ void cr_grouped_make_plan(const cr_conv *conv, cr_grouped_plan *plan) {
     const int64_t row_bytes = g->out[CR_W] * conv->lanes * (int64_t)sizeof(float);
     plan->strips = cr_conv_strips(g->n, plan->rows, row_bytes, conv->threads);
     if (plan->strips == 1 && conv->threads > 1 && planes > 0 && planes < wanted && plan->rows > 0)
-        plan->strips = min(ceil_div(wanted, planes), plan->rows);
+        plan->strips = cr_smaller(cr_divide_up(wanted, planes), plan->rows);
 }
 
 /* ---- packing ---- */
@@ -174,7 +164,7 @@ size_t cr_grouped_workspace_bytes(const cr_conv *conv) {
     int64_t first, blocks, most = 0;
     for (int64_t o = 0; conv->has_prologue && o < conv->geometry.oc; o += conv->lanes) {
         cr_grouped_place(conv, o / conv->lanes, &first, &blocks);
-        most = max(most, blocks);
+        most = cr_larger(most, blocks);
     }
     return (size_t)(most * cr_conv_volume(conv->geometry.in) * conv->lanes) * sizeof(float);
 }

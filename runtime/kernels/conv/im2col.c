@@ -1,8 +1,6 @@
 #include "runtime/kernels/conv/plain.h"
 
-static int64_t clamp(int64_t x, int64_t low, int64_t high) {
-    return x < low ? low : x > high ? high : x;
-}
+#include "runtime/base/whole.h"
 
 /* One row of the matrix: a tap of a channel. `begin` and `end`: output positions for which it reads inside.
  */
@@ -34,8 +32,8 @@ static bool reads(const tap *t, int axis, int64_t out) {
         const int64_t d = row / g->out[CR_H], h = row % g->out[CR_H], step = g->stride[CR_W];                \
         int64_t i = 0, begin = n, end = n;                                                                   \
         if (reads(t, CR_D, d) && reads(t, CR_H, h)) {                                                        \
-            begin = clamp(t->begin[CR_W] - w, 0, n);                                                         \
-            end = clamp(t->end[CR_W] - w, begin, n);                                                         \
+            begin = cr_within(t->begin[CR_W] - w, 0, n);                                                     \
+            end = cr_within(t->end[CR_W] - w, begin, n);                                                     \
         }                                                                                                    \
         for (; i < begin; i++)                                                                               \
             to[i] = 0;                                                                                       \

@@ -1,6 +1,7 @@
 /* Convolution by its definition, in double: accepts everything, hurries nowhere. */
 #include <string.h>
 
+#include "runtime/base/whole.h"
 #include "runtime/kernels/conv/conv.h"
 
 /* One side of the convolution: where channel c of image n stands at a flat spatial position. */
@@ -15,10 +16,6 @@ static int64_t side_offset(const side *s, int64_t n, int64_t c, int64_t position
 
 static side side_of(int64_t channels, const int64_t extents[CR_CONV_RANK], bool blocked, int lanes) {
     return (side){channels, cr_conv_volume(extents), blocked ? lanes : 1};
-}
-
-static int64_t round_up(int64_t n, int64_t multiple) {
-    return (n + multiple - 1) / multiple * multiple;
 }
 
 static double read_input(const cr_conv *conv, const cr_conv_args *args, const side *in, int64_t n, int64_t c,
@@ -96,7 +93,7 @@ static double bias_at(const cr_conv *conv, const cr_conv_args *args, int64_t o,
         int64_t row = 0;
         for (int axis = 0; axis < CR_CONV_RANK; axis++)
             row = row * cr_conv_border_classes(g, axis) + cr_conv_border_class(g, axis, out[axis]);
-        return (double)args->border_bias[row * round_up(g->oc, conv->lanes > 0 ? conv->lanes : 1) + o];
+        return (double)args->border_bias[row * cr_round_up(g->oc, conv->lanes > 0 ? conv->lanes : 1) + o];
     }
     return args->epilogue->bias != NULL ? (double)args->epilogue->bias[o] : 0;
 }
@@ -123,7 +120,7 @@ static void run_plane(const cr_conv *conv, const cr_conv_args *args, int64_t n, 
 
 /* Output channels including the lanes past oc. */
 static int64_t planes(const cr_conv *conv) {
-    return round_up(conv->geometry.oc, conv->output_blocked ? conv->lanes : 1);
+    return cr_round_up(conv->geometry.oc, conv->output_blocked ? conv->lanes : 1);
 }
 
 static const char *refuses(const cr_conv *conv) {

@@ -1,15 +1,9 @@
 #include "runtime/kernels/conv/thin.h"
 
+#include "runtime/base/whole.h"
+
 /* The copy of a chunk: to stay near; and of a single row: what is larger is another algorithm's. */
 enum { CHUNK_BYTES = 24 * 1024, MOST_ROW_BYTES = 1 << 20 };
-
-static int64_t ceil_div(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
-}
-
-static int64_t min(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
 
 static int64_t rows_read(const cr_conv_geometry *g, int64_t rows) {
     return (rows - 1) * g->stride[CR_H] + (g->kernel[CR_H] - 1) * g->dilation[CR_H] + 1;
@@ -22,7 +16,7 @@ static void plan_chunks(const cr_conv *conv, cr_thin_plan *plan) {
     const int64_t more = bytes > 0 ? (CHUNK_BYTES / bytes - rows_read(g, 1)) / g->stride[CR_H] : 0;
     plan->rows = g->out[CR_D] * g->out[CR_H];
     const int64_t most = g->out[CR_H] > 1 ? g->out[CR_H] : 1;
-    plan->chunk_rows = min(1 + (more > 0 ? more : 0), most);
+    plan->chunk_rows = cr_smaller(1 + (more > 0 ? more : 0), most);
     plan->copy_rows = rows_read(g, plan->chunk_rows);
     const int64_t shares = cr_conv_shares(g->n, conv->threads);
     plan->parts = plan->rows < shares ? 1 : shares;
@@ -32,14 +26,14 @@ void cr_thin_make_plan(const cr_conv *conv, cr_thin_plan *plan) {
     const cr_conv_geometry *g = &conv->geometry;
     const int64_t reach = (g->kernel[CR_W] - 1) * g->dilation[CR_W];
     plan->terms = g->ic * cr_conv_volume(g->kernel);
-    plan->row_vectors = ceil_div(g->out[CR_W], conv->lanes);
+    plan->row_vectors = cr_divide_up(g->out[CR_W], conv->lanes);
     plan->phase_floats = plan->row_vectors * conv->lanes + reach / g->stride[CR_W];
     plan->row_floats = plan->phase_floats * g->stride[CR_W];
     plan_chunks(conv, plan);
 }
 
 static size_t terms_bytes(const cr_thin_plan *plan) {
-    return (size_t)(ceil_div(plan->terms, 8) * 8) * sizeof(ptrdiff_t);
+    return (size_t)(cr_divide_up(plan->terms, 8) * 8) * sizeof(ptrdiff_t);
 }
 
 cr_thin_workspace cr_thin_carve(const cr_thin_plan *plan, void *workspace) {
@@ -76,10 +70,10 @@ double cr_thin_cost(const cr_conv *conv) {
     const cr_conv_geometry *g = &conv->geometry;
     cr_thin_plan plan;
     cr_thin_make_plan(conv, &plan);
-    const double sums = (double)min(plan.row_vectors, g->oc <= 4 ? 6 : 3) * (double)g->oc;
+    const double sums = (double)cr_smaller(plan.row_vectors, g->oc <= 4 ? 6 : 3) * (double)g->oc;
     const double term = (double)g->oc / 2 / 0.9 * (sums < 8 ? 8 / sums : 1);
     const double vector = (double)plan.terms * term + 80;
-    const double chunks = (double)ceil_div(g->out[CR_H], plan.chunk_rows);
+    const double chunks = (double)cr_divide_up(g->out[CR_H], plan.chunk_rows);
     const double copied = (double)(g->ic * g->kernel[CR_D] * plan.copy_rows) *
                           (20 + (g->stride[CR_W] > 1 ? 1 : 0.1) * (double)plan.row_floats);
     return 500 + (double)g->n * ((double)(plan.rows * plan.row_vectors) * vector +
