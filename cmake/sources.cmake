@@ -173,6 +173,7 @@ set(crease_library_sources
   runtime/ops/gemm_fused.c
   runtime/ops/gemm_packed.c
   runtime/ops/infer.c
+  runtime/ops/inside.c
   runtime/ops/integer.c
   runtime/ops/layer_norm.c
   runtime/ops/loss.c

@@ -1,5 +1,6 @@
 #include "runtime/kernels/quantize.h"
 #include "runtime/ops/infer.h"
+#include "runtime/ops/inside.h"
 
 #include <math.h>
 #include <string.h>
@@ -28,30 +29,20 @@ static bool is_conv(const cr_op *op) {
     return (op->variant & ~SCALED) == CONV;
 }
 
-static const cr_op *inside(const cr_op *op) {
-    return is_conv(op) ? cr_op_find("", "Conv", 22) : cr_op_find("", "MatMul", 13);
-}
-
 static const cr_info *info_at(const cr_info *const *in, int n_in, int i) {
     return i >= 0 && i < n_in ? in[i] : NULL;
 }
 
-/* What the operator inside is told: a, b and the bias as float64 whose contents are not known yet. */
-typedef struct inner {
-    cr_info infos[MOST_PORTS];
-    const cr_info *in[MOST_PORTS];
-    int n;
-} inner;
-
-static void look_inside(const cr_op *op, const cr_info *const *in, int n_in, inner *view) {
+static crease_status look_inside(const cr_node *node, const cr_op *op, const cr_info *const *in, int n_in,
+                                 cr_inside_view *view) {
     const ports *p = ports_of(op);
-    const cr_info *from[MOST_PORTS] = {in[p->a], in[p->b], is_conv(op) ? info_at(in, n_in, p->bias) : NULL};
-    view->n = from[2] ? 3 : 2;
-    for (int i = 0; i < MOST_PORTS; i++) {
-        view->in[i] = from[i] ? &view->infos[i] : NULL;
-        if (from[i])
-            view->infos[i] = (cr_info){.dtype = CREASE_DOUBLE, .shape = from[i]->shape};
-    }
+    const cr_info *bias = is_conv(op) ? info_at(in, n_in, p->bias) : NULL;
+    CR_TRY(cr_inside_look(node, is_conv(op) ? "Conv" : "MatMul", is_conv(op) ? 22 : 13, CREASE_DOUBLE, view));
+    cr_inside_add(view, &in[p->a]->shape);
+    cr_inside_add(view, &in[p->b]->shape);
+    if (bias)
+        cr_inside_add(view, &bias->shape);
+    return CREASE_OK;
 }
 
 /* ---- infer ---- */
@@ -118,8 +109,7 @@ static crease_status check_bias(const cr_infer *infer, const ports *p) {
 static crease_status integer_infer(cr_infer *infer) {
     const ports *p = ports_of(infer->op);
     const int needed = infer->op->variant & SCALED ? 8 : 2;
-    cr_info result = {.shape = cr_shape_unknown()};
-    inner view;
+    cr_inside_view view;
     for (int i = 0; i < needed; i++)
         CR_TRY(cr_infer_need(infer, i));
     CR_TRY(check_bytes(infer, p->a));
@@ -127,16 +117,8 @@ static crease_status integer_infer(cr_infer *infer) {
     CR_TRY(check_bytes(infer, p->y_zero));
     CR_TRY(check_bias(infer, p));
     CR_TRY(check_parameters(infer, p));
-    look_inside(infer->op, infer->in, infer->n_in, &view);
-    cr_infer product = {.node = infer->node,
-                        .op = inside(infer->op),
-                        .opset = infer->opset,
-                        .n_in = view.n,
-                        .n_out = 1,
-                        .in = view.in,
-                        .out = &result};
-    CR_TRY(product.op->infer(&product));
-    infer->out[0].shape = result.shape;
+    CR_TRY(look_inside(infer->node, infer->op, infer->in, infer->n_in, &view));
+    CR_TRY(cr_inside_infer(infer, &view, &infer->out[0].shape));
     infer->out[0].dtype = infer->op->variant & SCALED ? infer->in[p->y_zero]->dtype : CREASE_INT32;
     return CREASE_OK;
 }
@@ -144,40 +126,21 @@ static crease_status integer_infer(cr_infer *infer) {
 /* ---- prepare ---- */
 
 typedef struct integer_state {
-    void *product;                        /* state of the operator inside */
-    int64_t rows, columns, inner;         /* of the result: [...][rows][columns][inner] */
-    size_t at[MOST_PORTS], at_y, at_rest; /* byte offsets in the scratch memory */
+    cr_inside product;
+    int64_t rows, columns, inner; /* of the result: [...][rows][columns][inner] */
 } integer_state;
 
 static crease_status integer_prepare(cr_prepare *p) {
     integer_state *s;
-    inner view;
-    cr_info result = {.dtype = CREASE_DOUBLE, .shape = p->out[0].shape};
+    cr_inside_view view;
     const cr_shape *y = &p->out[0].shape;
-    look_inside(p->op, p->in, p->n_in, &view);
-    cr_prepare product = *p;
-    product.op = inside(p->op);
-    product.in = view.in;
-    product.n_in = view.n;
-    product.out = &result;
-    product.scratch_bytes = 0;
-    product.packs = NULL; /* weights are not what it will see */
-    if (product.op->prepare)
-        CR_TRY(product.op->prepare(&product));
+    CR_TRY(look_inside(p->node, p->op, p->in, p->n_in, &view));
     CR_TRY(CR_PREPARE_STATE(p, &s));
-    s->product = product.state;
-    p->algorithm = product.algorithm;
     const bool conv = is_conv(p->op);
     s->rows = conv ? 1 : rows_of(&p->in[ports_of(p->op)->a]->shape);
     s->columns = columns_of(conv, &p->in[ports_of(p->op)->b]->shape);
     s->inner = conv ? cr_shape_extent(y, 2, y->rank) : 1;
-    for (int i = 0; i < view.n; i++)
-        CR_TRY(cr_prepare_reserve(p, CREASE_DOUBLE, &view.infos[i].shape, "the operands", &s->at[i]));
-    CR_TRY(cr_prepare_reserve(p, CREASE_DOUBLE, y, "the operands", &s->at_y));
-    s->at_rest = p->scratch_bytes;
-    if (!cr_add_size(p->scratch_bytes, product.scratch_bytes, &p->scratch_bytes))
-        return cr_node_fail(p->node, CREASE_ERROR_MEMORY, "the operands are too large");
-    return CREASE_OK;
+    return cr_inside_prepare(p, &view, &s->product);
 }
 
 /* ---- run ---- */
@@ -207,15 +170,13 @@ static void widen(const cr_tensor *x, const cr_tensor *zero, int64_t extent, int
     }
 }
 
-/* The product's inputs in double, in scratch. Returns how many there are. */
-static int widen_inputs(const cr_run *r, const integer_state *s, cr_tensor wide[MOST_PORTS]) {
+/* The product's inputs in double, in scratch. */
+static void widen_inputs(const cr_run *r, const integer_state *s, cr_tensor wide[MOST_PORTS]) {
     const ports *p = ports_of(r->op);
     const bool conv = is_conv(r->op);
-    const int from[MOST_PORTS] = {p->a, p->b, conv ? p->bias : -1};
-    int n = 0;
-    for (; n < MOST_PORTS && tensor_at(r, from[n]); n++)
-        wide[n] = (cr_tensor){
-            .dtype = CREASE_DOUBLE, .shape = r->in[from[n]]->shape, .data = (char *)r->scratch + s->at[n]};
+    const int from[MOST_PORTS] = {p->a, p->b, p->bias};
+    for (int i = 0; i < s->product.n; i++)
+        wide[i] = cr_inside_operand(r, &s->product, i, &r->in[from[i]]->shape);
     const cr_tensor *a = r->in[p->a], *b = r->in[p->b];
     const int64_t length = a->shape.rank ? a->shape.dims[a->shape.rank - 1] : 1;
     widen(a, tensor_at(r, p->a_zero), conv ? 1 : s->rows, conv ? cr_shape_n(&a->shape) : length,
@@ -225,26 +186,8 @@ static int widen_inputs(const cr_run *r, const integer_state *s, cr_tensor wide[
           : b->shape.rank < 2 ? cr_shape_n(&b->shape)
                               : 1,
           wide[1].data);
-    if (n > 2)
-        widen(r->in[from[2]], NULL, 1, cr_shape_n(&r->in[from[2]]->shape), wide[2].data);
-    return n;
-}
-
-static crease_status multiply(cr_run *r, const integer_state *s, double *y) {
-    cr_tensor wide[MOST_PORTS], result = {.dtype = CREASE_DOUBLE, .shape = r->out[0]->shape, .data = y};
-    const cr_tensor *in[MOST_PORTS];
-    cr_tensor *out = &result;
-    cr_run product = *r;
-    product.op = inside(r->op);
-    product.state = s->product;
-    product.n_in = widen_inputs(r, s, wide);
-    product.in = in;
-    product.n_out = 1;
-    product.out = &out;
-    product.scratch = (char *)r->scratch + s->at_rest;
-    for (int i = 0; i < product.n_in; i++)
-        in[i] = &wide[i];
-    return product.op->run(&product);
+    if (s->product.n > 2)
+        widen(r->in[p->bias], NULL, 1, cr_shape_n(&r->in[p->bias]->shape), wide[2].data);
 }
 
 /* An accumulator wraps around like an int32. */
@@ -277,15 +220,16 @@ static void rescale(const cr_run *r, const integer_state *s, const double *y) {
 
 static crease_status integer_run(cr_run *r) {
     const integer_state *s = r->state;
-    double *y = (double *)(void *)((char *)r->scratch + s->at_y);
-    const int64_t n = cr_shape_n(&r->out[0]->shape);
+    cr_tensor wide[MOST_PORTS], y = cr_inside_result(r, &s->product);
+    const int64_t n = cr_shape_n(&y.shape);
     if (n == 0)
         return CREASE_OK;
-    CR_TRY(multiply(r, s, y));
+    widen_inputs(r, s, wide);
+    CR_TRY(cr_inside_run(r, &s->product, wide, &y));
     if (r->op->variant & SCALED)
-        rescale(r, s, y);
+        rescale(r, s, y.data);
     else
-        store_ints(y, n, r->out[0]->data);
+        store_ints(y.data, n, r->out[0]->data);
     return CREASE_OK;
 }
 

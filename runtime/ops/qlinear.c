@@ -1,6 +1,8 @@
 #include "runtime/ops/qlinear.h"
 #include "runtime/kernels/quantize.h"
+#include "runtime/ops/inside.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* QLinearAdd and others of com.microsoft 1: dequantise, run the operator inside in float32, quantise. */
@@ -59,39 +61,30 @@ void cr_qlinear_bias(const cr_tensor *bias, float a_scale, const cr_tensor *b_sc
 
 /* ---- the operator inside ---- */
 
-/* What it is told: operands and bias as float32 whose contents are not known yet. */
-typedef struct inner {
-    const cr_op *op;
-    int64_t version;
-    int n;
-    cr_info infos[CR_QLINEAR_OPERANDS + 1];
-    const cr_info *in[CR_QLINEAR_OPERANDS + 1];
-} inner;
+static_assert(CR_QLINEAR_OPERANDS + 1 <= CR_INSIDE_OPERANDS, "operands and a bias");
 
 static const cr_info *info_at(const cr_info *const *in, int n_in, int i) {
     return i >= 0 && i < n_in ? in[i] : NULL;
 }
 
-static crease_status look_inside(const cr_node *node, const cr_info *const *in, int n_in, inner *view) {
+/* Operands and bias in float32. */
+static crease_status look_inside(const cr_node *node, const cr_info *const *in, int n_in,
+                                 cr_inside_view *view) {
     const cr_qlinear_form *form = cr_qlinear_form_of(node);
     const int operands = cr_qlinear_operands(form, n_in);
     const cr_info *bias = info_at(in, n_in, form->bias);
-    CR_TRY(cr_attr_int(node, "opset", form->version, &view->version)); /* of Softmax */
-    view->version = view->version < form->version ? view->version : form->version;
-    view->op = cr_op_find("", form->inside, view->version);
-    view->n = operands + (bias != NULL);
-    if (!view->op)
-        return cr_node_fail(node, CREASE_ERROR_UNSUPPORTED, "%s of operator set %lld is not supported",
-                            form->inside, (long long)view->version);
+    int64_t version;
+    CR_TRY(cr_attr_int(node, "opset", form->version, &version)); /* of Softmax */
+    version = version < form->version ? version : form->version;
+    CR_TRY(cr_inside_look(node, form->inside, version, CREASE_FLOAT, view));
     if (operands < 1 || operands > CR_QLINEAR_OPERANDS)
         return cr_node_fail(node, CREASE_ERROR_UNSUPPORTED, "%d operands, at most %d are supported", operands,
                             CR_QLINEAR_OPERANDS);
-    for (int i = 0; i < view->n; i++) {
+    for (int i = 0; i < operands + (bias != NULL); i++) {
         const cr_info *from = i < operands ? info_at(in, n_in, form->operand + 3 * i) : bias;
         if (!from || !info_at(in, n_in, i < operands ? form->operand + 3 * i + 1 : form->bias))
             return cr_node_fail(node, CREASE_ERROR_MODEL, "operand %d or its scale is missing", i);
-        view->infos[i] = (cr_info){.dtype = CREASE_FLOAT, .shape = from->shape};
-        view->in[i] = &view->infos[i];
+        cr_inside_add(view, &from->shape);
     }
     return CREASE_OK;
 }
@@ -125,8 +118,7 @@ static crease_status qlinear_infer(cr_infer *infer) {
     const cr_qlinear_form *form = cr_qlinear_form_of(infer->node);
     const cr_info *scale = info_at(infer->in, infer->n_in, form->result),
                   *zero = info_at(infer->in, infer->n_in, form->result + 1);
-    cr_info result = {.shape = cr_shape_unknown()};
-    inner view;
+    cr_inside_view view;
     if (!scale && form->bias < 0)
         return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "the scale of the result is missing");
     CR_TRY(check_attributes(infer->node));
@@ -136,15 +128,7 @@ static crease_status qlinear_infer(cr_infer *infer) {
     CR_TRY(check_type(infer, form->bias, CR_T(CREASE_INT32), "int32"));
     CR_TRY(check_type(infer, form->result, CR_T(CREASE_FLOAT), "float32"));
     CR_TRY(check_type(infer, form->result + 1, BYTES, "int8 or uint8"));
-    cr_infer product = {.node = infer->node,
-                        .op = view.op,
-                        .opset = view.version,
-                        .n_in = view.n,
-                        .n_out = 1,
-                        .in = view.in,
-                        .out = &result};
-    CR_TRY(product.op->infer(&product));
-    infer->out[0].shape = result.shape;
+    CR_TRY(cr_inside_infer(infer, &view, &infer->out[0].shape));
     infer->out[0].dtype = !scale ? CREASE_FLOAT : zero ? zero->dtype : infer->in[form->operand]->dtype;
     return CREASE_OK;
 }
@@ -158,11 +142,9 @@ typedef struct lines { /* of an operand: [outer][extent][length], with a scale f
 
 typedef struct qlinear_state {
     const cr_qlinear_form *form;
-    const cr_op *op;
-    void *product; /* state of the operator inside */
-    int n, n_operands;
+    cr_inside product;
+    int n_operands;
     lines lines[CR_QLINEAR_OPERANDS];
-    size_t at[CR_QLINEAR_OPERANDS + 1], at_y, at_rest; /* byte offsets in the scratch memory */
 } qlinear_state;
 
 /* Scale and zero point at input i: one each, or one for each index of the axis. */
@@ -188,43 +170,17 @@ static crease_status plan_operand(const cr_prepare *p, qlinear_state *s, int i) 
     return check_counts(p, input + 1, s->lines[i].extent);
 }
 
-static crease_status prepare_inside(cr_prepare *p, qlinear_state *s, const inner *view) {
-    const cr_info result = {.dtype = CREASE_FLOAT, .shape = p->out[0].shape};
-    cr_prepare product = *p;
-    product.op = view->op;
-    product.opset = view->version;
-    product.in = view->in;
-    product.n_in = view->n;
-    product.out = &result;
-    product.state = NULL;
-    product.scratch_bytes = 0;
-    product.packs = NULL; /* weights are not what it will see */
-    if (view->op->prepare)
-        CR_TRY(view->op->prepare(&product));
-    s->product = product.state;
-    p->algorithm = product.algorithm;
-    for (int i = 0; i < view->n; i++)
-        CR_TRY(cr_prepare_reserve(p, CREASE_FLOAT, &view->infos[i].shape, "the operands", &s->at[i]));
-    CR_TRY(cr_prepare_reserve(p, CREASE_FLOAT, &p->out[0].shape, "the operands", &s->at_y));
-    s->at_rest = p->scratch_bytes;
-    return cr_add_size(p->scratch_bytes, product.scratch_bytes, &p->scratch_bytes)
-               ? CREASE_OK
-               : cr_node_fail(p->node, CREASE_ERROR_MEMORY, "the operands are too large");
-}
-
 static crease_status qlinear_prepare(cr_prepare *p) {
     qlinear_state *s;
-    inner view;
+    cr_inside_view view;
     CR_TRY(look_inside(p->node, p->in, p->n_in, &view));
     CR_TRY(CR_PREPARE_STATE(p, &s));
     s->form = cr_qlinear_form_of(p->node);
-    s->op = view.op;
-    s->n = view.n;
     s->n_operands = cr_qlinear_operands(s->form, p->n_in);
     for (int i = 0; i < s->n_operands; i++)
         CR_TRY(plan_operand(p, s, i));
     CR_TRY(check_counts(p, s->form->result, 1));
-    return prepare_inside(p, s, &view);
+    return cr_inside_prepare(p, &view, &s->product);
 }
 
 /* ---- run ---- */
@@ -251,38 +207,27 @@ static void dequantize(const cr_run *r, const qlinear_state *s, int i, cr_tensor
     }
 }
 
-static crease_status run_inside(cr_run *r, const qlinear_state *s, cr_tensor *y) {
-    cr_tensor wide[CR_QLINEAR_OPERANDS + 1];
-    const cr_tensor *in[CR_QLINEAR_OPERANDS + 1];
-    cr_run product = *r;
-    for (int i = 0; i < s->n; i++) {
+static crease_status run_inside(const cr_run *r, const qlinear_state *s, cr_tensor *y) {
+    cr_tensor wide[CR_INSIDE_OPERANDS];
+    for (int i = 0; i < s->product.n; i++) {
         const int input = i < s->n_operands ? s->form->operand + 3 * i : s->form->bias;
-        wide[i] = (cr_tensor){
-            .dtype = CREASE_FLOAT, .shape = r->in[input]->shape, .data = (char *)r->scratch + s->at[i]};
+        wide[i] = cr_inside_operand(r, &s->product, i, &r->in[input]->shape);
         if (i < s->n_operands)
             dequantize(r, s, i, &wide[i]);
         else
             cr_qlinear_bias(r->in[input], scaling_at(r, s->form->operand + 1, 0).scale,
                             r->in[s->form->operand + 4], wide[i].data);
-        in[i] = &wide[i];
     }
-    product.op = s->op;
-    product.state = s->product;
-    product.n_in = s->n;
-    product.in = in;
-    product.n_out = 1;
-    product.out = &y;
-    product.scratch = (char *)r->scratch + s->at_rest;
-    return s->op->run(&product);
+    return cr_inside_run(r, &s->product, wide, y);
 }
 
 static crease_status qlinear_run(cr_run *r) {
     const qlinear_state *s = r->state;
     cr_tensor *to = r->out[0];
     const bool is_float = to->dtype == CREASE_FLOAT;
-    cr_tensor y = {.dtype = CREASE_FLOAT,
-                   .shape = to->shape,
-                   .data = is_float ? to->data : (char *)r->scratch + s->at_y};
+    cr_tensor y = cr_inside_result(r, &s->product);
+    if (is_float)
+        y.data = to->data;
     if (cr_shape_n(&to->shape) == 0)
         return CREASE_OK;
     CR_TRY(run_inside(r, s, &y));
