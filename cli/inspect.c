@@ -131,8 +131,9 @@ static void print_problems(const crease_model *model) {
 
 /* Names come from the file, so they are escaped. */
 static void print_head(const char *path, const crease_model_info *info) {
-    char *text = memory_format("%s: graph '%s' by %s %s", path, info->graph_name, info->producer_name,
-                               info->producer_version);
+    const char *by = *info->producer_name ? " by " : "", *space = *info->producer_version ? " " : "";
+    char *text = memory_format("%s: graph '%s'%s%s%s%s", path, info->graph_name, by, info->producer_name,
+                               space, info->producer_version);
     size_t bytes = 4 * strlen(text) + 1;
     char *escaped = memory_take(bytes, 1);
     escape_text(text, escaped, bytes);
