@@ -71,7 +71,8 @@ static void touch_outputs(crease_session *session) {
     (void)sink;
 }
 
-/* A Loop may ask for as many rounds as an int64 holds. */
+/* A Loop may ask for as many rounds as an int64 holds. Brief also by the clock, where others use the machine.
+ */
 static crease_session *volatile running;
 
 static void cancel(int signal) {
@@ -81,7 +82,7 @@ static void cancel(int signal) {
 }
 
 static crease_status run_briefly(crease_session *session) {
-    const struct itimerval limit = {.it_value.tv_sec = 2}, none = {0};
+    const struct itimerval limit = {.it_value.tv_usec = 200000}, none = {0};
     running = session;
     signal(SIGVTALRM, cancel);
     setitimer(ITIMER_VIRTUAL, &limit, NULL);
