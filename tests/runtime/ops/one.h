@@ -15,7 +15,7 @@
 
 #define OK(call) cr_assert_eq((call), CREASE_OK, "%s", crease_error_message())
 
-enum { ONE_MOST = 8 };
+enum { ONE_MOST = 12 };
 
 typedef struct one {
     cr_heap *heap;
@@ -28,12 +28,11 @@ typedef struct one {
 static inline one one_begin(const char *op, int64_t opset, int n_out) {
     one o = {.n_out = n_out};
     cr_value *outputs[ONE_MOST];
-    const char *names[ONE_MOST] = {"y0", "y1", "y2", "y3", "y4", "y5", "y6", "y7"};
     OK(cr_heap_create(NULL, 0, &o.heap));
     OK(cr_model_create(o.heap, &o.model));
     OK(cr_model_set_opset(o.model, "", opset));
     for (int i = 0; i < n_out; i++)
-        OK(cr_graph_add_value(o.model->graph, names[i], true, &outputs[i]));
+        OK(cr_graph_add_value(o.model->graph, (char[]){'y', (char)('0' + i), 0}, true, &outputs[i]));
     OK(cr_graph_add_node(o.model->graph, NULL, op, "", "node", NULL, 0, outputs, n_out, &o.node));
     return o;
 }
@@ -48,15 +47,29 @@ static inline void one_end(one *o) {
     cr_heap_release(o->heap);
 }
 
-static inline void *one_input(one *o, crease_dtype dtype, int rank, const int64_t *dims) {
+/* Input i, to be filled; those before it that are not made are left out. */
+static inline void *one_input_at(one *o, int i, crease_dtype dtype, int rank, const int64_t *dims) {
     cr_value *value;
     const cr_shape shape = cr_shape_of(rank, dims);
-    OK(cr_graph_add_value(o->model->graph, (char[]){(char)('0' + o->n_in), 0}, true, &value));
+    OK(cr_graph_add_value(o->model->graph, (char[]){(char)('0' + i), 0}, true, &value));
     value->dtype = dtype;
     value->shape = shape;
-    OK(cr_node_set_input(o->node, o->n_in, value));
-    OK(cr_tensor_create(o->heap, dtype, &shape, &o->in[o->n_in]));
-    return o->in[o->n_in++].data;
+    while (o->n_in <= i)
+        OK(cr_node_set_input(o->node, o->n_in++, NULL));
+    OK(cr_node_set_input(o->node, i, value));
+    OK(cr_tensor_create(o->heap, dtype, &shape, &o->in[i]));
+    return o->in[i].data;
+}
+
+/* The next input. */
+static inline void *one_input(one *o, crease_dtype dtype, int rank, const int64_t *dims) {
+    return one_input_at(o, o->n_in, dtype, rank, dims);
+}
+
+static inline void one_put(one *o, int i, crease_dtype dtype, int rank, const int64_t *dims,
+                           const void *contents) {
+    void *data = one_input_at(o, i, dtype, rank, dims);
+    memcpy(data, contents, cr_buffer_bytes(o->in[i].buffer));
 }
 
 /* float32 values first, first + 1, ... */
@@ -87,6 +100,8 @@ static inline crease_status one_run(one *o) {
     OK(cr_model_resolve(o->model));
     for (int i = 0; i < o->n_in; i++)
         in[i] = o->node->inputs[i] ? &o->in[i] : NULL;
+    for (int i = 0; i < o->n_out; i++)
+        cr_tensor_release(&o->out[i]);
     crease_status status = cr_node_eval(o->node, o->heap, in, o->out);
     if (status != CREASE_OK)
         memset(o->out, 0, sizeof o->out);
@@ -112,6 +127,13 @@ static inline void one_values(const one *o, int i, int n, const double *want) {
         cr_assert(same, "%s output %d, element %d is %.9g, expected %.9g", o->node->op_type, i, j, got,
                   want[j]);
     }
+}
+
+/* Reproducible numbers in [low, high). */
+static inline double one_random(double low, double high) {
+    static uint32_t seed = 7;
+    seed = seed * 1664525U + 1013904223U;
+    return low + (high - low) * (double)(seed >> 8) / (double)(1U << 24);
 }
 
 #define DIMS(...)                                                                                            \

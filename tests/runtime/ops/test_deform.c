@@ -1,9 +1,9 @@
-#include "tests/runtime/ops/one_node.h"
+#include "tests/runtime/ops/one.h"
 
 static const int64_t x_dims[] = {1, 2, 4, 5}, w_dims[] = {3, 2, 2, 2}, mask_dims[] = {1, 4, 3, 4};
 
 static double *fill(one *o, int i, const int64_t *dims, double low, double high) {
-    double *data = one_input(o, i, CREASE_DOUBLE, 4, dims);
+    double *data = one_input_at(o, i, CREASE_DOUBLE, 4, dims);
     for (int64_t k = 0; k < cr_shape_n(&o->in[i].shape); k++)
         data[k] = one_random(low, high);
     return data;
@@ -11,7 +11,7 @@ static double *fill(one *o, int i, const int64_t *dims, double low, double high)
 
 /* Whole offsets move taps from element to element; the mask scales them. */
 Test(deform, taps_follow_offsets_and_mask) {
-    one o = one_begin("DeformConv", 19, 5, 1);
+    one o = one_begin("DeformConv", 19, 1);
     const double *x = fill(&o, 0, x_dims, -1, 1), *w = fill(&o, 1, w_dims, -1, 1);
     double *offset = fill(&o, 2, (int64_t[]){1, 8, 3, 4}, -3, 4);
     const double *mask = fill(&o, 4, mask_dims, 0, 1);
@@ -35,7 +35,7 @@ Test(deform, taps_follow_offsets_and_mask) {
 
 Test(deform, groups_and_fields_that_do_not_fit_are_refused) {
     for (int wrong = 0; wrong < 3; wrong++) {
-        one o = one_begin("DeformConv", 19, 3, 1);
+        one o = one_begin("DeformConv", 19, 1);
         OK(cr_node_set_int(o.node, "offset_group", wrong == 0 ? 3 : 1));
         OK(cr_node_set_int(o.node, "group", wrong == 1 ? 0 : 1));
         fill(&o, 0, x_dims, -1, 1);

@@ -1,11 +1,11 @@
-#include "tests/runtime/ops/one_node.h"
+#include "tests/runtime/ops/one.h"
 
 static int64_t below(int64_t n) {
     return (int64_t)one_random(0, (double)n);
 }
 
 static uint8_t *bytes(one *o, int i, crease_dtype dtype, int rank, const int64_t *dims) {
-    uint8_t *data = one_input(o, i, dtype, rank, dims);
+    uint8_t *data = one_input_at(o, i, dtype, rank, dims);
     for (int64_t k = 0; k < cr_shape_n(&o->in[i].shape); k++)
         data[k] = (uint8_t)below(256);
     return data;
@@ -20,7 +20,7 @@ static int32_t at(const one *o, int i, int64_t k) {
 /* Zero points for each row of a and each column of b. */
 Test(integer, products_are_exact) {
     const int64_t m = 5, n = 7, k = 300;
-    one o = one_begin("MatMulInteger", 10, 4, 1);
+    one o = one_begin("MatMulInteger", 10, 1);
     bytes(&o, 0, CREASE_UINT8, 2, (int64_t[]){m, k});
     bytes(&o, 1, CREASE_INT8, 2, (int64_t[]){k, n});
     bytes(&o, 2, CREASE_UINT8, 1, &m);
@@ -50,17 +50,17 @@ static uint8_t expected(const one *o, int64_t c, int64_t x, const int32_t *bias,
 
 Test(integer, convolutions_are_scaled_by_channel) {
     const int64_t channels = 4;
-    one o = one_begin("QLinearConv", 10, 9, 1);
+    one o = one_begin("QLinearConv", 10, 1);
     OK(cr_node_set_ints(o.node, "pads", (int64_t[]){1, 1}, 2));
     bytes(&o, 0, CREASE_UINT8, 3, (int64_t[]){1, 2, 9});
-    *(float *)one_input(&o, 1, CREASE_FLOAT, 0, NULL) = 0.5f;
+    *(float *)one_input_at(&o, 1, CREASE_FLOAT, 0, NULL) = 0.5f;
     bytes(&o, 2, CREASE_UINT8, 0, NULL);
     bytes(&o, 3, CREASE_INT8, 3, (int64_t[]){channels, 2, 3});
-    float *scales = one_input(&o, 4, CREASE_FLOAT, 1, &channels);
+    float *scales = one_input_at(&o, 4, CREASE_FLOAT, 1, &channels);
     bytes(&o, 5, CREASE_INT8, 1, &channels);
-    *(float *)one_input(&o, 6, CREASE_FLOAT, 0, NULL) = 64;
-    *(uint8_t *)one_input(&o, 7, CREASE_UINT8, 0, NULL) = 100;
-    int32_t *bias = one_input(&o, 8, CREASE_INT32, 1, &channels);
+    *(float *)one_input_at(&o, 6, CREASE_FLOAT, 0, NULL) = 64;
+    *(uint8_t *)one_input_at(&o, 7, CREASE_UINT8, 0, NULL) = 100;
+    int32_t *bias = one_input_at(&o, 8, CREASE_INT32, 1, &channels);
     for (int c = 0; c < channels; c++) {
         scales[c] = 0.25f + 0.25f * (float)c;
         bias[c] = 1000 * c - 1500;
@@ -72,7 +72,7 @@ Test(integer, convolutions_are_scaled_by_channel) {
 }
 
 Test(integer, parameters_that_do_not_fit_are_refused) {
-    one o = one_begin("MatMulInteger", 10, 3, 1);
+    one o = one_begin("MatMulInteger", 10, 1);
     bytes(&o, 0, CREASE_UINT8, 2, (int64_t[]){2, 3});
     bytes(&o, 1, CREASE_UINT8, 2, (int64_t[]){3, 2});
     bytes(&o, 2, CREASE_UINT8, 1, (int64_t[]){3});

@@ -1,17 +1,12 @@
-#include "tests/runtime/ops/one_node.h"
-
-static void put(one *o, int i, crease_dtype dtype, int rank, const int64_t *dims, const void *bytes) {
-    void *data = one_input(o, i, dtype, rank, dims);
-    memcpy(data, bytes, cr_buffer_bytes(o->in[i].buffer));
-}
+#include "tests/runtime/ops/one.h"
 
 static crease_status cross_entropy(const char *reduction, int64_t label, double *y) {
-    one o = one_begin("SoftmaxCrossEntropyLoss", 13, 3, 2);
+    one o = one_begin("SoftmaxCrossEntropyLoss", 13, 2);
     OK(cr_node_set_string(o.node, "reduction", reduction));
     OK(cr_node_set_int(o.node, "ignore_index", -7));
-    put(&o, 0, CREASE_DOUBLE, 2, (int64_t[]){2, 2}, (double[]){0, 1, 5, 3});
-    put(&o, 1, CREASE_INT64, 1, (int64_t[]){2}, (int64_t[]){1, label});
-    put(&o, 2, CREASE_DOUBLE, 1, (int64_t[]){2}, (double[]){2, 0.5});
+    one_put(&o, 0, CREASE_DOUBLE, 2, (int64_t[]){2, 2}, (double[]){0, 1, 5, 3});
+    one_put(&o, 1, CREASE_INT64, 1, (int64_t[]){2}, (int64_t[]){1, label});
+    one_put(&o, 2, CREASE_DOUBLE, 1, (int64_t[]){2}, (double[]){2, 0.5});
     crease_status status = one_run(&o);
     if (status == CREASE_OK)
         *y = *(const double *)o.out[0].data;
@@ -33,8 +28,8 @@ Test(loss, classes_weigh_and_one_may_not_count) {
 }
 
 Test(loss, determinants_of_singular_and_swapped_matrices) {
-    one o = one_begin("Det", 11, 1, 1);
-    put(&o, 0, CREASE_DOUBLE, 3, (int64_t[]){2, 2, 2}, (double[]){0, 2, 3, 1, 1, 2, 2, 4});
+    one o = one_begin("Det", 11, 1);
+    one_put(&o, 0, CREASE_DOUBLE, 3, (int64_t[]){2, 2, 2}, (double[]){0, 2, 3, 1, 1, 2, 2, 4});
     OK(one_run(&o));
     cr_assert_arr_eq(o.out[0].data, ((double[]){-6, 0}), 16);
     one_end(&o);

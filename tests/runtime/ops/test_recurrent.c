@@ -1,4 +1,4 @@
-#include "tests/runtime/ops/one_node.h"
+#include "tests/runtime/ops/one.h"
 
 /* RNN, GRU and LSTM against their definitions, one number after another, in float64. */
 
@@ -99,7 +99,7 @@ static void check_sequence(const layer *l, const cr_tensor *out, int64_t d, int6
 }
 
 static const double *doubles(one *o, int i, int rank, const int64_t *dims) {
-    double *data = one_input(o, i, CREASE_DOUBLE, rank, dims);
+    double *data = one_input_at(o, i, CREASE_DOUBLE, rank, dims);
     for (int64_t k = 0; k < cr_shape_n(&o->in[i].shape); k++)
         data[k] = one_random(-0.8, 0.8);
     return data;
@@ -114,7 +114,7 @@ static void set_inputs(one *o, layer *l) {
     l->w = doubles(o, 1, 3, (int64_t[]){d, g * n, l->input});
     l->r = doubles(o, 2, 3, (int64_t[]){d, g * n, n});
     l->b = doubles(o, 3, 2, (int64_t[]){d, 2 * g * n});
-    int32_t *lengths = one_input(o, 4, CREASE_INT32, 1, &l->batch);
+    int32_t *lengths = one_input_at(o, 4, CREASE_INT32, 1, &l->batch);
     for (int64_t b = 0; b < l->batch; b++)
         lengths[b] = b == 0 ? (int32_t)l->steps : (int32_t)one_random(0, (double)l->steps + 1);
     l->lengths = lengths;
@@ -141,7 +141,7 @@ static void check_layer(int kind, const char *direction, int round) {
                .linear = round % 2 != 0,
                .coupled = round % 4 > 1,
                .batch_first = round % 3 == 2};
-    one o = one_begin(names[kind], 14, kind == 2 ? 8 : 6, kind == 2 ? 3 : 2);
+    one o = one_begin(names[kind], 14, kind == 2 ? 3 : 2);
     OK(cr_node_set_string(o.node, "direction", direction));
     OK(cr_node_set_int(o.node, "hidden_size", l.hidden));
     OK(cr_node_set_int(o.node, "layout", l.batch_first));
@@ -179,14 +179,15 @@ static void set_both(one *o, one *wide, int kind, const layer *l) {
     static const int ranks[] = {3, 3, 3, 2, 1, 3, 3, 2};
     for (int i = 0; i < (kind == 2 ? 8 : 6); i++) {
         if (i == 4) {
-            int32_t *lengths = one_input(o, i, CREASE_INT32, 1, dims[i]);
+            int32_t *lengths = one_input_at(o, i, CREASE_INT32, 1, dims[i]);
             for (int64_t b = 0; b < l->batch; b++)
                 lengths[b] = b == 0 ? (int32_t)l->steps : (int32_t)one_random(0, (double)l->steps + 1);
-            memcpy(one_input(wide, i, CREASE_INT32, 1, dims[i]), lengths, (size_t)l->batch * sizeof *lengths);
+            memcpy(one_input_at(wide, i, CREASE_INT32, 1, dims[i]), lengths,
+                   (size_t)l->batch * sizeof *lengths);
             continue;
         }
-        float *x = one_input(o, i, CREASE_FLOAT, ranks[i], dims[i]);
-        double *y = one_input(wide, i, CREASE_DOUBLE, ranks[i], dims[i]);
+        float *x = one_input_at(o, i, CREASE_FLOAT, ranks[i], dims[i]);
+        double *y = one_input_at(wide, i, CREASE_DOUBLE, ranks[i], dims[i]);
         for (int64_t k = 0; k < cr_shape_n(&o->in[i].shape); k++)
             y[k] = (double)(x[k] = (float)one_random(-0.3, 0.3));
     }
@@ -196,7 +197,7 @@ static void set_both(one *o, one *wide, int kind, const layer *l) {
  * are whole vectors. */
 static void check_packed(int kind, int64_t batch, int64_t hidden, int64_t input, bool linear) {
     static const char *const names[] = {"RNN", "GRU", "LSTM"};
-    const int n_in = kind == 2 ? 8 : 6, n_out = kind == 2 ? 3 : 2;
+    const int n_out = kind == 2 ? 3 : 2;
     const layer l = {.gates = kind == 0   ? 1
                               : kind == 1 ? 3
                                           : 4,
@@ -205,7 +206,7 @@ static void check_packed(int kind, int64_t batch, int64_t hidden, int64_t input,
                      .input = input,
                      .hidden = hidden,
                      .directions = 2};
-    one both[2] = {one_begin(names[kind], 14, n_in, n_out), one_begin(names[kind], 14, n_in, n_out)};
+    one both[2] = {one_begin(names[kind], 14, n_out), one_begin(names[kind], 14, n_out)};
     for (int i = 0; i < 2; i++) {
         OK(cr_node_set_string(both[i].node, "direction", "bidirectional"));
         OK(cr_node_set_int(both[i].node, "hidden_size", hidden));
@@ -238,15 +239,15 @@ Test(recurrent, packed_weights_give_what_float64_gives) {
 /* One unit, one step: activations in their order, with alpha and beta consumed by those that have them. */
 Test(recurrent, activations_take_their_parameters_in_order) {
     static const int64_t ones[] = {1, 1, 1};
-    one o = one_begin("GRU", 14, 3, 2);
+    one o = one_begin("GRU", 14, 2);
     const cr_string names[] = {{"Affine", 6}, {"leakyrelu", 9}};
     OK(cr_node_set_attr(
         o.node, &(cr_attr){.name = "activations", .type = CR_ATTR_STRINGS, .n = 2, .strings = names}));
     OK(cr_node_set_floats(o.node, "activation_alpha", (float[]){0.5f, 0.25f}, 2));
     OK(cr_node_set_floats(o.node, "activation_beta", (float[]){0.125f}, 1));
-    *(double *)one_input(&o, 0, CREASE_DOUBLE, 3, ones) = -1;
-    memcpy(one_input(&o, 1, CREASE_DOUBLE, 3, (int64_t[]){1, 3, 1}), (double[]){0.5, 1, 2}, 24);
-    memset(one_input(&o, 2, CREASE_DOUBLE, 3, (int64_t[]){1, 3, 1}), 0, 24);
+    *(double *)one_input_at(&o, 0, CREASE_DOUBLE, 3, ones) = -1;
+    memcpy(one_input_at(&o, 1, CREASE_DOUBLE, 3, (int64_t[]){1, 3, 1}), (double[]){0.5, 1, 2}, 24);
+    memset(one_input_at(&o, 2, CREASE_DOUBLE, 3, (int64_t[]){1, 3, 1}), 0, 24);
     OK(one_run(&o));
     const double z = 0.5 * -0.5 + 0.125;
     expect(&o.out[1], 0, (1 - z) * 0.25 * -2);
@@ -255,11 +256,11 @@ Test(recurrent, activations_take_their_parameters_in_order) {
 
 Test(recurrent, the_clip_bounds_what_gates_are_applied_to) {
     static const int64_t ones[] = {1, 1, 1};
-    one o = one_begin("RNN", 14, 3, 2);
+    one o = one_begin("RNN", 14, 2);
     OK(cr_node_set_float(o.node, "clip", 0.5f));
-    *(double *)one_input(&o, 0, CREASE_DOUBLE, 3, ones) = -3;
-    *(double *)one_input(&o, 1, CREASE_DOUBLE, 3, ones) = 1;
-    *(double *)one_input(&o, 2, CREASE_DOUBLE, 3, ones) = 1;
+    *(double *)one_input_at(&o, 0, CREASE_DOUBLE, 3, ones) = -3;
+    *(double *)one_input_at(&o, 1, CREASE_DOUBLE, 3, ones) = 1;
+    *(double *)one_input_at(&o, 2, CREASE_DOUBLE, 3, ones) = 1;
     OK(one_run(&o));
     expect(&o.out[0], 0, tanh(-0.5));
     one_end(&o);
@@ -272,13 +273,13 @@ Test(recurrent, shapes_that_do_not_fit_are_refused) {
     } wrong[] = {{0, 2, {2, 3}},  {1, 3, {1, 8, 4}}, {1, 3, {2, 12, 3}}, {2, 3, {1, 12, 4}},
                  {3, 2, {1, 12}}, {4, 1, {3}},       {5, 3, {1, 2, 4}},  {5, 3, {2, 2, 3}}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        one o = one_begin("GRU", 14, 6, 2);
+        one o = one_begin("GRU", 14, 2);
         const int64_t dims[6][3] = {{2, 2, 3}, {1, 9, 3}, {1, 9, 3}, {1, 18}, {2}, {1, 2, 3}};
         static const int ranks[] = {3, 3, 3, 2, 1, 3};
         for (int k = 0; k < 6; k++) {
             const bool bad = k == wrong[i].input;
-            void *data = one_input(&o, k, k == 4 ? CREASE_INT32 : CREASE_DOUBLE,
-                                   bad ? wrong[i].rank : ranks[k], bad ? wrong[i].dims : dims[k]);
+            void *data = one_input_at(&o, k, k == 4 ? CREASE_INT32 : CREASE_DOUBLE,
+                                      bad ? wrong[i].rank : ranks[k], bad ? wrong[i].dims : dims[k]);
             memset(data, 0, cr_buffer_bytes(o.in[k].buffer));
         }
         cr_assert_eq(one_run(&o), CREASE_ERROR_MODEL, "case %zu", i);
@@ -288,12 +289,11 @@ Test(recurrent, shapes_that_do_not_fit_are_refused) {
 
 Test(recurrent, a_length_outside_of_the_steps_is_refused) {
     for (int32_t length = -1; length < 4; length += 4) {
-        one o = one_begin("RNN", 14, 5, 1);
-        o.ports[3] = NULL;
+        one o = one_begin("RNN", 14, 1);
         for (int k = 0; k < 3; k++)
-            memset(one_input(&o, k, CREASE_FLOAT, 3, k ? (int64_t[]){1, 1, 1} : (int64_t[]){2, 1, 1}), 0,
+            memset(one_input_at(&o, k, CREASE_FLOAT, 3, k ? (int64_t[]){1, 1, 1} : (int64_t[]){2, 1, 1}), 0,
                    k ? 4 : 8);
-        *(int32_t *)one_input(&o, 4, CREASE_INT32, 1, (int64_t[]){1}) = length;
+        *(int32_t *)one_input_at(&o, 4, CREASE_INT32, 1, (int64_t[]){1}) = length;
         cr_assert_eq(one_run(&o), CREASE_ERROR_RUN);
         one_end(&o);
     }

@@ -1,7 +1,7 @@
-#include "tests/runtime/ops/one_node.h"
+#include "tests/runtime/ops/one.h"
 
 static void floats(one *o, int i, int rank, const int64_t *dims, const float *values) {
-    void *data = one_input(o, i, CREASE_FLOAT, rank, dims);
+    void *data = one_input_at(o, i, CREASE_FLOAT, rank, dims);
     memcpy(data, values, cr_buffer_bytes(o->in[i].buffer));
 }
 
@@ -11,7 +11,7 @@ static float first(const one *o) {
 
 /* One point of a row 10, 20, 30 read under every border rule. */
 static float sample(const char *mode, const char *border, bool align, float x) {
-    one o = one_begin("GridSample", 20, 2, 1);
+    one o = one_begin("GridSample", 20, 1);
     OK(cr_node_set_string(o.node, "mode", mode));
     OK(cr_node_set_string(o.node, "padding_mode", border));
     OK(cr_node_set_int(o.node, "align_corners", align));
@@ -63,11 +63,11 @@ static double between(crease_dtype dtype, const void *x, const int64_t *size, bo
 static void check_grid(crease_dtype dtype, const int64_t *size, const int64_t *points, bool edge,
                        bool align) {
     const int64_t area = size[0] * size[1], n = points[0] * points[1];
-    one o = one_begin("GridSample", 20, 2, 1);
+    one o = one_begin("GridSample", 20, 1);
     OK(cr_node_set_string(o.node, "padding_mode", edge ? "border" : "zeros"));
     OK(cr_node_set_int(o.node, "align_corners", align));
-    one_input(&o, 0, dtype, 4, (int64_t[]){2, 3, size[0], size[1]});
-    one_input(&o, 1, dtype, 4, (int64_t[]){2, points[0], points[1], 2});
+    one_input_at(&o, 0, dtype, 4, (int64_t[]){2, 3, size[0], size[1]});
+    one_input_at(&o, 1, dtype, 4, (int64_t[]){2, points[0], points[1], 2});
     for (int64_t i = 0; i < 6 * area; i++)
         cr_store_float(dtype, o.in[0].data, i, one_random(-2, 2));
     for (int64_t i = 0; i < 4 * n; i++)
@@ -121,10 +121,10 @@ Test(sample, affine_grids_follow_the_definition) {
         const int64_t *size = sizes[way / 3 % 5];
         const int rank = size[4] ? 3 : 2;
         const bool align = way / 15;
-        one o = one_begin("AffineGrid", 20, 2, 1);
+        one o = one_begin("AffineGrid", 20, 1);
         OK(cr_node_set_int(o.node, "align_corners", align));
-        one_input(&o, 0, dtype, 3, (int64_t[]){size[0], rank, rank + 1});
-        memcpy(one_input(&o, 1, CREASE_INT64, 1, (int64_t[]){rank + 2}), size,
+        one_input_at(&o, 0, dtype, 3, (int64_t[]){size[0], rank, rank + 1});
+        memcpy(one_input_at(&o, 1, CREASE_INT64, 1, (int64_t[]){rank + 2}), size,
                (size_t)(rank + 2) * sizeof *size);
         for (int64_t i = 0; i < cr_shape_n(&o.in[0].shape); i++)
             cr_store_float(dtype, o.in[0].data, i, one_random(-1, 1));
@@ -140,10 +140,10 @@ Test(sample, affine_grids_follow_the_definition) {
 Test(sample, boxes_from_data_cannot_ask_for_endless_work) {
     static const float wild[][4] = {{0, 0, 1e9f, 1e9f}, {0, 0, NAN, 1}, {-INFINITY, 0, 1, 1}};
     for (size_t i = 0; i < sizeof wild / sizeof *wild; i++) {
-        one o = one_begin("RoiAlign", 16, 3, 1);
+        one o = one_begin("RoiAlign", 16, 1);
         floats(&o, 0, 4, (int64_t[]){1, 1, 2, 2}, (float[]){1, 2, 3, 4});
         floats(&o, 1, 2, (int64_t[]){1, 4}, wild[i]);
-        *(int64_t *)one_input(&o, 2, CREASE_INT64, 1, (int64_t[]){1}) = 0;
+        *(int64_t *)one_input_at(&o, 2, CREASE_INT64, 1, (int64_t[]){1}) = 0;
         cr_assert_eq(one_run(&o), CREASE_ERROR_RUN);
         one_end(&o);
     }
@@ -151,10 +151,10 @@ Test(sample, boxes_from_data_cannot_ask_for_endless_work) {
 
 Test(sample, a_box_outside_of_the_batch_is_refused) {
     for (int64_t image = -1; image < 2; image += 2) {
-        one o = one_begin("RoiAlign", 16, 3, 1);
+        one o = one_begin("RoiAlign", 16, 1);
         floats(&o, 0, 4, (int64_t[]){1, 1, 2, 2}, (float[]){1, 2, 3, 4});
         floats(&o, 1, 2, (int64_t[]){1, 4}, (float[]){0, 0, 1, 1});
-        *(int64_t *)one_input(&o, 2, CREASE_INT64, 1, (int64_t[]){1}) = image;
+        *(int64_t *)one_input_at(&o, 2, CREASE_INT64, 1, (int64_t[]){1}) = image;
         cr_assert_eq(one_run(&o), CREASE_ERROR_RUN);
         one_end(&o);
     }
@@ -163,18 +163,18 @@ Test(sample, a_box_outside_of_the_batch_is_refused) {
 /* Two boxes, one of them partly outside, on `n` channels of 6 x 5. */
 static one align(crease_dtype dtype, bool largest, int sampling, int64_t n, const double *image) {
     static const double boxes[] = {0.3, 0.7, 4.1, 5.9, -3, 2, 9, 4};
-    one o = one_begin("RoiAlign", 16, 3, 1);
+    one o = one_begin("RoiAlign", 16, 1);
     OK(cr_node_set_string(o.node, "mode", largest ? "max" : "avg"));
     OK(cr_node_set_int(o.node, "sampling_ratio", sampling));
     OK(cr_node_set_int(o.node, "output_height", 3));
     OK(cr_node_set_int(o.node, "output_width", 2));
-    one_input(&o, 0, dtype, 4, (int64_t[]){1, n, 6, 5});
-    one_input(&o, 1, dtype, 2, (int64_t[]){2, 4});
+    one_input_at(&o, 0, dtype, 4, (int64_t[]){1, n, 6, 5});
+    one_input_at(&o, 1, dtype, 2, (int64_t[]){2, 4});
     for (int64_t i = 0; i < n * 30; i++)
         cr_store_float(dtype, o.in[0].data, i, image[i]);
     for (int64_t i = 0; i < 8; i++)
         cr_store_float(dtype, o.in[1].data, i, boxes[i]);
-    memset(one_input(&o, 2, CREASE_INT64, 1, (int64_t[]){2}), 0, 16);
+    memset(one_input_at(&o, 2, CREASE_INT64, 1, (int64_t[]){2}), 0, 16);
     OK(one_run(&o));
     return o;
 }
@@ -202,7 +202,7 @@ Test(sample, boxes_are_read_alike_in_every_channel) {
 }
 
 Test(sample, bins_take_their_largest_element) {
-    one o = one_begin("MaxRoiPool", 1, 2, 1);
+    one o = one_begin("MaxRoiPool", 1, 1);
     OK(cr_node_set_ints(o.node, "pooled_shape", (int64_t[]){1, 2}, 2));
     OK(cr_node_set_float(o.node, "spatial_scale", 0.5f));
     floats(&o, 0, 4, (int64_t[]){1, 1, 2, 4}, (float[]){1, 2, 3, 4, 5, 8, 7, 6});
@@ -213,10 +213,10 @@ Test(sample, bins_take_their_largest_element) {
 }
 
 Test(sample, suppression_keeps_the_best_of_what_overlaps) {
-    one o = one_begin("NonMaxSuppression", 11, 5, 1);
+    one o = one_begin("NonMaxSuppression", 11, 1);
     floats(&o, 0, 3, (int64_t[]){1, 3, 4}, (float[]){0, 0, 1, 1, 0, 0.1f, 1, 1.1f, 5, 5, 6, 6});
     floats(&o, 1, 3, (int64_t[]){1, 1, 3}, (float[]){0.5f, 0.9f, 0.4f});
-    *(int64_t *)one_input(&o, 2, CREASE_INT64, 1, (int64_t[]){1}) = 9;
+    *(int64_t *)one_input_at(&o, 2, CREASE_INT64, 1, (int64_t[]){1}) = 9;
     floats(&o, 3, 0, NULL, (float[]){0.5f});
     floats(&o, 4, 0, NULL, (float[]){0.1f});
     OK(one_run(&o));
@@ -260,14 +260,14 @@ Test(sample, suppression_chooses_as_if_all_were_compared) {
     for (int round = 0; round < 200; round++) {
         const int64_t n = (int64_t)one_random(1, 300);
         const float threshold = (float[]){0, 0.1F, 0.45F, 0.9F}[round / 4 % 4];
-        one o = one_begin("NonMaxSuppression", 11, 4, 1);
-        float *boxes = one_input(&o, 0, CREASE_FLOAT, 3, (int64_t[]){1, n, 4});
-        float *scores = one_input(&o, 1, CREASE_FLOAT, 3, (int64_t[]){1, 1, n});
+        one o = one_begin("NonMaxSuppression", 11, 1);
+        float *boxes = one_input_at(&o, 0, CREASE_FLOAT, 3, (int64_t[]){1, n, 4});
+        float *scores = one_input_at(&o, 1, CREASE_FLOAT, 3, (int64_t[]){1, 1, n});
         int64_t expected[300], count = 0;
         random_boxes(boxes, n, round % 4);
         for (int64_t i = 0; i < n; i++)
             scores[i] = 1 - (float)i / 1000;
-        *(int64_t *)one_input(&o, 2, CREASE_INT64, 1, (int64_t[]){1}) = n;
+        *(int64_t *)one_input_at(&o, 2, CREASE_INT64, 1, (int64_t[]){1}) = n;
         floats(&o, 3, 0, NULL, &threshold);
         OK(one_run(&o));
         for (int64_t i = 0, k; i < n; i++) {

@@ -1,14 +1,9 @@
-#include "tests/runtime/ops/one_node.h"
-
-static void put(one *o, int i, crease_dtype dtype, int rank, const int64_t *dims, const void *bytes) {
-    void *data = one_input(o, i, dtype, rank, dims);
-    memcpy(data, bytes, cr_buffer_bytes(o->in[i].buffer));
-}
+#include "tests/runtime/ops/one.h"
 
 static void unique(int sorted, const float *values, const int64_t *first, const int64_t *inverse) {
-    one o = one_begin("Unique", 11, 1, 4);
+    one o = one_begin("Unique", 11, 4);
     OK(cr_node_set_int(o.node, "sorted", sorted));
-    put(&o, 0, CREASE_FLOAT, 1, (int64_t[]){6}, (float[]){2, 1, 1, 3, 4, 3});
+    one_put(&o, 0, CREASE_FLOAT, 1, (int64_t[]){6}, (float[]){2, 1, 1, 3, 4, 3});
     OK(one_run(&o));
     cr_assert_eq(o.out[0].shape.dims[0], 4);
     cr_assert_arr_eq(o.out[0].data, values, 16);
@@ -24,8 +19,8 @@ Test(unique, elements_come_sorted_or_as_they_are_met) {
 
 Test(unique, nan_equals_itself_and_nothing_is_fine) {
     for (int64_t n = 0; n < 3; n += 2) {
-        one o = one_begin("Unique", 11, 1, 1);
-        put(&o, 0, CREASE_FLOAT, 1, &n, (float[]){NAN, NAN});
+        one o = one_begin("Unique", 11, 1);
+        one_put(&o, 0, CREASE_FLOAT, 1, &n, (float[]){NAN, NAN});
         OK(one_run(&o));
         cr_assert_eq(o.out[0].shape.dims[0], n / 2);
         one_end(&o);
@@ -34,9 +29,9 @@ Test(unique, nan_equals_itself_and_nothing_is_fine) {
 
 Test(unique, lengths_outside_of_a_sequence_are_refused) {
     for (int64_t length = -1; length < 4; length += 4) {
-        one o = one_begin("ReverseSequence", 10, 2, 1);
-        put(&o, 0, CREASE_FLOAT, 2, (int64_t[]){2, 1}, (float[]){1, 2});
-        put(&o, 1, CREASE_INT64, 1, (int64_t[]){1}, &length);
+        one o = one_begin("ReverseSequence", 10, 1);
+        one_put(&o, 0, CREASE_FLOAT, 2, (int64_t[]){2, 1}, (float[]){1, 2});
+        one_put(&o, 1, CREASE_INT64, 1, (int64_t[]){1}, &length);
         cr_assert_eq(one_run(&o), CREASE_ERROR_RUN);
         one_end(&o);
     }
@@ -44,10 +39,10 @@ Test(unique, lengths_outside_of_a_sequence_are_refused) {
 
 Test(unique, entries_outside_of_a_cache_are_refused) {
     for (int64_t begin = -1; begin < 3; begin += 3) {
-        one o = one_begin("TensorScatter", 24, 3, 1);
-        put(&o, 0, CREASE_FLOAT, 3, (int64_t[]){1, 3, 1}, (float[]){1, 2, 3});
-        put(&o, 1, CREASE_FLOAT, 3, (int64_t[]){1, 2, 1}, (float[]){8, 9});
-        put(&o, 2, CREASE_INT64, 1, (int64_t[]){1}, &begin);
+        one o = one_begin("TensorScatter", 24, 1);
+        one_put(&o, 0, CREASE_FLOAT, 3, (int64_t[]){1, 3, 1}, (float[]){1, 2, 3});
+        one_put(&o, 1, CREASE_FLOAT, 3, (int64_t[]){1, 2, 1}, (float[]){8, 9});
+        one_put(&o, 2, CREASE_INT64, 1, (int64_t[]){1}, &begin);
         cr_assert_eq(one_run(&o), CREASE_ERROR_RUN);
         one_end(&o);
     }

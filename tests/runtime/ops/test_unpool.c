@@ -1,16 +1,11 @@
-#include "tests/runtime/ops/one_node.h"
-
-static void put(one *o, int i, crease_dtype dtype, int rank, const int64_t *dims, const void *bytes) {
-    void *data = one_input(o, i, dtype, rank, dims);
-    memcpy(data, bytes, cr_buffer_bytes(o->in[i].buffer));
-}
+#include "tests/runtime/ops/one.h"
 
 static crease_status unpool(int64_t index, const float *expected) {
-    one o = one_begin("MaxUnpool", 11, 2, 1);
+    one o = one_begin("MaxUnpool", 11, 1);
     OK(cr_node_set_ints(o.node, "kernel_shape", (int64_t[]){2}, 1));
     OK(cr_node_set_ints(o.node, "strides", (int64_t[]){2}, 1));
-    put(&o, 0, CREASE_FLOAT, 3, (int64_t[]){1, 1, 2}, (float[]){7, 8});
-    put(&o, 1, CREASE_INT64, 3, (int64_t[]){1, 1, 2}, (int64_t[]){1, index});
+    one_put(&o, 0, CREASE_FLOAT, 3, (int64_t[]){1, 1, 2}, (float[]){7, 8});
+    one_put(&o, 1, CREASE_INT64, 3, (int64_t[]){1, 1, 2}, (int64_t[]){1, index});
     crease_status status = one_run(&o);
     if (expected)
         cr_assert_arr_eq(o.out[0].data, expected, 16);
@@ -26,13 +21,13 @@ Test(unpool, maxima_go_back_and_nowhere_else) {
 }
 
 static crease_status fold(int64_t columns, int64_t image, const float *expected) {
-    one o = one_begin("Col2Im", 18, 3, 1);
+    one o = one_begin("Col2Im", 18, 1);
     OK(cr_node_set_ints(o.node, "pads", (int64_t[]){1, 0}, 2));
-    void *x = one_input(&o, 0, CREASE_FLOAT, 3, (int64_t[]){1, 2, columns});
+    void *x = one_input_at(&o, 0, CREASE_FLOAT, 3, (int64_t[]){1, 2, columns});
     for (int64_t i = 0; i < 2 * columns; i++)
         ((float *)x)[i] = (float)(i + 1);
-    put(&o, 1, CREASE_INT64, 1, (int64_t[]){1}, &image);
-    put(&o, 2, CREASE_INT64, 1, (int64_t[]){1}, (int64_t[]){2});
+    one_put(&o, 1, CREASE_INT64, 1, (int64_t[]){1}, &image);
+    one_put(&o, 2, CREASE_INT64, 1, (int64_t[]){1}, (int64_t[]){2});
     crease_status status = one_run(&o);
     if (expected)
         cr_assert_arr_eq(o.out[0].data, expected, 12);
