@@ -2,6 +2,7 @@
 
 crease_install() {
     local missing=() package
+    command -v dpkg-query >/dev/null || { echo "No Debian: what is in these packages must be there: $*" >&2; return 0; }
     for package in "$@"; do
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' || missing+=("$package")
     done
