@@ -254,11 +254,6 @@ static crease_status set_input(crease_session *session, const char *name, crease
     if (!session || (rank > 0 && !dims))
         return cr_fail(CREASE_ERROR_ARGUMENT, "crease_session_set_input: session and dims must not be NULL");
     CR_TRY(find_input(session, name, &index));
-    bool empty = false;
-    for (int i = 0; i < rank; i++)
-        empty |= dims[i] == 0;
-    if (!data && !empty)
-        return cr_fail(CREASE_ERROR_ARGUMENT, "input '%s': data must not be NULL", name ? name : "");
     return cr_session_input(session->exec, index, dtype, rank, dims, data, bind);
 }
 

@@ -185,6 +185,8 @@ crease_status cr_session_input(cr_session *session, int index, crease_dtype dtyp
     if (!crease_dtype_bits(dtype) || !cr_tensor_bytes(dtype, 0, &shape, &bytes))
         return cr_fail(CREASE_ERROR_INPUT, "input '%s': type %s cannot be set", value->name,
                        crease_dtype_name(dtype));
+    if (!data && bytes)
+        return cr_fail(CREASE_ERROR_ARGUMENT, "input '%s': data must not be NULL", value->name);
     cr_tensor tensor = {.dtype = dtype, .shape = shape, .data = (void *)(uintptr_t)data};
     if (!bind) {
         CR_TRY(cr_tensor_create(session->heap, dtype, &shape, &tensor));

@@ -1,6 +1,7 @@
 #include "runtime/api/model.h"
 #include "tests/runtime/api/network.h"
 
+#include <limits.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -119,7 +120,8 @@ Test(session, wrong_inputs_are_refused_by_name) {
         {"x", "[1, 2, 6, 7]", CREASE_FLOAT, 4, {1, 2, 6, 7}, CREASE_ERROR_INPUT},
         {"x", "'x'", CREASE_FLOAT, 3, {2, 6, 6}, CREASE_ERROR_INPUT},
         {"x", "-1", CREASE_FLOAT, 4, {-1, 2, 6, 6}, CREASE_ERROR_INPUT},
-        {"x", "rank", CREASE_FLOAT, -1, {0}, CREASE_ERROR_INPUT},
+        {"x", "rank -1", CREASE_FLOAT, -1, {0}, CREASE_ERROR_INPUT},
+        {"x", "rank 2147483647", CREASE_FLOAT, INT_MAX, {1, 2, 6, 6}, CREASE_ERROR_INPUT},
     };
     static const float x[2 * 7 * 7];
     crease_model *model = network_load(false);
@@ -132,8 +134,9 @@ Test(session, wrong_inputs_are_refused_by_name) {
             wrong[i].status, "%zu: %s", i, crease_error_message());
         cr_assert(strstr(crease_error_message(), wrong[i].word), "%zu: %s", i, crease_error_message());
     }
-    cr_assert_eq(crease_session_set_input(session, "x", CREASE_FLOAT, 4, (int64_t[]){1, 2, 6, 6}, NULL),
+    cr_assert_eq(crease_session_set_input(session, NULL, CREASE_FLOAT, 4, (int64_t[]){1, 2, 6, 6}, NULL),
                  CREASE_ERROR_ARGUMENT);
+    cr_assert(strstr(crease_error_message(), "'x'"), "%s", crease_error_message());
     float y[CLASSES];
     network_run(session, 1, 6, 1, y); /* none of it did harm */
     crease_session_free(session);
