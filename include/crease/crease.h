@@ -160,7 +160,7 @@ typedef struct crease_allocator {
 
 typedef struct crease_options {
     size_t struct_size;
-    int threads;                       /* 0: one for each core that the process may use */
+    int threads;                       /* at most 1024; 0: one for each core that the process may use */
     const crease_allocator *allocator; /* copied; NULL: the C library's */
     size_t memory_limit_bytes;         /* of one model or one session; 0: none */
     bool fold;                         /* sessions fold batch normalisations; default true */
@@ -361,7 +361,7 @@ typedef struct crease_session crease_session;
 /* Optimise, plan and pack. The session keeps what it needs of the model, which may be freed at once: weights
  * that were folded or packed are then given back (options.take_model: while the session is made). options may
  * be NULL. With static input shapes all memory for running is allocated here; otherwise at the first run with
- * new shapes. Fails with ARGUMENT (options.convolution), UNSUPPORTED, MODEL, MEMORY. */
+ * new shapes. Fails with ARGUMENT (options.convolution, threads), UNSUPPORTED, MODEL, MEMORY. */
 CREASE_API crease_status crease_session_create(crease_model *model, const crease_options *options,
                                                crease_session **session) CREASE_MUST_TEST;
 CREASE_API void crease_session_free(crease_session *session);

@@ -87,8 +87,7 @@ static crease_status list_nodes(crease_calibration *c) {
 
 static crease_status set_up(crease_calibration *c) {
     CR_TRY(crease_model_check(c->model));
-    int threads = c->options.threads > 0 ? c->options.threads : cr_cpu_count();
-    CR_TRY(cr_pool_create(c->heap, threads, &c->pool));
+    CR_TRY(cr_pool_create(c->heap, c->options.threads, &c->pool));
     return list_nodes(c);
 }
 

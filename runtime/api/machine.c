@@ -62,7 +62,7 @@ static crease_status measure_bandwidth(measuring *m, size_t bytes, double *gb_pe
 
 static crease_status measure(cr_heap *heap, int threads, size_t block_bytes, crease_machine *machine) {
     measuring m = {.heap = heap};
-    CR_TRY(cr_pool_create(heap, threads > 0 ? threads : cr_cpu_count(), &m.pool));
+    CR_TRY(cr_pool_create(heap, threads, &m.pool));
     crease_status status = measure_flops(&m, &machine->gflops);
     if (status == CREASE_OK && block_bytes >= sizeof(float))
         status = measure_bandwidth(&m, block_bytes, &machine->gb_per_second);
@@ -72,9 +72,8 @@ static crease_status measure(cr_heap *heap, int threads, size_t block_bytes, cre
 
 crease_status crease_measure_machine(int threads, size_t block_bytes, crease_machine *machine) {
     cr_heap *heap;
-    if (!machine || threads < 0)
-        return cr_fail(CREASE_ERROR_ARGUMENT,
-                       "crease_measure_machine: machine must not be NULL, threads not negative");
+    if (!machine)
+        return cr_fail(CREASE_ERROR_ARGUMENT, "crease_measure_machine: machine must not be NULL");
     crease_machine full = {0};
     CR_TRY(cr_heap_create(NULL, 0, &heap));
     crease_status status = measure(heap, threads, block_bytes, &full);

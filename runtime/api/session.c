@@ -79,7 +79,7 @@ static crease_status optimize(crease_session *s, crease_fold_report **report, cr
 static crease_status make_executor(crease_session *s, crease_model *optimized, cr_session **exec) {
     const crease_options *o = &s->options;
     const cr_session_settings settings = {.heap = s->heap,
-                                          .threads = o->threads > 0 ? o->threads : cr_cpu_count(),
+                                          .threads = o->threads,
                                           .exact = o->exact,
                                           .keep_all = o->keep_all,
                                           .own_model = true,

@@ -232,7 +232,7 @@ crease_status cr_twins_run(cr_twins *twins, const crease_model *before, const cr
                            const crease_options *options, const crease_tensor *inputs, size_t n_inputs,
                            bool related) {
     crease_options o = cr_options_of(options);
-    *twins = (cr_twins){.heap = before->ir->heap, .threads = o.threads > 0 ? o.threads : cr_cpu_count()};
+    *twins = (cr_twins){.heap = before->ir->heap, .threads = o.threads};
     o.fold = false;
     o.plain_layout = true; /* the models as they are: values keep their ids */
     CR_TRY(find_lines(twins, before, after, &o, inputs, n_inputs, related));

@@ -88,10 +88,13 @@ static void announce(cr_pool *pool) {
 crease_status cr_pool_create(cr_heap *heap, int threads, cr_pool **pool) {
     void *block;
     *pool = NULL;
+    if (threads < 0 || threads > CR_MOST_THREADS)
+        return cr_fail(CREASE_ERROR_ARGUMENT, "%d threads are asked for, possible are 0 to %d", threads,
+                       CR_MOST_THREADS);
     CR_TRY(cr_alloc_zeroed(heap, sizeof(cr_pool), &block));
     cr_pool *p = block;
     p->heap = heap;
-    p->threads = threads < 1 ? 1 : threads;
+    p->threads = threads == 0 ? cr_cpu_count() : threads;
     pthread_mutex_init(&p->mutex, NULL);
     pthread_cond_init(&p->wake, NULL);
     crease_status status = cr_alloc_zeroed(heap, (size_t)p->threads * sizeof(worker), &block);

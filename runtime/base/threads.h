@@ -8,7 +8,10 @@
  * task writes. */
 typedef struct cr_pool cr_pool;
 
-/* threads counts the calling thread; 1 makes no worker. */
+enum { CR_MOST_THREADS = 1024 };
+
+/* threads counts the calling thread; 1 makes no worker, 0 is one for each core. Fails with ARGUMENT below
+ * that and above CR_MOST_THREADS, MEMORY. */
 crease_status cr_pool_create(cr_heap *heap, int threads, cr_pool **pool) CREASE_MUST_TEST;
 void cr_pool_destroy(cr_pool *pool);      /* NULL is fine */
 int cr_pool_threads(const cr_pool *pool); /* NULL: 1 */

@@ -9,7 +9,7 @@ typedef struct cr_session cr_session;
 
 typedef struct cr_session_settings {
     cr_heap *heap;
-    int threads; /* at least 1 */
+    int threads; /* 0: one for each core */
     bool exact, keep_all;
     bool own_model;          /* nobody else uses the model: with static input shapes its weights may go */
     const char *convolution; /* copied */

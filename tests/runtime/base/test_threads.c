@@ -3,6 +3,7 @@
 #define cr_free criterion_free /* Criterion declares a function of this name, too */
 #include <criterion/criterion.h>
 #undef cr_free
+#include <limits.h>
 #include <string.h>
 
 enum { N = 1000 };
@@ -47,6 +48,22 @@ Test(threads, every_item_once_whatever_the_numbers) {
     }
     check(NULL, N, 1);
     cr_pool_destroy(NULL);
+    cr_assert_eq(cr_heap_used(heap), 0);
+    cr_heap_release(heap);
+}
+
+Test(threads, none_is_one_for_each_core_and_impossible_numbers_are_refused) {
+    static const int wrong[] = {-1, INT_MIN, CR_MOST_THREADS + 1, INT_MAX};
+    cr_heap *heap;
+    cr_pool *pool;
+    cr_assert_eq(cr_heap_create(NULL, 0, &heap), CREASE_OK);
+    cr_assert_eq(cr_pool_create(heap, 0, &pool), CREASE_OK);
+    cr_assert_eq(cr_pool_threads(pool), cr_cpu_count());
+    cr_pool_destroy(pool);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        cr_assert_eq(cr_pool_create(heap, wrong[i], &pool), CREASE_ERROR_ARGUMENT);
+        cr_assert_null(pool);
+    }
     cr_assert_eq(cr_heap_used(heap), 0);
     cr_heap_release(heap);
 }
