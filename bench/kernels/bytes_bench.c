@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/kernels/bench.h"
 #include "bench/kernels/conv_layers.h"
 #include "runtime/base/clock.h"
 #include "runtime/kernels/conv/bytes.h"
@@ -49,17 +50,6 @@ typedef struct bench {
     int n_trials;
 } bench;
 
-static void *random_bytes(size_t n) {
-    uint8_t *p = aligned_alloc(64, (n + 127) / 64 * 64);
-    if (p == NULL) {
-        fprintf(stderr, "bytes_bench: out of memory\n");
-        exit(5);
-    }
-    for (size_t i = 0; i < n; i++)
-        p[i] = (uint8_t)(rand() >> 8);
-    return p;
-}
-
 static size_t blocked(int64_t channels, int64_t pixels) {
     return (size_t)((channels + CR_BYTES_LANES - 1) / CR_BYTES_LANES * CR_BYTES_LANES * pixels);
 }
@@ -72,11 +62,11 @@ static void make_conv(bench *b, const conv_layer *layer) {
 static void make_data(bench *b) {
     const cr_conv_geometry *g = &b->conv.geometry;
     const size_t channels = blocked(g->oc, 1), outputs = blocked(g->oc, cr_conv_volume(g->out));
-    b->input = random_bytes(blocked(g->ic, cr_conv_volume(g->in)));
-    b->output = random_bytes(outputs);
-    b->residual = random_bytes(outputs);
-    b->weights = random_bytes((size_t)(g->oc * (g->ic / g->groups) * cr_conv_volume(g->kernel)));
-    b->scale = random_bytes(channels * sizeof(float));
+    b->input = bench_bytes(blocked(g->ic, cr_conv_volume(g->in)));
+    b->output = bench_bytes(outputs);
+    b->residual = bench_bytes(outputs);
+    b->weights = bench_bytes((size_t)(g->oc * (g->ic / g->groups) * cr_conv_volume(g->kernel)));
+    b->scale = bench_bytes(channels * sizeof(float));
     for (size_t i = 0; i < channels; i++)
         b->scale[i] = 1e-4f;
     b->epilogue = (cr_bytes_epilogue){.scale = b->scale, .bias = b->scale, .output = {0.02f, 0}};
@@ -90,32 +80,17 @@ static void make_data(bench *b) {
 static void make_trial(bench *b, const cr_bytes_algorithm *algorithm) {
     trial *t = &b->trials[b->n_trials++];
     *t = (trial){.algorithm = algorithm, .best = INFINITY};
-    t->packed = random_bytes(algorithm->packed_bytes(&b->conv));
+    t->packed = bench_bytes(algorithm->packed_bytes(&b->conv));
     algorithm->pack(&b->conv, b->weights, t->packed);
     if (!cr_bytes_plan_work(algorithm, &b->conv, &t->work))
         exit(5);
-    t->workspace = random_bytes(t->work.workspace_bytes);
+    t->workspace = bench_bytes(t->work.workspace_bytes);
     t->args = (cr_bytes_args){b->input, t->packed, b->output, &b->epilogue};
-}
-
-/* Flushed line by line where that can be said, and otherwise pushed out by other data. */
-static void clear_caches(const char *data, size_t bytes) {
-#if defined __x86_64__
-    for (size_t i = 0; i < bytes; i += 64)
-        __builtin_ia32_clflush(data + i);
-    __builtin_ia32_mfence();
-#else
-    enum { ENOUGH = 64 << 20 };
-    static char other[ENOUGH];
-    (void)data;
-    (void)bytes;
-    memset(other, other[0] + 1, sizeof other);
-#endif
 }
 
 static void run_once(bench *b, trial *t) {
     if (b->options->cold)
-        clear_caches(t->packed, t->algorithm->packed_bytes(&b->conv));
+        bench_clear_caches(t->packed, t->algorithm->packed_bytes(&b->conv));
     const double begin = cr_clock_seconds();
     cr_bytes_execute(b->pool, &t->work, &t->args, t->workspace);
     const double time = cr_clock_seconds() - begin;

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/kernels/bench.h"
 #include "bench/kernels/conv_layers.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/threads.h"
@@ -64,44 +65,13 @@ typedef struct bench {
     int n_trials;
 } bench;
 
-static void *allocate(size_t bytes) {
-    void *p = aligned_alloc(64, (bytes + 127) / 64 * 64);
-    if (p == NULL) {
-        fprintf(stderr, "conv_bench: out of memory\n");
-        exit(5);
-    }
-    return p;
-}
-
-static float *random_floats(int64_t n, float scale) {
-    float *p = allocate((size_t)n * sizeof(float));
-    for (int64_t i = 0; i < n; i++)
-        p[i] = scale * ((float)rand() / (float)RAND_MAX - 0.5f);
-    return p;
-}
-
 static int64_t blocks(int64_t channels, int lanes) {
     return (channels + lanes - 1) / lanes;
 }
 
-/* Flushed line by line where that can be said, and otherwise pushed out by other data. */
-static void clear_caches(const char *data, size_t bytes) {
-#if defined __x86_64__
-    for (size_t i = 0; i < bytes; i += 64)
-        __builtin_ia32_clflush(data + i);
-    __builtin_ia32_mfence();
-#else
-    enum { ENOUGH = 64 << 20 };
-    static char other[ENOUGH];
-    (void)data;
-    (void)bytes;
-    memset(other, other[0] + 1, sizeof other);
-#endif
-}
-
 static void run_once(bench *b, trial *t) {
     if (b->options->cold)
-        clear_caches(t->packed, t->algorithm->packed_bytes(&b->conv));
+        bench_clear_caches(t->packed, t->algorithm->packed_bytes(&b->conv));
     const double begin = cr_clock_seconds();
     cr_conv_execute(b->pool, &t->work, &t->args, t->workspace);
     const double time = cr_clock_seconds() - begin;
@@ -120,11 +90,11 @@ static void make_data(bench *b) {
     const cr_conv_geometry *g = &b->conv.geometry;
     const int lanes = b->conv.lanes;
     const int64_t in_area = g->in[CR_H] * g->in[CR_W], out_area = g->out[CR_H] * g->out[CR_W];
-    b->input = random_floats(blocks(g->ic, lanes) * lanes * in_area, 1);
-    b->weights = random_floats(g->oc * (g->ic / g->groups) * g->kernel[CR_H] * g->kernel[CR_W], 1);
-    b->output = random_floats(blocks(g->oc, lanes) * lanes * out_area, 0);
-    b->bias = random_floats(blocks(g->oc, lanes) * lanes, 1);
-    b->scale = random_floats(blocks(g->ic, lanes) * lanes, 1);
+    b->input = bench_floats(blocks(g->ic, lanes) * lanes * in_area, 1);
+    b->weights = bench_floats(g->oc * (g->ic / g->groups) * g->kernel[CR_H] * g->kernel[CR_W], 1);
+    b->output = bench_floats(blocks(g->oc, lanes) * lanes * out_area, 0);
+    b->bias = bench_floats(blocks(g->oc, lanes) * lanes, 1);
+    b->scale = bench_floats(blocks(g->ic, lanes) * lanes, 1);
     b->epilogue = (cr_epilogue){.bias = b->bias, .act = b->options->act};
     b->prologue = (cr_prologue){.scale = b->scale, .shift = b->scale, .act = {.kind = CR_ACT_RELU}};
 }
@@ -132,11 +102,11 @@ static void make_data(bench *b) {
 static void make_trial(bench *b, const cr_conv_algorithm *algorithm) {
     trial *t = &b->trials[b->n_trials++];
     *t = (trial){.algorithm = algorithm, .best = INFINITY};
-    t->packed = allocate(algorithm->packed_bytes(&b->conv));
+    t->packed = bench_allocate(algorithm->packed_bytes(&b->conv));
     algorithm->pack(&b->conv, b->weights, t->packed);
     if (!cr_conv_plan_work(algorithm, &b->conv, &t->work))
         exit(5);
-    t->workspace = allocate(t->work.workspace_bytes);
+    t->workspace = bench_allocate(t->work.workspace_bytes);
     t->args =
         (cr_conv_args){.input = b->input, .packed = t->packed, .output = b->output, .epilogue = &b->epilogue};
     t->args.prologue = b->conv.has_prologue ? &b->prologue : NULL;
@@ -163,7 +133,7 @@ static double error_of(bench *b, trial *t) {
     const int64_t channels[] = {0, g->oc - 1};
     cr_conv_args args = t->args;
     args.packed = b->weights; /* as the reference packs them */
-    args.output = allocate((size_t)floats * sizeof(float));
+    args.output = bench_allocate((size_t)floats * sizeof(float));
     run_once(b, t);
     double error = 0, largest = 0;
     for (int i = 0; i < 2; i++) {

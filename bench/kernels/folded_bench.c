@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/kernels/bench.h"
 #include "bench/kernels/conv_layers.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/threads.h"
@@ -52,22 +53,6 @@ typedef struct bench {
     double *ratios;
 } bench;
 
-static void *allocate(size_t bytes) {
-    void *p = aligned_alloc(64, (bytes + 127) / 64 * 64);
-    if (p == NULL) {
-        fprintf(stderr, "folded_bench: out of memory\n");
-        exit(5);
-    }
-    return p;
-}
-
-static float *random_floats(int64_t n) {
-    float *p = allocate((size_t)n * sizeof(float));
-    for (int64_t i = 0; i < n; i++)
-        p[i] = (float)rand() / (float)RAND_MAX - 0.5f;
-    return p;
-}
-
 static int64_t rounded(int64_t channels, int lanes) {
     return (channels + lanes - 1) / lanes * lanes;
 }
@@ -76,18 +61,8 @@ static int64_t rounded(int64_t channels, int lanes) {
 
 static cr_conv conv_of(const conv_layer *layer, int lanes, int threads) {
     cr_conv c = {.lanes = lanes, .output_blocked = lanes > 0, .input_blocked = lanes > 0 && layer->ic > 4};
-    cr_conv_geometry *g = &c.geometry;
     c.threads = threads;
-    *g = (cr_conv_geometry){.n = 1, .groups = layer->groups, .ic = layer->ic, .oc = layer->oc};
-    for (int axis = 0; axis < CR_CONV_RANK; axis++) {
-        const bool used = axis != CR_D;
-        g->in[axis] = used ? layer->in : 1;
-        g->out[axis] = used ? (layer->in + 2 * layer->pad - layer->kernel) / layer->stride + 1 : 1;
-        g->kernel[axis] = used ? layer->kernel : 1;
-        g->stride[axis] = used ? layer->stride : 1;
-        g->pad[axis] = used ? layer->pad : 0;
-        g->dilation[axis] = 1;
-    }
+    layer_geometry(layer, &c.geometry);
     return c;
 }
 
@@ -96,12 +71,12 @@ static void make_data(bench *b, const cr_conv *c) {
     const int lanes = c->lanes > 0 ? c->lanes : 1;
     const int64_t oc = rounded(g->oc, lanes), ic = rounded(g->ic, lanes), most = oc > ic ? oc : ic;
     b->n_input = ic * g->in[CR_H] * g->in[CR_W];
-    b->input = random_floats(b->n_input);
-    b->before = random_floats(b->n_input);
-    b->weights = random_floats(g->oc * (g->ic / g->groups) * g->kernel[CR_H] * g->kernel[CR_W]);
-    b->output = random_floats(oc * g->out[CR_H] * g->out[CR_W]);
-    b->channels = random_floats(most);
-    b->rows = random_floats(cr_conv_border_rows(g) * oc);
+    b->input = bench_floats(b->n_input, 1);
+    b->before = bench_floats(b->n_input, 1);
+    b->weights = bench_floats(g->oc * (g->ic / g->groups) * g->kernel[CR_H] * g->kernel[CR_W], 1);
+    b->output = bench_floats(oc * g->out[CR_H] * g->out[CR_W], 1);
+    b->channels = bench_floats(most, 1);
+    b->rows = bench_floats(cr_conv_border_rows(g) * oc, 1);
     b->none = (cr_epilogue){0};
     b->folded = (cr_epilogue){.bias = b->channels, .act = {.kind = CR_ACT_RELU}};
     b->prologue = (cr_prologue){.scale = b->channels, .shift = b->channels, .act = {.kind = CR_ACT_RELU}};
@@ -119,11 +94,11 @@ static void make_way(bench *b, int kind, const cr_conv *bare) {
     w->conv.has_border_bias = kind == BORDER;
     w->conv.has_prologue = kind == PROLOGUE;
     w->algorithm = cr_conv_choose(cr_conv_algorithms(cr_cpu_isa()), &w->conv, NULL);
-    w->packed = allocate(w->algorithm->packed_bytes(&w->conv));
+    w->packed = bench_allocate(w->algorithm->packed_bytes(&w->conv));
     w->algorithm->pack(&w->conv, b->weights, w->packed);
     if (!cr_conv_plan_work(w->algorithm, &w->conv, &w->work))
         exit(5);
-    w->workspace = allocate(w->work.workspace_bytes);
+    w->workspace = bench_allocate(w->work.workspace_bytes);
     w->args = (cr_conv_args){.input = b->input, .packed = w->packed, .output = b->output};
     w->args.epilogue = kind == BIAS ? &b->folded : &b->none;
     w->args.border_bias = kind == BORDER ? b->rows : NULL;
@@ -193,7 +168,8 @@ static void bench_layer(bench *b, const conv_layer *layer) {
     const cr_conv bare = conv_of(layer, cr_conv_lanes(cr_cpu_isa()), b->options.threads);
     make_data(b, &bare);
     make_way(b, BARE, &bare);
-    printf("%4d->%-4d %dx%d s%d %3d %-5s %-10s", layer->ic, layer->oc, layer->kernel, layer->kernel,
+    const int64_t *kernel = bare.geometry.kernel;
+    printf("%4d->%-4d %dx%d s%d %3d %-5s %-10s", layer->ic, layer->oc, (int)kernel[CR_H], (int)kernel[CR_W],
            layer->stride, layer->in, layer->groups > 1 ? "group" : "", b->ways[BARE].algorithm->name);
     for (int kind = BIAS; kind < N_KINDS; kind++) {
         if (applies(kind, layer)) {
@@ -255,7 +231,7 @@ int main(int argc, char **argv) {
     if (cr_heap_create(NULL, 0, &heap) != CREASE_OK ||
         cr_pool_create(heap, b.options.threads, &b.pool) != CREASE_OK)
         return 5;
-    b.ratios = allocate((size_t)b.options.pairs * sizeof *b.ratios);
+    b.ratios = bench_allocate((size_t)b.options.pairs * sizeof *b.ratios);
     printf("kernels %s, %d threads; the columns: bias, border, prologue, pass\n\n", cr_isa_name(cr_cpu_isa()),
            b.options.threads);
     bench_networks(&b);

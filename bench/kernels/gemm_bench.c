@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/kernels/bench.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/cpu.h"
 #include "runtime/kernels/gemm.h"
@@ -48,17 +49,6 @@ typedef struct bench {
     bool cold;
 } bench;
 
-static float *random_floats(size_t n) {
-    float *p = aligned_alloc(64, (n * sizeof(float) + 63) / 64 * 64);
-    if (p == NULL) {
-        fprintf(stderr, "gemm_bench: out of memory\n");
-        exit(5);
-    }
-    for (size_t i = 0; i < n; i++)
-        p[i] = (float)rand() / (float)RAND_MAX - 0.5f;
-    return p;
-}
-
 static void own(const bench *b) {
     const struct gemm_shape *s = b->shape;
     const int ldb = s->trans_b ? s->k : s->n;
@@ -84,19 +74,9 @@ static void chosen(const bench *b) {
     cr_sgemm(false, s->trans_b, s->m, s->n, s->k, 1, b->a, s->k, b->b, ldb, 0, b->c, s->n);
 }
 
-static void clear_caches(const bench *b) {
-#if defined __x86_64__
-    for (size_t i = 0; i < (size_t)b->shape->n * (size_t)b->shape->k; i += 16)
-        __builtin_ia32_clflush(b->b + i);
-    __builtin_ia32_mfence();
-#else
-    (void)b;
-#endif
-}
-
 static double time_once(const bench *b, void (*run)(const bench *)) {
     if (b->cold)
-        clear_caches(b);
+        bench_clear_caches(b->b, (size_t)b->shape->n * (size_t)b->shape->k * sizeof *b->b);
     const double begin = cr_clock_seconds();
     run(b);
     return cr_clock_seconds() - begin;
@@ -107,9 +87,9 @@ static void bench_shape(bench *b, double seconds) {
     static const char *const names[] = {"own", "OpenBLAS", "chosen"};
     const struct gemm_shape *s = b->shape;
     double best[3] = {INFINITY, INFINITY, INFINITY};
-    b->a = random_floats((size_t)s->m * (size_t)s->k);
-    b->b = random_floats((size_t)s->n * (size_t)s->k);
-    b->c = random_floats((size_t)s->m * (size_t)s->n);
+    b->a = bench_floats((int64_t)s->m * s->k, 1);
+    b->b = bench_floats((int64_t)s->n * s->k, 1);
+    b->c = bench_floats((int64_t)s->m * s->n, 1);
     const double begin = cr_clock_seconds();
     for (int round = 0; round < 5 || cr_clock_seconds() - begin < seconds; round++)
         for (int i = 0; i < 3; i++)
