@@ -184,8 +184,10 @@ static crease_status resize_prepare(cr_prepare *p) {
     s->y = p->out[0].shape;
     CR_TRY(cr_resize_read_modes(p->node, p->opset, &s->s));
     CR_TRY(cr_resize_read_extents(p->node, p->opset, &s->x, &inputs, &s->s));
-    if (p->node->lanes)
-        s->s.scale[0] = 1; /* sizes speak of the whole batch */
+    if (p->node->lanes) { /* sizes speak of the whole batch */
+        s->s.scale[0] = 1;
+        s->s.extent[0] = s->x.dims[0];
+    }
     if (cr_shape_n(&s->x) == 0 || cr_shape_n(&s->y) == 0)
         return CREASE_OK;
     if (cr_resize_crops(&s->s)) {
