@@ -58,7 +58,7 @@ Test(session, an_algorithm_that_does_not_exist_is_refused_by_name) {
         cr_assert_eq(crease_session_create(model, &options, &session), CREASE_ERROR_ARGUMENT);
         cr_assert_null(session);
         cr_assert(strstr(crease_error_message(), "pointwise, im2col, depthwise, grouped, direct, "));
-        cr_assert(strstr(crease_error_message(), ", winograd4_s2, transposed, reference"));
+        cr_assert(strstr(crease_error_message(), ", transposed, reference"));
     }
     for (const char **name = (const char *[]){"im2col", "direct", "winograd4", NULL}; *name; name++) {
         options.convolution = *name;
