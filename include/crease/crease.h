@@ -188,12 +188,11 @@ typedef struct crease_options {
     size_t weight_limit_bytes;
 } crease_options;
 
-/* Fill with defaults. `options` must not be NULL. The program's size of the struct goes along, since it is
- * not the library's where that is newer. */
+/* Fill with defaults. `options` must not be NULL. From C the program's size of the struct goes along, since
+ * it is not the library's where that is newer; the function that other languages call fills the library's. */
+CREASE_API void crease_options_init(crease_options *options);
 CREASE_API void crease_options_init_sized(crease_options *options, size_t bytes);
-static inline void crease_options_init(crease_options *options) {
-    crease_options_init_sized(options, sizeof *options);
-}
+#define crease_options_init(options) crease_options_init_sized((options), sizeof(crease_options))
 
 /* ---- Models ---- */
 
@@ -293,10 +292,10 @@ typedef struct crease_fold_options {
     const void *original;
     size_t original_bytes;
 } crease_fold_options;
+CREASE_API void crease_fold_options_init(crease_fold_options *options);
 CREASE_API void crease_fold_options_init_sized(crease_fold_options *options, size_t bytes);
-static inline void crease_fold_options_init(crease_fold_options *options) {
-    crease_fold_options_init_sized(options, sizeof *options);
-}
+#define crease_fold_options_init(options)                                                                    \
+    crease_fold_options_init_sized((options), sizeof(crease_fold_options))
 
 typedef struct crease_fold_entry {
     size_t struct_size;
@@ -465,10 +464,10 @@ typedef struct crease_verify_options {
                     its runs; they decide, too */
     bool judge;  /* run in float64 and state bounds; default true */
 } crease_verify_options;
+CREASE_API void crease_verify_options_init(crease_verify_options *options);
 CREASE_API void crease_verify_options_init_sized(crease_verify_options *options, size_t bytes);
-static inline void crease_verify_options_init(crease_verify_options *options) {
-    crease_verify_options_init_sized(options, sizeof *options);
-}
+#define crease_verify_options_init(options)                                                                  \
+    crease_verify_options_init_sized((options), sizeof(crease_verify_options))
 
 typedef struct crease_verify_entry {
     size_t struct_size;
@@ -521,10 +520,10 @@ typedef struct crease_calibrate_options {
     bool cumulative; /* the plain average over all batches instead; what was stored counts for nothing */
     int threads;     /* 0: one for each core */
 } crease_calibrate_options;
+CREASE_API void crease_calibrate_options_init(crease_calibrate_options *options);
 CREASE_API void crease_calibrate_options_init_sized(crease_calibrate_options *options, size_t bytes);
-static inline void crease_calibrate_options_init(crease_calibrate_options *options) {
-    crease_calibrate_options_init_sized(options, sizeof *options);
-}
+#define crease_calibrate_options_init(options)                                                               \
+    crease_calibrate_options_init_sized((options), sizeof(crease_calibrate_options))
 
 /* A calibration in the making. Used by one thread at a time. */
 typedef struct crease_calibration crease_calibration;

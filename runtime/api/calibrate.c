@@ -37,6 +37,10 @@ void crease_calibrate_options_init_sized(crease_calibrate_options *options, size
     cr_struct_init(options, bytes, &full, sizeof full);
 }
 
+void(crease_calibrate_options_init)(crease_calibrate_options *options) {
+    crease_calibrate_options_init(options);
+}
+
 /* ---- making ---- */
 
 static bool is_bn(const cr_node *node) {

@@ -14,6 +14,10 @@ void crease_fold_options_init_sized(crease_fold_options *options, size_t bytes) 
     cr_struct_init(options, bytes, &full, sizeof full);
 }
 
+void(crease_fold_options_init)(crease_fold_options *options) {
+    crease_fold_options_init(options);
+}
+
 static crease_fold_options options_of(const crease_fold_options *options) {
     crease_fold_options full;
     crease_fold_options_init(&full);

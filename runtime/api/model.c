@@ -18,6 +18,10 @@ void crease_options_init_sized(crease_options *options, size_t bytes) {
     cr_struct_init(options, bytes, &full, sizeof full);
 }
 
+void(crease_options_init)(crease_options *options) {
+    crease_options_init(options);
+}
+
 crease_options cr_options_of(const crease_options *options) {
     crease_options full;
     crease_options_init(&full);

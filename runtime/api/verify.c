@@ -24,6 +24,10 @@ void crease_verify_options_init_sized(crease_verify_options *options, size_t byt
     cr_struct_init(options, bytes, &full, sizeof full);
 }
 
+void(crease_verify_options_init)(crease_verify_options *options) {
+    crease_verify_options_init(options);
+}
+
 typedef struct runs {
     crease_session *a, *b; /* as they run: outputs are theirs */
     /* Every value kept, nothing fused: layers are theirs; NULL without layers. */
