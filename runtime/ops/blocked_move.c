@@ -1,8 +1,11 @@
 #include "runtime/ops/blocked.h"
 
+#include <string.h>
+
 /* Choices of channels on the blocked layout:
  *   Concat     along axis 1, as ONNX's
  *   Split      along axis 1, as ONNX's
+ *   Trim       x -> its first channels, as many as "channels" says, which need all of its blocks: a view
  *   Channels   x, ... -> channel i of the output is channel channels[i] of input sources[i]; without the
  *              attribute "sources" of input 0: slices and shuffles of axis 1
  * Parts that begin and end with whole blocks may share memory with the whole (CR_OP_JOIN, CR_OP_PART); what
@@ -117,6 +120,30 @@ static crease_status split_run(cr_run *r) {
     return CREASE_OK;
 }
 
+/* ---- Trim ---- */
+
+static crease_status trim_infer(cr_infer *infer) {
+    const int lanes = infer->node->lanes;
+    int64_t channels;
+    CR_TRY(cr_blocked_infer_same(infer));
+    CR_TRY(cr_attr_int(infer->node, "channels", 0, &channels));
+    cr_shape *shape = &infer->out[0].shape;
+    if (shape->rank < 2 || shape->dims[1] < 0)
+        return CREASE_OK;
+    if (channels < 1 || channels > shape->dims[1] || (channels - 1) / lanes != (shape->dims[1] - 1) / lanes)
+        return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "%lld of %lld channels do not need all blocks",
+                            (long long)channels, (long long)shape->dims[1]);
+    shape->dims[1] = channels;
+    return CREASE_OK;
+}
+
+static crease_status trim_run(cr_run *r) {
+    const size_t bytes = (size_t)cr_tensor_physical_n(r->in[0]) * sizeof(float);
+    if (r->out[0]->data != r->in[0]->data && bytes)
+        memcpy(r->out[0]->data, r->in[0]->data, bytes);
+    return CREASE_OK;
+}
+
 /* ---- Channels ---- */
 
 static crease_status channels_infer(cr_infer *infer) {
@@ -172,6 +199,7 @@ const cr_op cr_ops_blocked_move[] = {
      CR_OP_JOIN | CR_OP_IMAGES, 0, "crease"},
     {"Split", 1, 0, CR_T(CREASE_FLOAT), cr_blocked_infer, split_prepare, split_run, 0,
      CR_OP_PART | CR_OP_IMAGES, 0, "crease"},
+    {"Trim", 1, 0, CR_T(CREASE_FLOAT), trim_infer, NULL, trim_run, 0, CR_OP_VIEW | CR_OP_IMAGES, 0, "crease"},
     {"Channels", 1, 0, CR_T(CREASE_FLOAT), channels_infer, channels_prepare, channels_run, 0, CR_OP_IMAGES, 0,
      "crease"},
     {0},
