@@ -33,6 +33,7 @@ set(crease_library_sources
   passes/lower_bytes.c
   passes/lower_quantized.c
   passes/merge_channels.c
+  passes/merge_siblings.c
   passes/optimize.c
   passes/plan.c
   passes/report.c

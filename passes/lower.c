@@ -118,6 +118,7 @@ crease_status cr_optimize_lower(cr_model *model, const cr_lower_settings *settin
     CR_TRY(cr_model_verify_after(model, cr_pass_fuse_means(model)));
     CR_TRY(cr_model_verify_after(model, cr_pass_fuse_gemm(model)));
     CR_TRY(cr_model_drop_dead(model));
+    CR_TRY(cr_model_verify_after(model, cr_pass_merge_siblings(model, settings)));
     model->lowered = true;
     return cr_model_resolve(model);
 }

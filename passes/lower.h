@@ -14,6 +14,8 @@ typedef struct cr_lower_settings {
     int lanes;  /* of the blocked layout, at least 4 */
     bool bytes; /* quantised convolutions compute on bytes: worth it where cr_cpu_sums_bytes() */
     bool fold;  /* affines may be absorbed by convolutions; else each is a pass of its own */
+    bool exact; /* with `convolution` what the session will be told, for estimates */
+    const char *convolution;
 } cr_lower_settings;
 
 /* passes/lower.c: all of the below in order. The model must be resolved and inferred. */
@@ -62,6 +64,9 @@ crease_status cr_pass_fuse_epilogue(cr_model *model) CREASE_MUST_TEST;
 crease_status cr_pass_fuse_means(cr_model *model) CREASE_MUST_TEST;
 /* passes/fuse_gemm.c: biases, residuals and activations join the product by a constant before them */
 crease_status cr_pass_fuse_gemm(cr_model *model) CREASE_MUST_TEST;
+/* passes/merge_siblings.c: convolutions of one value that differ in their weights alone become one, where
+ * that saves */
+crease_status cr_pass_merge_siblings(cr_model *model, const cr_lower_settings *settings) CREASE_MUST_TEST;
 
 /* ---- shared ---- */
 

@@ -21,7 +21,9 @@ static bool is_literal(const crease_options *o) {
 static crease_status lower(cr_model *ir, const crease_options *o) {
     const cr_lower_settings settings = {.lanes = cr_conv_lanes(cr_cpu_isa()),
                                         .bytes = cr_cpu_sums_bytes() && !o->convolution,
-                                        .fold = o->fold};
+                                        .fold = o->fold,
+                                        .exact = o->exact,
+                                        .convolution = o->convolution};
     if (is_literal(o) || !settings.lanes)
         return CREASE_OK;
     CR_TRY(cr_model_resolve(ir));

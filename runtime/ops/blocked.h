@@ -38,4 +38,9 @@ void cr_blocked_parallel(cr_pool *pool, const cr_blocked_units *units, int64_t g
 /* The same for the vectors of a tensor, where several are worth a thread. */
 void cr_blocked_parallel_vectors(cr_pool *pool, const cr_blocked_shape *shape, cr_task *body, void *context);
 
+/* What a crease.Conv of blocked input and known shapes would cost with so many output channels, by the cost
+ * model of the algorithm that would run it (kernels/conv/conv.h). exact and convolution are cr_prepare's. */
+crease_status cr_blocked_conv_cost(const cr_node *node, int64_t channels, bool exact, const char *convolution,
+                                   double *cost) CREASE_MUST_TEST;
+
 #endif

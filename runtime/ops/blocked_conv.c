@@ -18,7 +18,8 @@
  *   8  tap sums [channels of the output, kernel...]: what each tap adds to the bias where it reads inside the
  *      input, the shift of an affine in front of zero padding (kernels/conv/conv.h, border bias)
  *   9  slope [channels of the input] of a PRelu `pre`
- * Padding is zero behind the affine. Attributes: Conv's, and the activations "act", "after" and "pre".
+ * Padding is zero behind the affine. Attributes: Conv's, the activations "act", "after" and "pre", and
+ * "siblings", a text that names the convolutions which this one stands for as well.
  * ConvTranspose takes no stem and no tap sums.
  *
  * Output 1 of Conv, which may be left out: the mean of each row of y, blocked, of y's shape but for a last
@@ -139,6 +140,8 @@ static crease_status check_inputs(const cr_prepare *p) {
 /* What the convolution computes beside itself; constants carry the name of the node that they come from. */
 static crease_status note_parts(const cr_prepare *p, const conv_state *s, const char **note) {
     const int before = s->conv.has_border_bias ? TAP_SUMS : SCALE;
+    const char *siblings;
+    CR_TRY(cr_attr_string(p->node, "siblings", "", &siblings));
     *note = "";
     if (s->conv.has_prologue || s->conv.has_border_bias)
         CR_TRY(cr_arena_format(p->arena, note, "%s of '%s' before it",
@@ -150,6 +153,8 @@ static crease_status note_parts(const cr_prepare *p, const conv_state *s, const 
                                s->epilogue.act_after.kind != CR_ACT_NONE ? " with activation" : ""));
     if (p->n_out > 1)
         CR_TRY(cr_arena_format(p->arena, note, "%s%smeans of rows", *note, **note ? "; " : ""));
+    if (*siblings)
+        CR_TRY(cr_arena_format(p->arena, note, "%s%swith %s", *note, **note ? "; " : "", siblings));
     return CREASE_OK;
 }
 
@@ -212,6 +217,36 @@ static crease_status choose(cr_prepare *p, conv_state *s) {
         return CREASE_OK;
     const cr_tune_case tuned = {&s->conv, &s->epilogue, &s->prologue, p->in[W]->known->data};
     return cr_tune(p->tuner, p->pool, &tuned, &s->algorithm);
+}
+
+crease_status cr_blocked_conv_cost(const cr_node *node, int64_t channels, bool exact, const char *convolution,
+                                   double *cost) {
+    cr_info infos[N_INPUTS] = {0}, out = {.dtype = CREASE_FLOAT, .lanes = node->lanes};
+    const cr_info *in[N_INPUTS] = {NULL};
+    conv_state s = {0};
+    for (int i = 0; i < N_INPUTS; i++) {
+        const cr_value *value = cr_node_input(node, i);
+        infos[i] = (cr_info){.dtype = CREASE_FLOAT, .lanes = i == X ? node->lanes : 0};
+        if (value) {
+            infos[i].shape = value->shape;
+            in[i] = &infos[i];
+        }
+    }
+    out.shape = node->outputs[0]->shape;
+    out.shape.dims[1] = channels;
+    cr_prepare p = {.node = node,
+                    .op = &cr_ops_blocked_conv[FORWARD],
+                    .n_in = N_INPUTS,
+                    .in = in,
+                    .n_out = 1,
+                    .out = &out,
+                    .exact = exact,
+                    .convolution = convolution};
+    CR_TRY(cr_conv_read(&p, false, &s.conv.geometry));
+    describe(&p, &s);
+    CR_TRY(choose(&p, &s));
+    *cost = s.algorithm->cost(&s.conv);
+    return CREASE_OK;
 }
 
 static crease_status conv_prepare(cr_prepare *p) {
