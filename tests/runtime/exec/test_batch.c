@@ -122,6 +122,35 @@ static void try(unsigned seed) {
     crease_model_free(model);
 }
 
+/* Sizes speak of the whole batch, which is many times what a part has. */
+Test(batch, a_resize_to_the_sizes_of_another) {
+    enum { MANY = 4000 };
+    const crease_options o = net_options();
+    const cr_shape shape = cr_shape_of(4, (int64_t[]){MANY, 8, 6, 6});
+    cr_assert_eq(setenv("CREASE_CPU", "vector", 1), 0);
+    net n = net_begin(13, shape.rank, shape.dims);
+    OK(cr_model_symbol(n.ir, "n", &n.x->shape.dims[0]));
+    cr_value *large = net_conv(&n, n.x, 8, 3, 1), *small;
+    cr_node *pool = net_add(&n, "MaxPool", 1, &large, 1, &small);
+    OK(cr_node_set_ints(pool, "kernel_shape", (int64_t[]){2, 2}, 2));
+    OK(cr_node_set_ints(pool, "strides", (int64_t[]){2, 2}, 2));
+    net_infer(&n);
+    cr_value *inputs[] = {small, NULL, NULL, net_node(&n, "Shape", IN(large))};
+    cr_value *resized = net_node(&n, "Resize", 4, inputs);
+    resized->shape = large->shape;
+    net_output(&n, net_conv(&n, resized, 8, 3, 1));
+    crease_model *model = net_publish(&n);
+    crease_session *lowered;
+    OK(crease_session_create(model, &o, &lowered));
+    float *input = calloc((size_t)cr_shape_n(&shape), sizeof *input);
+    case_of c = {lowered, &shape, input, 0, 0, 0};
+    compare(0, &c);
+    cr_assert_gt(c.n_parts, 0);
+    free(input);
+    crease_session_free(lowered);
+    crease_model_free(model);
+}
+
 /* CREASE_TEST_GRAPHS=N: the first N. */
 static void try_all(const char *cpu) {
     const char *many = getenv("CREASE_TEST_GRAPHS");
