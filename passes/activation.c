@@ -77,10 +77,16 @@ crease_status cr_read_activation(const cr_node *node, cr_activation *act, bool *
 
 /* ---- spelled out ---- */
 
-static bool is_scalar(const cr_value *value, double expected) {
+/* A constant of one element that leaves the shape of what it is combined with. */
+static bool is_single(const cr_value *value, const cr_value *with) {
     const cr_tensor *t = value ? value->constant : NULL;
-    return t && t->dtype == CREASE_FLOAT && cr_shape_n(&t->shape) == 1 && t->shape.rank <= 1 &&
-           fabs((double)*(const float *)t->data - expected) <= 1e-6 * fabs(expected);
+    return t && t->dtype == CREASE_FLOAT && cr_shape_n(&t->shape) == 1 &&
+           (t->shape.rank <= 1 || t->shape.rank <= with->shape.rank);
+}
+
+static bool is_scalar(const cr_value *value, const cr_value *with, double expected) {
+    return with && is_single(value, with) &&
+           fabs((double)*(const float *)value->constant->data - expected) <= 1e-6 * fabs(expected);
 }
 
 /* The other operand of a Mul or Add (both orders) or a Div (constant second) by this constant; NULL: not so.
@@ -89,9 +95,10 @@ static cr_value *beside_constant(const cr_value *value, const char *op, double c
     const cr_node *node = value ? value->producer : NULL;
     if (!node || !cr_node_is(node, op) || node->n_inputs != 2)
         return NULL;
-    if (is_scalar(node->inputs[1], constant))
+    if (is_scalar(node->inputs[1], node->inputs[0], constant))
         return node->inputs[0];
-    return strcmp(op, "Div") != 0 && is_scalar(node->inputs[0], constant) ? node->inputs[1] : NULL;
+    return strcmp(op, "Div") != 0 && is_scalar(node->inputs[0], node->inputs[1], constant) ? node->inputs[1]
+                                                                                           : NULL;
 }
 
 /* x of min(max(x + 3, 0), 6), where `value` is that. */
@@ -163,30 +170,85 @@ static crease_status read_hardswish(const cr_node *node, cr_value **x, cr_act *k
     return CREASE_OK;
 }
 
-/* x of 1 + erf(x / sqrt 2). */
-static cr_value *erf_of(const cr_value *value) {
-    const cr_value *erf = beside_constant(value, "Add", 1);
-    if (!erf || !erf->producer || !cr_node_is(erf->producer, "Erf"))
-        return NULL;
-    cr_value *x = beside_constant(erf->producer->inputs[0], "Div", sqrt(2.0));
-    return x ? x : beside_constant(erf->producer->inputs[0], "Mul", sqrt(0.5));
+/* ---- Gelu, spelled out ---- */
+
+enum { CUBIC = 4, MAX_DEPTH = 8 };
+
+/* p = p q, up to the third power; false: there are higher ones. */
+static bool multiply_cubics(double p[CUBIC], const double q[CUBIC]) {
+    double product[2 * CUBIC - 1] = {0};
+    for (int i = 0; i < CUBIC; i++)
+        for (int j = 0; j < CUBIC; j++)
+            product[i + j] += p[i] * q[j];
+    memcpy(p, product, CUBIC * sizeof *p);
+    return product[4] == 0 && product[5] == 0 && product[6] == 0;
 }
 
-/* x, 1/2 and 1 + erf(x / sqrt 2) multiplied in any order: the two products, and which factor stands alone. */
-static cr_value *read_gelu(const cr_node *node) {
-    for (int i = 0; i < 2; i++) {
-        cr_value *one = node->inputs[i], *halved = beside_constant(node->inputs[!i], "Mul", 0.5), *x;
-        if ((x = erf_of(one)) && x == halved) /* (x / 2) (1 + erf) */
-            return x;
-        if (halved && (x = erf_of(halved)) && x == one) /* x ((1 + erf) / 2) */
-            return x;
+/* The coefficients of a polynomial in x that is computed by Add, Mul and Pow; false: it is none. */
+static bool read_cubic(const cr_value *value, const cr_value *x, int depth, double c[CUBIC]) {
+    const cr_node *node = value ? value->producer : NULL;
+    const cr_tensor *t = value ? value->constant : NULL;
+    double other[CUBIC];
+    memset(c, 0, CUBIC * sizeof *c);
+    if (value == x) {
+        c[1] = 1;
+        return true;
+    }
+    if (t) {
+        c[0] = is_single(value, x) ? (double)*(const float *)t->data : 0;
+        return is_single(value, x);
+    }
+    if (!node || node->n_inputs != 2 || depth == 0 || !read_cubic(node->inputs[0], x, depth - 1, c))
+        return false;
+    if (cr_node_is(node, "Pow") && is_scalar(node->inputs[1], x, 2))
+        return memcpy(other, c, sizeof other) && multiply_cubics(c, other);
+    if (cr_node_is(node, "Pow") && is_scalar(node->inputs[1], x, 3))
+        return memcpy(other, c, sizeof other) && multiply_cubics(c, other) && multiply_cubics(c, other);
+    if (!read_cubic(node->inputs[1], x, depth - 1, other))
+        return false;
+    for (int i = 0; cr_node_is(node, "Add") && i < CUBIC; i++)
+        c[i] += other[i];
+    return cr_node_is(node, "Add") || (cr_node_is(node, "Mul") && multiply_cubics(c, other));
+}
+
+/* sqrt(2 / pi) (x + 0.044715 x^3) */
+static bool is_tanh_argument(const cr_value *value, const cr_value *x) {
+    const double k = sqrt(0.5) * 2 / sqrt(3.14159265358979323846);
+    double c[CUBIC];
+    return read_cubic(value, x, MAX_DEPTH, c) && c[0] == 0 && c[2] == 0 && fabs(c[1] - k) <= 1e-6 * k &&
+           fabs(c[3] - 0.044715 * k) <= 1e-6 * k;
+}
+
+/* What x times half of this value is: of 1 + erf(x / sqrt 2), or of the tanh that is nearly that erf. */
+static cr_act read_gelu_factor(const cr_value *value, const cr_value *x) {
+    const cr_value *sigmoid = beside_constant(value, "Add", 1);
+    const cr_node *node = sigmoid && x ? sigmoid->producer : NULL;
+    if (node && cr_node_is(node, "Erf"))
+        return x == beside_constant(node->inputs[0], "Div", sqrt(2.0)) ||
+                       x == beside_constant(node->inputs[0], "Mul", sqrt(0.5))
+                   ? CR_ACT_GELU
+                   : CR_ACT_NONE;
+    return node && cr_node_is(node, "Tanh") && is_tanh_argument(node->inputs[0], x) ? CR_ACT_GELU_TANH
+                                                                                    : CR_ACT_NONE;
+}
+
+/* x, 1/2 and the factor multiplied in any order: the two products, and which of the three stands alone. */
+static cr_act read_gelu(const cr_node *node, cr_value **x) {
+    cr_act kind = CR_ACT_NONE;
+    for (int i = 0; i < 2 && kind == CR_ACT_NONE; i++) {
+        cr_value *one = node->inputs[i], *halved = beside_constant(node->inputs[!i], "Mul", 0.5);
+        if ((kind = read_gelu_factor(one, halved)) != CR_ACT_NONE) /* (x / 2) factor */
+            *x = halved;
+        else if (halved && (kind = read_gelu_factor(halved, one)) != CR_ACT_NONE) /* x (factor / 2) */
+            *x = one;
     }
     const cr_value *whole = beside_constant(node->outputs[0], "Mul", 0.5);
     const cr_node *product = whole ? whole->producer : NULL;
-    for (int i = 0; product && cr_node_is(product, "Mul") && i < 2; i++)
-        if (erf_of(product->inputs[i]) && erf_of(product->inputs[i]) == product->inputs[!i])
-            return product->inputs[!i];
-    return NULL;
+    for (int i = 0; product && cr_node_is(product, "Mul") && i < 2 && kind == CR_ACT_NONE; i++) {
+        *x = product->inputs[!i];
+        kind = read_gelu_factor(product->inputs[i], *x);
+    }
+    return kind;
 }
 
 crease_status cr_read_spelled_activation(const cr_node *node, cr_value **x, cr_act *kind) {
@@ -196,7 +258,7 @@ crease_status cr_read_spelled_activation(const cr_node *node, cr_value **x, cr_a
         CR_TRY(read_product(node, x, kind));
     if (*kind == CR_ACT_NONE && (product || cr_node_is(node, "Div")) && node->n_inputs == 2)
         CR_TRY(read_hardswish(node, x, kind));
-    if (*kind == CR_ACT_NONE && product && (*x = read_gelu(node)))
-        *kind = CR_ACT_GELU;
+    if (*kind == CR_ACT_NONE && product)
+        *kind = read_gelu(node, x);
     return CREASE_OK;
 }
