@@ -27,6 +27,7 @@ set(crease_library_sources
   passes/fuse_pad.c
   passes/fuse_prologue.c
   passes/known_lists.c
+  passes/lift_invariants.c
   passes/lint.c
   passes/lower.c
   passes/lower_activation.c

@@ -56,6 +56,7 @@ static crease_status leave_provenance(cr_model *model, const cr_report *report) 
 }
 
 static crease_status tidy(cr_model *model, cr_report *report) {
+    CR_TRY(cr_model_verify_after(model, cr_pass_lift_invariants(model)));
     CR_TRY(cr_model_verify_after(model, cr_pass_fold_constants(model, report)));
     CR_TRY(cr_model_verify_after(model, cr_pass_drop_noops(model)));
     return cr_model_drop_dead(model);

@@ -15,6 +15,8 @@ typedef struct cr_fold_settings {
     int n_held;
 } cr_fold_settings;
 
+/* passes/lift_invariants.c: bodies use what a Loop carries unchanged from outside */
+crease_status cr_pass_lift_invariants(cr_model *model) CREASE_MUST_TEST;
 /* passes/fold_constants.c: nodes whose inputs are all constant become constants; a BatchNormalization is
  * reported. report NULL: the model is to be run, not saved, and quantised weights become constants as well */
 crease_status cr_pass_fold_constants(cr_model *model, cr_report *report) CREASE_MUST_TEST;
