@@ -70,6 +70,30 @@ static void widen(cr_pool_window *to, const cr_window *w, const int64_t *in, con
     }
 }
 
+static bool does_nothing(const cr_pool_window *w, int axis) {
+    return w->in[axis] == 1 && w->out[axis] == 1 && w->kernel[axis] == 1 && w->pad[axis] == 0;
+}
+
+static void shift_axes(int64_t of[3], int64_t first) {
+    of[2] = of[1];
+    of[1] = of[0];
+    of[0] = first;
+}
+
+/* The kernels go along the last axis: one that does nothing leads instead, as of a signal that is written as
+ * an image. */
+static void lead_with_nothing(cr_pool_window *w) {
+    for (int i = 0; i < 2 && does_nothing(w, 2); i++) {
+        shift_axes(w->in, 1);
+        shift_axes(w->out, 1);
+        shift_axes(w->kernel, 1);
+        shift_axes(w->stride, 1);
+        shift_axes(w->dilation, 1);
+        shift_axes(w->pad, 0);
+        shift_axes(w->pad_end, 0);
+    }
+}
+
 static crease_status pool_prepare(cr_prepare *p) {
     pool_state *s;
     cr_window w;
@@ -80,6 +104,7 @@ static crease_status pool_prepare(cr_prepare *p) {
     CR_TRY(cr_attr_int(p->node, "count_include_pad", 0, &include_pad));
     CR_TRY(cr_attr_int(p->node, "storage_order", 0, &storage_order));
     widen(&s->w, &w, x->dims + 2, out);
+    lead_with_nothing(&s->w);
     s->w.kind = (cr_pool_kind)p->op->variant;
     s->w.include_pad = include_pad != 0;
     s->w.column_major = storage_order != 0;
