@@ -63,14 +63,16 @@ static crease_status read_transpose(const turning *t, const cr_node *node, cr_tu
     const cr_value *x = cr_node_input(node, 0);
     const cr_turn *before = x ? turn_of(t, x) : NULL;
     const int64_t *perm;
+    unsigned seen = 0;
     int n;
     CR_TRY(cr_attr_ints(node, "perm", &perm, &n));
     turn->rank = x ? x->shape.rank : -1;
     *known = turn->rank > 0 && (n == 0 || n == turn->rank) && cr_node_output(node, 0);
     for (int i = 0; *known && i < turn->rank; i++) {
         const int64_t from = n ? perm[i] : turn->rank - 1 - i;
-        *known = from >= 0 && from < turn->rank;
+        *known = from >= 0 && from < turn->rank && !(seen >> from & 1);
         turn->axis[i] = *known ? before ? before->axis[from] : (int)from : 0;
+        seen |= *known ? 1U << from : 0;
     }
     return CREASE_OK;
 }
