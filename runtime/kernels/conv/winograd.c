@@ -1,5 +1,7 @@
 #include "runtime/kernels/conv/winograd.h"
 
+#include "runtime/base/whole.h"
+
 /* Tiles of a chunk. Few channels: as many as keep the transformed input inside 640 KB of second-level cache.
  * Many channels: never much fewer than 56, because every chunk streams all the weights; of large tiles half
  * as many. */
@@ -55,41 +57,29 @@ const double cr_winograd_filters[CR_WINOGRAD_SCHEMES][CR_WINOGRAD_MAX_TERMS][CR_
                     {0, 1, 0}},
 };
 
-static int64_t ceil_div(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
-}
-
-static int64_t at_least(int64_t a, int64_t low) {
-    return a > low ? a : low;
-}
-
-static int64_t at_most(int64_t a, int64_t high) {
-    return a < high ? a : high;
-}
-
 /* In how many equal parts the threads want the tiles. Those that share the output groups instead each
  * transform all of the input; but a panel must be worth a thread. */
 static int64_t count_parts(const cr_winograd_plan *plan, int64_t threads, int micro_rows) {
     if (plan->tiles >= threads * micro_rows)
         return threads;
-    return ceil_div(threads, at_least(plan->out_groups, 1));
+    return cr_divide_up(threads, cr_larger(plan->out_groups, 1));
 }
 
 static void cut_chunks(const cr_conv *conv, int micro_rows, cr_winograd_plan *plan) {
     const int64_t tile_bytes = plan->terms * plan->in_blocks * conv->lanes * (int64_t)sizeof(float);
     const int64_t least = plan->terms < LARGE_TILE_TERMS ? CHUNK_TILES : CHUNK_TILES / 2;
-    const int64_t panels = at_least(CHUNK_BYTES / tile_bytes / micro_rows, ceil_div(least, micro_rows));
-    const int64_t fits = panels * micro_rows, threads = at_least(conv->threads, 1);
+    const int64_t panels = cr_larger(CHUNK_BYTES / tile_bytes / micro_rows, cr_divide_up(least, micro_rows));
+    const int64_t fits = panels * micro_rows, threads = cr_larger(conv->threads, 1);
     const int64_t parts = count_parts(plan, threads, micro_rows);
-    plan->chunks = ceil_div(at_least(ceil_div(plan->tiles, fits), 1), parts) * parts;
+    plan->chunks = cr_divide_up(cr_larger(cr_divide_up(plan->tiles, fits), 1), parts) * parts;
     /* Even chunks; whole register tiles where there are several, since the tallest is the fastest, unless one
      * thread would have more of them than another. */
-    plan->chunk = at_least(ceil_div(plan->tiles, plan->chunks), 1);
+    plan->chunk = cr_larger(cr_divide_up(plan->tiles, plan->chunks), 1);
     if (plan->chunks > 1 && parts == 1)
-        plan->chunk = at_most(ceil_div(plan->chunk, micro_rows) * micro_rows, fits);
-    plan->chunks = ceil_div(plan->tiles, plan->chunk);
+        plan->chunk = cr_smaller(cr_divide_up(plan->chunk, micro_rows) * micro_rows, fits);
+    plan->chunks = cr_divide_up(plan->tiles, plan->chunk);
     const int64_t wanted = parts < threads ? TASKS_PER_THREAD * threads : 1;
-    plan->splits = at_most(ceil_div(wanted, at_least(plan->chunks, 1)), plan->out_groups);
+    plan->splits = cr_smaller(cr_divide_up(wanted, cr_larger(plan->chunks, 1)), plan->out_groups);
 }
 
 static int64_t cut_slab(const cr_conv *conv, const cr_winograd *winograd, const cr_winograd_plan *plan) {
@@ -98,7 +88,7 @@ static int64_t cut_slab(const cr_conv *conv, const cr_winograd *winograd, const 
     const int64_t bytes = many ? 2 * SLAB_BYTES : SLAB_BYTES;
     if (winograd->packs == CR_PACKS_TERMS)
         return conv->geometry.ic;
-    return at_most(at_least(bytes / block_bytes, 1) * conv->lanes, conv->geometry.ic);
+    return cr_smaller(cr_larger(bytes / block_bytes, 1) * conv->lanes, conv->geometry.ic);
 }
 
 static int terms_of(const cr_winograd_axis *axis) {
@@ -111,12 +101,12 @@ void cr_winograd_make_plan(const cr_conv *conv, const cr_winograd *winograd, cr_
     plan->x = &cr_winograd_axes[winograd->x];
     plan->elements = plan->y->points * plan->x->points;
     plan->terms = terms_of(plan->y) * terms_of(plan->x);
-    plan->tiles_y = ceil_div(g->out[CR_H], plan->y->outputs);
-    plan->tiles_x = ceil_div(g->out[CR_W], plan->x->outputs);
+    plan->tiles_y = cr_divide_up(g->out[CR_H], plan->y->outputs);
+    plan->tiles_x = cr_divide_up(g->out[CR_W], plan->x->outputs);
     plan->tiles = g->n * plan->tiles_y * plan->tiles_x;
-    plan->in_blocks = ceil_div(g->ic, conv->lanes);
-    plan->out_blocks = ceil_div(g->oc, conv->lanes);
-    plan->out_groups = ceil_div(plan->out_blocks, 2);
+    plan->in_blocks = cr_divide_up(g->ic, conv->lanes);
+    plan->out_blocks = cr_divide_up(g->oc, conv->lanes);
+    plan->out_groups = cr_divide_up(plan->out_blocks, 2);
     cut_chunks(conv, winograd->micro_rows, plan);
     plan->slab = cut_slab(conv, winograd, plan);
 }
@@ -146,7 +136,7 @@ const char *cr_winograd_refuses(const cr_conv *conv, const cr_winograd *winograd
 size_t cr_winograd_packed_bytes(const cr_conv *conv, const cr_winograd *winograd) {
     const cr_winograd_axis *y = &cr_winograd_axes[winograd->y], *x = &cr_winograd_axes[winograd->x];
     const int64_t terms = winograd->packs == CR_PACKS_TAPS ? y->taps * x->taps : terms_of(y) * terms_of(x);
-    const int64_t out = ceil_div(conv->geometry.oc, conv->lanes) * conv->lanes;
+    const int64_t out = cr_divide_up(conv->geometry.oc, conv->lanes) * conv->lanes;
     return (size_t)(terms * conv->geometry.ic * out) * sizeof(float);
 }
 
