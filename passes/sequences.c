@@ -152,13 +152,10 @@ crease_status cr_sequences_axis(cr_sequences *s, cr_node *before, const char *op
     const bool is_input = cr_model_opset(s->model, "") >= 13;
     const char *axes;
     cr_value *in[2] = {x, NULL};
-    cr_tensor *tensor;
     cr_node *node;
     if (is_input) {
         CR_TRY(cr_arena_format(&s->arena, &axes, "%s/axes", name));
-        CR_TRY(
-            cr_graph_new_constant(before->graph, axes, CREASE_INT64, &(cr_shape){1, {1}}, &in[1], &tensor));
-        *(int64_t *)tensor->data = axis;
+        CR_TRY(cr_graph_add_ints(before->graph, axes, &axis, 1, &in[1]));
     }
     CR_TRY(cr_graph_add_value(before->graph, name, true, y));
     CR_TRY(cr_sequences_add(s, before, op_type, in, is_input ? 2 : 1, y, 1, &node));

@@ -270,13 +270,10 @@ static crease_status add_split(cr_sequences *s, cr_node *before, const cut *c, c
     const bool is_input = cr_model_opset(s->model, "") >= 13;
     const char *name;
     cr_value *in[2] = {c->x, NULL};
-    cr_tensor *sizes;
     cr_node *split;
     if (is_input) {
-        const cr_shape shape = cr_shape_of(1, (int64_t[]){(int64_t)c->n});
         CR_TRY(cr_arena_format(&s->arena, &name, "%.900s/sizes", before->outputs[0]->name));
-        CR_TRY(cr_graph_new_constant(before->graph, name, CREASE_INT64, &shape, &in[1], &sizes));
-        memcpy(sizes->data, c->sizes, c->n * sizeof *c->sizes);
+        CR_TRY(cr_graph_add_ints(before->graph, name, c->sizes, (int64_t)c->n, &in[1]));
     }
     for (size_t i = 0; i < c->n; i++) {
         CR_TRY(cr_arena_format(&s->arena, &name, "%.900s/%zu", before->outputs[0]->name, i));

@@ -25,11 +25,8 @@ static int64_t count(const cr_tensor *t) {
 }
 
 static crease_status set_ints(cr_node *node, int input, const int64_t *list, int64_t n) {
-    const cr_shape shape = cr_shape_of(1, &n);
     cr_value *value;
-    cr_tensor *tensor;
-    CR_TRY(cr_graph_new_constant(node->graph, node->name, CREASE_INT64, &shape, &value, &tensor));
-    memcpy(tensor->data, list, (size_t)n * sizeof *list);
+    CR_TRY(cr_graph_add_ints(node->graph, node->name, list, n, &value));
     return cr_node_set_input(node, input, value);
 }
 

@@ -93,6 +93,16 @@ crease_status cr_graph_new_constant(cr_graph *graph, const char *name, crease_dt
     return status;
 }
 
+crease_status cr_graph_add_ints(cr_graph *graph, const char *name, const int64_t *list, int64_t n,
+                                cr_value **value) {
+    const cr_shape shape = cr_shape_of(1, &n);
+    cr_tensor *tensor;
+    CR_TRY(cr_graph_new_constant(graph, name, CREASE_INT64, &shape, value, &tensor));
+    if (n)
+        memcpy(tensor->data, list, (size_t)n * sizeof *list);
+    return CREASE_OK;
+}
+
 /* One more element at the end of a list of values. */
 static crease_status append(cr_model *model, cr_value ***list, int *n, cr_value *value) {
     cr_value **longer;

@@ -31,6 +31,9 @@ crease_status cr_graph_add_constant(cr_graph *graph, const char *name, const cr_
 crease_status cr_graph_new_constant(cr_graph *graph, const char *name, crease_dtype dtype,
                                     const cr_shape *shape, cr_value **value,
                                     cr_tensor **tensor) CREASE_MUST_TEST;
+/* A new constant list of int64. */
+crease_status cr_graph_add_ints(cr_graph *graph, const char *name, const int64_t *list, int64_t n,
+                                cr_value **value) CREASE_MUST_TEST;
 crease_status cr_value_set_constant(cr_value *value, const cr_tensor *tensor) CREASE_MUST_TEST;
 
 /* The contents of a constant are needed no more: its memory goes, unless others hold it; type and shape stay.
