@@ -3,6 +3,7 @@
 #include "passes/turn.h"
 #include "runtime/graph/attr.h"
 #include "runtime/graph/edit.h"
+#include "runtime/ops/move.h"
 
 /* before: Transpose to [N, pixels, C], elementwise operators, Pad, Concat, Resize, reductions, Transpose back
  * after:  these operators in the order of axes that was there before; the Transposes cancel
@@ -58,29 +59,18 @@ static crease_status note_turn(turning *t, const cr_value *value, const cr_turn 
 
 /* ---- what could move ---- */
 
-/* The attribute or, without it, all axes reversed; behind what turned the input. */
-static crease_status read_transpose(const turning *t, const cr_node *node, cr_turn *turn, bool *known) {
+/* Behind what turned the input. */
+static crease_status visit_transpose(turning *t, const cr_node *node) {
     const cr_value *x = cr_node_input(node, 0);
     const cr_turn *before = x ? turn_of(t, x) : NULL;
-    const int64_t *perm;
-    unsigned seen = 0;
-    int n;
-    CR_TRY(cr_attr_ints(node, "perm", &perm, &n));
-    turn->rank = x ? x->shape.rank : -1;
-    *known = turn->rank > 0 && (n == 0 || n == turn->rank) && cr_node_output(node, 0);
-    for (int i = 0; *known && i < turn->rank; i++) {
-        const int64_t from = n ? perm[i] : turn->rank - 1 - i;
-        *known = from >= 0 && from < turn->rank && !(seen >> from & 1);
-        turn->axis[i] = *known ? before ? before->axis[from] : (int)from : 0;
-        seen |= *known ? 1U << from : 0;
-    }
-    return CREASE_OK;
-}
-
-static crease_status visit_transpose(turning *t, const cr_node *node) {
-    cr_turn turn;
-    CR_TRY(read_transpose(t, node, &turn, &t->moves[node->id]));
-    return t->moves[node->id] ? note_turn(t, node->outputs[0], &turn) : CREASE_OK;
+    if (!x || x->shape.rank < 1 || !cr_node_output(node, 0))
+        return CREASE_OK;
+    cr_turn turn = {.rank = x->shape.rank};
+    CR_TRY(cr_transpose_axes(node, turn.rank, turn.axis));
+    for (int i = 0; before && i < turn.rank; i++)
+        turn.axis[i] = before->axis[turn.axis[i]];
+    t->moves[node->id] = true;
+    return note_turn(t, node->outputs[0], &turn);
 }
 
 /* A constant that broadcasts to `turn` keeps the order of its elements when it is straightened. */

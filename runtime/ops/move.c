@@ -51,7 +51,7 @@ crease_status cr_move_run(cr_run *r) {
 
 /* ---- Transpose ---- */
 
-static crease_status permutation(const cr_node *node, int rank, int *perm) {
+crease_status cr_transpose_axes(const cr_node *node, int rank, int *perm) {
     const int64_t *values;
     int n;
     bool seen[CR_MAX_RANK] = {false};
@@ -74,7 +74,7 @@ static crease_status transpose_infer(cr_infer *infer) {
     const cr_shape *x = &infer->in[0]->shape;
     if (x->rank < 0)
         return CREASE_OK;
-    CR_TRY(permutation(infer->node, x->rank, perm));
+    CR_TRY(cr_transpose_axes(infer->node, x->rank, perm));
     for (int d = 0; d < x->rank; d++)
         infer->out[0].shape.dims[d] = x->dims[perm[d]];
     return CREASE_OK;
@@ -97,7 +97,7 @@ static crease_status transpose_prepare(cr_prepare *p) {
     int perm[CR_MAX_RANK];
     cr_move_state *s;
     CR_TRY(cr_move_begin(p, &s));
-    CR_TRY(permutation(p->node, p->in[0]->shape.rank, perm));
+    CR_TRY(cr_transpose_axes(p->node, p->in[0]->shape.rank, perm));
     permute(s, &p->in[0]->shape, perm);
     return CREASE_OK;
 }

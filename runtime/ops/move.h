@@ -18,4 +18,7 @@ typedef struct cr_move_state {
 crease_status cr_move_begin(cr_prepare *prepare, cr_move_state **state) CREASE_MUST_TEST;
 crease_status cr_move_run(cr_run *run);
 
+/* Transpose of a tensor of this rank: axis i of the result is axis perm[i] of the input. Fails with MODEL. */
+crease_status cr_transpose_axes(const cr_node *node, int rank, int *perm) CREASE_MUST_TEST;
+
 #endif
