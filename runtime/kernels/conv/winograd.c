@@ -91,16 +91,12 @@ static int64_t cut_slab(const cr_conv *conv, const cr_winograd *winograd, const 
     return cr_smaller(cr_larger(bytes / block_bytes, 1) * conv->lanes, conv->geometry.ic);
 }
 
-static int terms_of(const cr_winograd_axis *axis) {
-    return axis->term[axis->points];
-}
-
 void cr_winograd_make_plan(const cr_conv *conv, const cr_winograd *winograd, cr_winograd_plan *plan) {
     const cr_conv_geometry *g = &conv->geometry;
     plan->y = &cr_winograd_axes[winograd->y];
     plan->x = &cr_winograd_axes[winograd->x];
     plan->elements = plan->y->points * plan->x->points;
-    plan->terms = terms_of(plan->y) * terms_of(plan->x);
+    plan->terms = cr_winograd_terms(plan->y) * cr_winograd_terms(plan->x);
     plan->tiles_y = cr_divide_up(g->out[CR_H], plan->y->outputs);
     plan->tiles_x = cr_divide_up(g->out[CR_W], plan->x->outputs);
     plan->tiles = g->n * plan->tiles_y * plan->tiles_x;
@@ -134,10 +130,8 @@ const char *cr_winograd_refuses(const cr_conv *conv, const cr_winograd *winograd
 }
 
 size_t cr_winograd_packed_bytes(const cr_conv *conv, const cr_winograd *winograd) {
-    const cr_winograd_axis *y = &cr_winograd_axes[winograd->y], *x = &cr_winograd_axes[winograd->x];
-    const int64_t terms = winograd->packs == CR_PACKS_TAPS ? y->taps * x->taps : terms_of(y) * terms_of(x);
     const int64_t out = cr_divide_up(conv->geometry.oc, conv->lanes) * conv->lanes;
-    return (size_t)(terms * conv->geometry.ic * out) * sizeof(float);
+    return (size_t)(cr_winograd_packed_terms(winograd) * conv->geometry.ic * out) * sizeof(float);
 }
 
 int64_t cr_winograd_term_floats(const cr_conv *conv, const cr_winograd_plan *plan) {

@@ -94,6 +94,16 @@ typedef struct cr_winograd {
     int micro_rows; /* of the register tile */
 } cr_winograd;
 
+static inline int cr_winograd_terms(const cr_winograd_axis *axis) {
+    return axis->term[axis->points];
+}
+
+/* Floats of what is packed for one input channel and one output channel. */
+static inline int64_t cr_winograd_packed_terms(const cr_winograd *winograd) {
+    const cr_winograd_axis *y = &cr_winograd_axes[winograd->y], *x = &cr_winograd_axes[winograd->x];
+    return winograd->packs == CR_PACKS_TAPS ? y->taps * x->taps : cr_winograd_terms(y) * cr_winograd_terms(x);
+}
+
 /* How a convolution is cut. Tiles are numbered over (n, y, x); a chunk of them is transformed, multiplied and
  * transformed back while it stays in the second-level cache. An element is a pair of points, and has as many
  * terms as pairs of theirs. */

@@ -17,7 +17,7 @@ typedef struct winograd_filters {
 CR_INLINE void transform_filter(const cr_winograd *winograd, const float *taps, int64_t stride,
                                 float *const *places, int64_t offset) {
     const cr_winograd_axis *y = &cr_winograd_axes[winograd->y], *x = &cr_winograd_axes[winograd->x];
-    const int across = axis_terms(x);
+    const int across = cr_winograd_terms(x);
     cr_vec rows[CR_WINOGRAD_MAX_TAPS * CR_WINOGRAD_MAX_TERMS], g[CR_WINOGRAD_MAX_TAPS],
         r[CR_WINOGRAD_MAX_TERMS];
     CR_UNROLL
@@ -34,7 +34,7 @@ CR_INLINE void transform_filter(const cr_winograd *winograd, const float *taps, 
             g[i] = rows[i * across + k];
         filter_transform(winograd->y, g, r);
         CR_UNROLL
-        for (int i = 0; i < axis_terms(y); i++)
+        for (int i = 0; i < cr_winograd_terms(y); i++)
             cr_store(places[i * across + k] + offset, r[i]);
     }
 }

@@ -174,7 +174,7 @@ CR_INLINE void transform_input_column(cr_winograd_scheme scheme, int across, con
         d[i] = column[i * across];
     input_transform(scheme, d, r);
     CR_UNROLL
-    for (int i = 0; i < axis_terms(y); i++)
+    for (int i = 0; i < cr_winograd_terms(y); i++)
         cr_store(places[i * across] + offset, r[i]);
 }
 
@@ -184,7 +184,8 @@ CR_INLINE void transform_tile_input(const cr_winograd *winograd, const winograd_
                                     const winograd_input *in, float *const *places, int64_t offset) {
     enum { NEARLY_FITS = 36 };
     const cr_winograd_scheme scheme_y = winograd->y, scheme_x = winograd->x;
-    const int height = cr_winograd_axes[scheme_y].inputs, across = axis_terms(&cr_winograd_axes[scheme_x]);
+    const int height = cr_winograd_axes[scheme_y].inputs,
+              across = cr_winograd_terms(&cr_winograd_axes[scheme_x]);
     if (height * across <= NEARLY_FITS) {
         cr_vec rows[NEARLY_FITS];
         CR_UNROLL

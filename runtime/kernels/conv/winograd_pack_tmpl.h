@@ -4,23 +4,19 @@
 #include "runtime/kernels/conv/winograd.h"
 #include "runtime/kernels/vec_tmpl.h"
 
-static int axis_terms(const cr_winograd_axis *axis) {
-    return axis->term[axis->points];
-}
-
 /* The terms of a tile in the order of their elements, each as y * terms of x + x. */
 static void list_terms(const cr_winograd_axis *y, const cr_winograd_axis *x, int *terms) {
     for (int py = 0; py < y->points; py++)
         for (int px = 0; px < x->points; px++)
             for (int ky = y->term[py]; ky < y->term[py + 1]; ky++)
                 for (int kx = x->term[px]; kx < x->term[px + 1]; kx++)
-                    *terms++ = ky * axis_terms(x) + kx;
+                    *terms++ = ky * cr_winograd_terms(x) + kx;
 }
 
 /* r = G g for `width` filters, in double; taps and terms are `stride` apart. */
 CR_INLINE void transform_taps(cr_winograd_scheme scheme, int width, const double *g, double *r, int stride) {
     const cr_winograd_axis *axis = &cr_winograd_axes[scheme];
-    for (int k = 0; k < axis_terms(axis); k++, r += stride) {
+    for (int k = 0; k < cr_winograd_terms(axis); k++, r += stride) {
         memset(r, 0, (size_t)width * sizeof *r);
         for (int t = 0; t < axis->taps; t++) {
             const double factor = cr_winograd_filters[scheme][k][t];
@@ -37,14 +33,15 @@ CR_INLINE void transform_filters(const cr_winograd *winograd, int width, const d
     const int across = x->taps * width;
     for (int t = 0; t < x->taps; t++)
         transform_taps(winograd->y, width, taps + t * width, rows + t * width, across);
-    for (int k = 0; k < axis_terms(y); k++)
-        transform_taps(winograd->x, width, rows + k * across, result + k * axis_terms(x) * width, width);
+    for (int k = 0; k < cr_winograd_terms(y); k++)
+        transform_taps(winograd->x, width, rows + k * across, result + k * cr_winograd_terms(x) * width,
+                       width);
 }
 
 CR_INLINE void pack_terms(const cr_conv *conv, const cr_winograd *winograd, int width, int64_t first,
                           const float *weights, float *packed) {
     const cr_winograd_axis *y = &cr_winograd_axes[winograd->y], *x = &cr_winograd_axes[winograd->x];
-    const int n_taps = y->taps * x->taps, n_terms = axis_terms(y) * axis_terms(x);
+    const int n_taps = y->taps * x->taps, n_terms = cr_winograd_terms(y) * cr_winograd_terms(x);
     const int64_t ic = conv->geometry.ic, rest = conv->geometry.oc - first;
     const int used = rest < width ? (int)rest : width;
     double taps[CR_WINOGRAD_MAX_ALL_TAPS * 2 * CR_LANES] = {0};
@@ -73,14 +70,9 @@ CR_INLINE void pack_taps(const cr_conv *conv, int n_taps, int width, int64_t fir
                 packed[o] = o < used ? weights[((first + o) * ic + c) * n_taps + t] : 0;
 }
 
-/* Floats of what is packed for one input channel and one output channel. */
-static int64_t packed_terms(const cr_winograd *winograd) {
-    const cr_winograd_axis *y = &cr_winograd_axes[winograd->y], *x = &cr_winograd_axes[winograd->x];
-    return winograd->packs == CR_PACKS_TAPS ? y->taps * x->taps : axis_terms(y) * axis_terms(x);
-}
-
 static void pack_all(const cr_conv *conv, const cr_winograd *winograd, const float *weights, float *packed) {
-    const int64_t blocks = (conv->geometry.oc + CR_LANES - 1) / CR_LANES, terms = packed_terms(winograd);
+    const int64_t blocks = (conv->geometry.oc + CR_LANES - 1) / CR_LANES,
+                  terms = cr_winograd_packed_terms(winograd);
     for (int64_t block = 0; block < blocks; block += 2) {
         float *to = packed + block * terms * conv->geometry.ic * CR_LANES;
         const int width = block + 1 < blocks ? 2 * CR_LANES : CR_LANES;

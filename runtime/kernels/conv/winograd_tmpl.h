@@ -58,7 +58,7 @@ static void multiply_terms(const winograd_chunk *chunk, const float *packed, int
 CR_INLINE void multiply_taps(const cr_winograd *winograd, const winograd_chunk *chunk, const float *packed,
                              int columns) {
     const int64_t ic = chunk->conv->geometry.ic, slab = chunk->plan->slab;
-    const int64_t taps = packed_terms(winograd), reads = chunk->plan->terms * chunk->panels;
+    const int64_t taps = cr_winograd_packed_terms(winograd), reads = chunk->plan->terms * chunk->panels;
     winograd_filters filters = {.terms = chunk->filters,
                                 .term_floats = cr_winograd_term_floats(chunk->conv, chunk->plan),
                                 .pace = (MICRO_LINE * taps + reads - 1) / reads};
@@ -76,7 +76,7 @@ CR_INLINE void multiply_taps(const cr_winograd *winograd, const winograd_chunk *
 
 CR_INLINE void run_groups(const cr_winograd *winograd, const winograd_chunk *chunk, const cr_conv_args *args,
                           int64_t begin, int64_t end) {
-    const int64_t block_floats = packed_terms(winograd) * chunk->conv->geometry.ic * CR_LANES;
+    const int64_t block_floats = cr_winograd_packed_terms(winograd) * chunk->conv->geometry.ic * CR_LANES;
     transform_input(winograd, chunk, args);
     for (int64_t group = begin; group < end; group++) {
         const int64_t block = 2 * group;
