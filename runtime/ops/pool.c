@@ -56,10 +56,20 @@ typedef struct pool_state {
     int64_t rows;
 } pool_state;
 
-/* The kernels see three spatial dimensions: missing ones lead and are 1. */
+/* How many axes there are up to the last that does something. */
+static int count_axes(const cr_window *w, const int64_t *in, const int64_t *out) {
+    int n = w->n;
+    while (n > 1 && in[n - 1] == 1 && out[n - 1] == 1 && w->kernel[n - 1] == 1 && w->pad_begin[n - 1] == 0)
+        n--;
+    return n;
+}
+
+/* The kernels see three spatial dimensions: missing ones lead and are 1. They go along the last, so one that
+ * does nothing at the end counts as missing, as of a signal that is written as an image. */
 static void widen(cr_pool_window *to, const cr_window *w, const int64_t *in, const int64_t *out) {
+    const int n = count_axes(w, in, out);
     for (int d = 0; d < 3; d++) {
-        int from = d - (3 - w->n);
+        int from = d - (3 - n);
         to->in[d] = from < 0 ? 1 : in[from];
         to->out[d] = from < 0 ? 1 : out[from];
         to->kernel[d] = from < 0 ? 1 : w->kernel[from];
@@ -67,30 +77,6 @@ static void widen(cr_pool_window *to, const cr_window *w, const int64_t *in, con
         to->dilation[d] = from < 0 ? 1 : w->dilation[from];
         to->pad[d] = from < 0 ? 0 : w->pad_begin[from];
         to->pad_end[d] = from < 0 ? 0 : w->pad_end[from];
-    }
-}
-
-static bool does_nothing(const cr_pool_window *w, int axis) {
-    return w->in[axis] == 1 && w->out[axis] == 1 && w->kernel[axis] == 1 && w->pad[axis] == 0;
-}
-
-static void shift_axes(int64_t of[3], int64_t first) {
-    of[2] = of[1];
-    of[1] = of[0];
-    of[0] = first;
-}
-
-/* The kernels go along the last axis: one that does nothing leads instead, as of a signal that is written as
- * an image. */
-static void lead_with_nothing(cr_pool_window *w) {
-    for (int i = 0; i < 2 && does_nothing(w, 2); i++) {
-        shift_axes(w->in, 1);
-        shift_axes(w->out, 1);
-        shift_axes(w->kernel, 1);
-        shift_axes(w->stride, 1);
-        shift_axes(w->dilation, 1);
-        shift_axes(w->pad, 0);
-        shift_axes(w->pad_end, 0);
     }
 }
 
@@ -104,7 +90,6 @@ static crease_status pool_prepare(cr_prepare *p) {
     CR_TRY(cr_attr_int(p->node, "count_include_pad", 0, &include_pad));
     CR_TRY(cr_attr_int(p->node, "storage_order", 0, &storage_order));
     widen(&s->w, &w, x->dims + 2, out);
-    lead_with_nothing(&s->w);
     s->w.kind = (cr_pool_kind)p->op->variant;
     s->w.include_pad = include_pad != 0;
     s->w.column_major = storage_order != 0;
