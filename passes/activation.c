@@ -184,6 +184,16 @@ static bool multiply_cubics(double p[CUBIC], const double q[CUBIC]) {
     return product[4] == 0 && product[5] == 0 && product[6] == 0;
 }
 
+/* p = p to the power of 2 or 3; false for others, and where there are higher powers. */
+static bool raise_cubic(double p[CUBIC], int exponent) {
+    double base[CUBIC];
+    bool fits = exponent > 0;
+    memcpy(base, p, sizeof base);
+    for (int i = 1; fits && i < exponent; i++)
+        fits = multiply_cubics(p, base);
+    return fits;
+}
+
 /* The coefficients of a polynomial in x that is computed by Add, Mul and Pow; false: it is none. */
 static bool read_cubic(const cr_value *value, const cr_value *x, int depth, double c[CUBIC]) {
     const cr_node *node = value ? value->producer : NULL;
@@ -200,10 +210,10 @@ static bool read_cubic(const cr_value *value, const cr_value *x, int depth, doub
     }
     if (!node || node->n_inputs != 2 || depth == 0 || !read_cubic(node->inputs[0], x, depth - 1, c))
         return false;
-    if (cr_node_is(node, "Pow") && is_scalar(node->inputs[1], x, 2))
-        return memcpy(other, c, sizeof other) && multiply_cubics(c, other);
-    if (cr_node_is(node, "Pow") && is_scalar(node->inputs[1], x, 3))
-        return memcpy(other, c, sizeof other) && multiply_cubics(c, other) && multiply_cubics(c, other);
+    if (cr_node_is(node, "Pow"))
+        return raise_cubic(c, is_scalar(node->inputs[1], x, 2)   ? 2
+                              : is_scalar(node->inputs[1], x, 3) ? 3
+                                                                 : 0);
     if (!read_cubic(node->inputs[1], x, depth - 1, other))
         return false;
     for (int i = 0; cr_node_is(node, "Add") && i < CUBIC; i++)
