@@ -16,6 +16,12 @@ static net begin(cr_value **x) {
     return n;
 }
 
+/* Two that merge where nothing stands against it. */
+static void add_two(net *n, cr_value *x) {
+    for (int i = 0; i < 2; i++)
+        net_output(n, net_conv(n, x, 8, 3, 1));
+}
+
 static cr_node *last_conv(const net *n, const cr_value *y) {
     cr_node *node = net_last(n);
     cr_assert(node == y->producer && cr_node_is(node, "Conv"));
@@ -143,8 +149,7 @@ Test(merge_siblings, with_what_stands_before_them) {
     cr_value *x;
     net n = begin(&x);
     cr_value *y = net_node(&n, "Relu", IN(net_bn(&n, unfoldable(&n, x))));
-    net_output(&n, net_conv(&n, y, 8, 3, 1));
-    net_output(&n, net_conv(&n, y, 8, 3, 1));
+    add_two(&n, y);
     expect(&n, 1, 0, 2);
 }
 
@@ -313,8 +318,7 @@ Test(merge_siblings, tap_sums) {
     cr_value *x;
     net n = begin(&x);
     cr_value *y = net_bn(&n, unfoldable(&n, x));
-    net_output(&n, net_conv(&n, y, 8, 3, 1));
-    net_output(&n, net_conv(&n, y, 8, 3, 1));
+    add_two(&n, y);
     stays(&n);
 }
 
@@ -331,8 +335,7 @@ Test(merge_siblings, what_is_concatenated) {
 Test(merge_siblings, several_images) {
     net n = net_begin(13, DIMS(2, 6, 13, 11));
     cr_value *x = net_conv(&n, n.x, CHANNELS, 1, 0);
-    net_output(&n, net_conv(&n, x, 8, 3, 1));
-    net_output(&n, net_conv(&n, x, 8, 3, 1));
+    add_two(&n, x);
     stays(&n);
 }
 
@@ -341,8 +344,7 @@ Test(merge_siblings, unknown_extents) {
         net n = net_begin(13, DIMS(1, 6, 13, 11));
         OK(cr_model_symbol(n.ir, "any", &n.x->shape.dims[d]));
         cr_value *x = net_conv(&n, n.x, CHANNELS, 1, 0);
-        net_output(&n, net_conv(&n, x, 8, 3, 1));
-        net_output(&n, net_conv(&n, x, 8, 3, 1));
+        add_two(&n, x);
         const crease_options o = net_options();
         crease_model *model = net_publish(&n);
         crease_session *s;
@@ -367,8 +369,7 @@ Test(merge_siblings, without_winograd) {
         crease_options o = net_options();
         cr_value *x;
         net n = begin(&x);
-        net_output(&n, net_conv(&n, x, 8, 3, 1));
-        net_output(&n, net_conv(&n, x, 8, 3, 1));
+        add_two(&n, x);
         o.exact = i == 0;
         o.convolution = i == 0 ? NULL : "direct";
         stays_with(&n, &o);
@@ -378,7 +379,6 @@ Test(merge_siblings, without_winograd) {
 /* A stem reads its input as it lies. */
 Test(merge_siblings, stems) {
     net n = net_begin(13, DIMS(1, 3, 13, 11));
-    net_output(&n, net_conv(&n, n.x, 8, 3, 1));
-    net_output(&n, net_conv(&n, n.x, 8, 3, 1));
+    add_two(&n, n.x);
     stays(&n);
 }

@@ -182,42 +182,40 @@ Test(load, names_what_is_wrong_with_the_graph) {
     refuse(model_of(graph, 8), "cycle");
 }
 
+/* A graph that also has a float input of this shape, a TensorShapeProto. */
+static bytes graph_with(const char *name, const bytes *shape) {
+    bytes tensor = {.n = 0}, type = {.n = 0}, info = {.n = 0}, graph = frame();
+    number(&tensor, 1, 1);
+    message(&tensor, 2, shape);
+    message(&type, 1, &tensor);
+    text(&info, 1, name);
+    message(&info, 2, &type);
+    message(&graph, GRAPH_INPUT, &info);
+    add(&graph, GRAPH_NODE, node("Relu", "x", "y"));
+    return graph;
+}
+
 /* Extents of 0 and unknown ones do not make the others possible. */
 Test(load, refuses_extents_that_no_tensor_has) {
     for (int64_t beside = -1; beside < 2; beside++) {
-        bytes shape = {.n = 0}, tensor = {.n = 0}, type = {.n = 0}, info = {.n = 0}, graph = frame();
+        bytes shape = {.n = 0};
         const int64_t extents[] = {beside, INT64_MAX / 16 + 1};
         for (int d = 0; d < 2; d++) {
             bytes dim = {.n = 0};
             number(&dim, 1, extents[d]);
             message(&shape, 1, &dim);
         }
-        number(&tensor, 1, 1);
-        message(&tensor, 2, &shape);
-        message(&type, 1, &tensor);
-        text(&info, 1, "wide");
-        message(&info, 2, &type);
-        message(&graph, GRAPH_INPUT, &info);
-        add(&graph, GRAPH_NODE, node("Relu", "x", "y"));
-        refuse(model_of(graph, 8), "wide");
+        refuse(model_of(graph_with("wide", &shape), 8), "wide");
     }
 }
 
 /* A [name, name] input. */
 static cr_model *load_named(const char *name) {
-    bytes dim = {.n = 0}, shape = {.n = 0}, tensor = {.n = 0}, type = {.n = 0}, info = {.n = 0};
-    bytes graph = frame();
+    bytes dim = {.n = 0}, shape = {.n = 0};
     text(&dim, 2, name);
     message(&shape, 1, &dim);
     message(&shape, 1, &dim);
-    number(&tensor, 1, 1);
-    message(&tensor, 2, &shape);
-    message(&type, 1, &tensor);
-    text(&info, 1, "named");
-    message(&info, 2, &type);
-    message(&graph, GRAPH_INPUT, &info);
-    add(&graph, GRAPH_NODE, node("Neg", "x", "y"));
-    return load_good(model_of(graph, 8), false);
+    return load_good(model_of(graph_with("named", &shape), 8), false);
 }
 
 Test(load, some_names_of_dimensions_say_nothing) {
