@@ -22,7 +22,7 @@ typedef struct cr_as_bytes {
 } cr_as_bytes;
 
 typedef struct cr_bytes {
-    cr_model *model;
+    cr_graph *graph; /* whose nodes are to compute on bytes */
     cr_arena *arena;
     cr_as_bytes *of; /* by id */
     size_t n;        /* values that existed when the pass began */

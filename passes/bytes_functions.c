@@ -88,7 +88,7 @@ static crease_status compose(cr_bytes *b, const cr_node *node, float **result, c
 static crease_status add_table(const cr_bytes *b, const float *values, const cr_grid *g, cr_value **table) {
     const cr_shape shape = cr_shape_of(1, (int64_t[]){VALUES});
     cr_tensor *t;
-    CR_TRY(cr_graph_new_constant(b->model->graph, "table", CREASE_UINT8, &shape, table, &t));
+    CR_TRY(cr_graph_new_constant(b->graph, "table", CREASE_UINT8, &shape, table, &t));
     for (int k = 0; k < VALUES; k++)
         ((uint8_t *)t->data)[k] = byte_of(g, values[k]);
     return CREASE_OK;

@@ -14,7 +14,7 @@
  */
 
 typedef struct turning {
-    cr_model *model;
+    cr_graph *graph;
     cr_arena arena;
     /* by the id of a value: how it is turned (NULL: not), and the straight one once it exists */
     const cr_turn **turns;
@@ -141,7 +141,7 @@ static bool is_wanted(const turning *t, const cr_value *value) {
 /* Elements that are transposed now less those that would be. */
 static double count_savings(const turning *t) {
     double saved = 0;
-    CR_FOR_NODES(node, t->model->graph) {
+    CR_FOR_NODES(node, t->graph) {
         if (!moves(t, node))
             continue;
         if (cr_node_is(node, "Transpose"))
@@ -232,20 +232,21 @@ static crease_status cancel(turning *t) {
     CR_TRY(CR_ARENA_NEW(&t->arena, &t->turns, (size_t)t->n_values));
     CR_TRY(CR_ARENA_NEW(&t->arena, &t->straight, (size_t)t->n_values));
     CR_TRY(CR_ARENA_NEW(&t->arena, &t->moves, (size_t)t->n_nodes));
-    CR_FOR_NODES(node, t->model->graph)
+    CR_FOR_NODES(node, t->graph)
     CR_TRY(cr_node_is(node, "Transpose") ? visit_transpose(t, node) : visit_operator(t, node));
     if (count_savings(t) <= 0)
         return CREASE_OK;
-    CR_FOR_NODES_SAFE(node, t->model->graph)
+    CR_FOR_NODES_SAFE(node, t->graph)
     if (moves(t, node))
         CR_TRY(cr_node_is(node, "Transpose") ? move_transpose(t, node) : move_operator(t, node));
-    CR_TRY(cr_pass_drop_noops(t->model));
-    return cr_model_drop_dead(t->model);
+    CR_TRY(cr_pass_drop_noops(t->graph->model));
+    return cr_model_drop_dead(t->graph->model);
 }
 
-crease_status cr_pass_cancel_transposes(cr_model *model) {
-    turning t = {.model = model, .n_values = model->n_values, .n_nodes = model->n_nodes};
-    cr_arena_init(&t.arena, model->heap);
+crease_status cr_pass_cancel_transposes(cr_graph *graph) {
+    turning t = {
+        .graph = graph, .n_values = graph->model->n_values, .n_nodes = graph->model->n_nodes};
+    cr_arena_init(&t.arena, graph->model->heap);
     crease_status status = cancel(&t);
     cr_arena_clear(&t.arena);
     return status;

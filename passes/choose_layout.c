@@ -24,7 +24,6 @@ typedef struct plan {
 } plan;
 
 typedef struct layout {
-    cr_model *model;
     cr_graph *graph;
     int lanes;
     const cr_extents *extents;
@@ -186,7 +185,7 @@ static bool is_gate(const layout *l, const cr_value *value, const cr_value *out)
 static crease_status plan_binary(const layout *l, const cr_node *node, plan *p) {
     const cr_value *y = node->outputs[0];
     if (node->n_inputs != 2 || !node->inputs[0] || !node->inputs[1] || !is_map(y, 3) ||
-        (cr_model_opset(l->model, "") < 7 && cr_attr_find(node, "broadcast")))
+        (cr_model_opset(l->graph->model, "") < 7 && cr_attr_find(node, "broadcast")))
         return CREASE_OK;
     for (int i = 0; i < 2; i++) {
         const cr_value *whole = node->inputs[i], *other = node->inputs[!i];
@@ -216,7 +215,7 @@ static crease_status plan_prelu(const layout *l, cr_node *node, plan *p) {
 
 static crease_status float_row(layout *l, int64_t n, cr_tensor *row, float **values) {
     const cr_shape shape = cr_shape_of(1, &n);
-    CR_TRY(cr_tensor_create(l->model->heap, CREASE_FLOAT, &shape, row));
+    CR_TRY(cr_tensor_create(l->graph->model->heap, CREASE_FLOAT, &shape, row));
     *values = row->data;
     return CREASE_OK;
 }
@@ -485,7 +484,7 @@ static crease_status block_node(layout *l, cr_node *node, plan *p) {
 /* Values whose producer is blocked now, but which somebody still needs in the plain layout. */
 static crease_status restore_plain(layout *l) {
     for (size_t id = 0; id < l->n_twins; id++) {
-        cr_value *value = l->model->values[id], *fresh = l->twins[id];
+        cr_value *value = l->graph->model->values[id], *fresh = l->twins[id];
         if (!fresh || value->producer || value->is_input || value->constant || value->graph != l->graph ||
             (!value->n_uses && !value->n_outputs))
             continue;
@@ -503,7 +502,7 @@ static crease_status ask_twin(const layout *l, cr_node *node) {
 
 static crease_status choose(layout *l) {
     plan p;
-    l->n_twins = (size_t)l->model->n_values;
+    l->n_twins = (size_t)l->graph->model->n_values;
     CR_TRY(CR_ARENA_NEW(&l->arena, &l->twins, l->n_twins));
     CR_FOR_NODES_SAFE(node, l->graph) {
         crease_status status = plan_node(l, node, &p);
@@ -518,13 +517,13 @@ static crease_status choose(layout *l) {
     return restore_plain(l);
 }
 
-crease_status cr_pass_choose_layout(cr_model *model, int lanes) {
-    layout l = {.model = model, .graph = model->graph, .lanes = lanes};
+crease_status cr_pass_choose_layout(cr_graph *graph, int lanes) {
+    layout l = {.graph = graph, .lanes = lanes};
     cr_extents *extents;
-    CR_TRY(cr_extents_create(model, &extents));
-    cr_extents_record(extents, model);
+    CR_TRY(cr_extents_create(graph, &extents));
+    cr_extents_record(extents);
     l.extents = extents;
-    cr_arena_init(&l.arena, model->heap);
+    cr_arena_init(&l.arena, graph->model->heap);
     crease_status status = choose(&l);
     cr_arena_clear(&l.arena);
     cr_extents_free(extents);

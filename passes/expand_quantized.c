@@ -184,10 +184,10 @@ static crease_status sum_floats(cr_node *node) {
     return cr_node_set_output(node, 0, result);
 }
 
-crease_status cr_pass_expand_quantized(cr_model *model) {
+crease_status cr_pass_expand_quantized(cr_graph *graph) {
     const cr_qlinear_form *form;
     bool fits, any = false;
-    for (cr_node *node = model->graph->first; node; node = node->next) {
+    for (cr_node *node = graph->first; node; node = node->next) {
         CR_TRY(read_form(node, &form, &fits));
         if (fits) {
             CR_TRY(expand(node, form));
@@ -197,5 +197,5 @@ crease_status cr_pass_expand_quantized(cr_model *model) {
         }
         any |= fits;
     }
-    return any ? cr_model_resolve(model) : CREASE_OK;
+    return any ? cr_model_resolve(graph->model) : CREASE_OK;
 }

@@ -132,7 +132,7 @@ static crease_status visit(cr_extents *e, const cr_node *node) {
 /* ---- the graph ---- */
 
 static crease_status begin(cr_extents *e) {
-    const cr_model *model = e->model;
+    const cr_model *model = e->graph->model;
     CR_TRY(CR_ARENA_NEW(&e->arena, &e->shapes, e->n + 1));
     CR_TRY(CR_ARENA_NEW(&e->arena, &e->contents, e->n + 1));
     CR_TRY(CR_ARENA_NEW(&e->arena, &e->symbols, (size_t)model->n_symbols + 1));
@@ -140,7 +140,7 @@ static crease_status begin(cr_extents *e) {
         e->symbols[i] = CR_NO_TERM;
     for (size_t id = 0; id < e->n; id++) {
         const cr_value *value = model->values[id];
-        if (value->graph != model->graph || (!value->constant && !value->is_input))
+        if (!value->constant && (!value->is_input || value->graph != e->graph))
             continue;
         CR_TRY(set_shape(e, value, &unknown));
         if (value->constant)
@@ -151,19 +151,20 @@ static crease_status begin(cr_extents *e) {
 
 static crease_status analyse(cr_extents *e) {
     CR_TRY(begin(e));
-    CR_FOR_NODES(node, e->model->graph)
+    CR_FOR_NODES(node, e->graph)
     CR_TRY(visit(e, node));
     return CREASE_OK;
 }
 
-crease_status cr_extents_create(const cr_model *model, cr_extents **extents) {
+crease_status cr_extents_create(const cr_graph *graph, cr_extents **extents) {
+    cr_heap *heap = graph->model->heap;
     void *block;
     *extents = NULL;
-    CR_TRY(cr_alloc_zeroed(model->heap, sizeof(cr_extents), &block));
+    CR_TRY(cr_alloc_zeroed(heap, sizeof(cr_extents), &block));
     cr_extents *e = block;
-    e->heap = model->heap;
-    e->model = model;
-    e->n = (size_t)model->n_values;
+    e->heap = heap;
+    e->graph = graph;
+    e->n = (size_t)graph->model->n_values;
     cr_arena_init(&e->arena, e->heap);
     cr_terms_init(&e->terms, e->heap);
     crease_status status = analyse(e);
@@ -202,12 +203,13 @@ int cr_extents_numbers(const cr_extents *e, const cr_value *list, int64_t *numbe
     return l ? l->n : -1;
 }
 
-void cr_extents_record(const cr_extents *e, const cr_model *model) {
+void cr_extents_record(const cr_extents *e) {
     for (size_t id = 0; id < e->n; id++) {
-        cr_shape *shape = &model->values[id]->shape;
+        cr_value *value = e->graph->model->values[id];
+        cr_shape *shape = &value->shape;
         const cr_term_list *l = e->shapes[id];
         int64_t number;
-        if (!l || model->values[id]->constant || model->values[id]->is_input)
+        if (!l || value->constant || value->is_input)
             continue;
         if (shape->rank < 0)
             *shape = (cr_shape){.rank = l->n};

@@ -18,7 +18,7 @@ enum { CR_NO_TERM = -1 };
 struct cr_extents {
     cr_heap *heap;
     cr_arena arena;
-    const cr_model *model;
+    const cr_graph *graph;
     cr_terms terms;
     const cr_term_list **shapes, **contents; /* by value id; NULL: not known */
     size_t n;

@@ -28,7 +28,7 @@ static int broadcast_term(const cr_extents *e, int a, int b) {
 static crease_status shape_broadcast(cr_extents *e, const cr_node *node, cr_term_list *y) {
     const int n = node->domain[0] ? 2 : node->n_inputs; /* further ones of ours are slopes */
     cr_term_list all = *cr_extents_axes(e, node, 0);
-    if (!node->domain[0] && cr_model_opset(e->model, "") < 7)
+    if (!node->domain[0] && cr_model_opset(e->graph->model, "") < 7)
         return CREASE_OK;
     for (int i = 1; i < n && all.n >= 0; i++) {
         const cr_term_list *x = cr_extents_axes(e, node, i), *longer = x->n > all.n ? x : &all;

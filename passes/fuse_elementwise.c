@@ -14,8 +14,8 @@ static int slope_input(const cr_node *node) {
     return cr_is_pair(node) ? 2 : cr_is_ours(node, "Affine") ? 3 : 0;
 }
 
-crease_status cr_pass_fuse_elementwise(cr_model *model) {
-    CR_FOR_NODES(node, model->graph) {
+crease_status cr_pass_fuse_elementwise(cr_graph *graph) {
+    CR_FOR_NODES(node, graph) {
         cr_node *user = cr_node_only_user(node);
         const int slope = slope_input(node);
         if (!slope || !user || !cr_is_ours(user, "Activation"))

@@ -67,6 +67,6 @@ static crease_status fuse_conv(const cr_extents *extents, cr_node *conv) {
     return CREASE_OK;
 }
 
-crease_status cr_pass_fuse_epilogue(cr_model *model) {
-    return cr_lower_each(model, is_conv, fuse_conv);
+crease_status cr_pass_fuse_epilogue(cr_graph *graph) {
+    return cr_lower_each(graph, is_conv, fuse_conv);
 }

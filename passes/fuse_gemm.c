@@ -97,6 +97,6 @@ static bool is_product(const cr_node *node) {
     return cr_node_is(node, "Gemm") || cr_node_is(node, "MatMul");
 }
 
-crease_status cr_pass_fuse_gemm(cr_model *model) {
-    return cr_lower_each(model, is_product, fuse_node);
+crease_status cr_pass_fuse_gemm(cr_graph *graph) {
+    return cr_lower_each(graph, is_product, fuse_node);
 }

@@ -43,6 +43,6 @@ static crease_status use_means(const cr_extents *extents, cr_node *conv) {
     return CREASE_OK;
 }
 
-crease_status cr_pass_fuse_means(cr_model *model) {
-    return cr_lower_each(model, has_groups, use_means);
+crease_status cr_pass_fuse_means(cr_graph *graph) {
+    return cr_lower_each(graph, has_groups, use_means);
 }

@@ -165,8 +165,8 @@ static crease_status fuse_users(const cr_node *pad, const padding *p) {
     return CREASE_OK;
 }
 
-crease_status cr_pass_fuse_pad(cr_model *model) {
-    CR_FOR_NODES(node, model->graph) {
+crease_status cr_pass_fuse_pad(cr_graph *graph) {
+    CR_FOR_NODES(node, graph) {
         padding p = {0};
         bool fits;
         if (!cr_node_is(node, "Pad") || !cr_node_output(node, 0))
@@ -175,5 +175,5 @@ crease_status cr_pass_fuse_pad(cr_model *model) {
         if (fits)
             CR_TRY(fuse_users(node, &p));
     }
-    return cr_model_drop_dead(model);
+    return cr_model_drop_dead(graph->model);
 }

@@ -163,10 +163,10 @@ static crease_status fuse(cr_graph *graph, const cr_extents *extents, bool fold)
     return CREASE_OK;
 }
 
-crease_status cr_pass_fuse_prologue(cr_model *model, bool fold) {
+crease_status cr_pass_fuse_prologue(cr_graph *graph, bool fold) {
     cr_extents *extents;
-    CR_TRY(cr_extents_create(model, &extents));
-    crease_status status = fuse(model->graph, extents, fold);
+    CR_TRY(cr_extents_create(graph, &extents));
+    crease_status status = fuse(graph, extents, fold);
     cr_extents_free(extents);
     return status;
 }

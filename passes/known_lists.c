@@ -22,8 +22,8 @@ static crease_status make_constant(cr_value *value, const int64_t *numbers) {
     return cr_value_replace(value, constant);
 }
 
-static crease_status replace(cr_model *model, const cr_extents *extents, bool *changed) {
-    CR_FOR_NODES(node, model->graph) {
+static crease_status replace(cr_graph *graph, const cr_extents *extents, bool *changed) {
+    CR_FOR_NODES(node, graph) {
         cr_value *y = cr_node_output(node, 0);
         int64_t numbers[CR_MAX_RANK];
         if (y && y->n_uses && !y->n_outputs && cr_shape_is_static(&y->shape) &&
@@ -35,14 +35,14 @@ static crease_status replace(cr_model *model, const cr_extents *extents, bool *c
     return CREASE_OK;
 }
 
-crease_status cr_pass_known_lists(cr_model *model) {
+crease_status cr_pass_known_lists(cr_graph *graph) {
     cr_extents *extents;
     bool changed = false;
-    CR_TRY(cr_extents_create(model, &extents));
-    crease_status status = replace(model, extents, &changed);
+    CR_TRY(cr_extents_create(graph, &extents));
+    crease_status status = replace(graph, extents, &changed);
     cr_extents_free(extents);
     if (status != CREASE_OK || !changed)
         return status;
-    CR_TRY(cr_model_drop_dead(model));
-    return cr_graph_infer(model->graph);
+    CR_TRY(cr_model_drop_dead(graph->model));
+    return cr_graph_infer(graph->model->graph);
 }

@@ -77,48 +77,64 @@ static crease_status visit_each(const cr_graph *graph, const cr_extents *extents
     return CREASE_OK;
 }
 
-crease_status cr_lower_each(cr_model *model, bool (*wanted)(const cr_node *node),
+crease_status cr_lower_each(const cr_graph *graph, bool (*wanted)(const cr_node *node),
                             crease_status (*visit)(const cr_extents *extents, cr_node *node)) {
     cr_arena arena;
     cr_extents *extents;
-    CR_TRY(cr_extents_create(model, &extents));
-    cr_arena_init(&arena, model->heap);
-    crease_status status = visit_each(model->graph, extents, &arena, wanted, visit);
+    CR_TRY(cr_extents_create(graph, &extents));
+    cr_arena_init(&arena, graph->model->heap);
+    crease_status status = visit_each(graph, extents, &arena, wanted, visit);
     cr_arena_clear(&arena);
     cr_extents_free(extents);
     return status;
 }
 
-crease_status cr_optimize_lower(cr_model *model, const cr_lower_settings *settings) {
-    CR_TRY(cr_model_verify_after(model, cr_pass_expand_quantized(model)));
-    CR_TRY(cr_model_verify_after(model, cr_pass_lower_quantized(model)));
+/* ---- the stages ---- */
+
+static crease_status read_quantized(cr_graph *graph, const cr_lower_settings *settings) {
+    const cr_model *model = graph->model;
+    CR_TRY(cr_model_verify_after(model, cr_pass_expand_quantized(graph)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_lower_quantized(graph)));
+    return settings->bytes ? cr_model_verify_after(model, cr_pass_note_bytes(graph)) : CREASE_OK;
+}
+
+static crease_status rewrite(cr_graph *graph, const cr_lower_settings *settings) {
+    const cr_model *model = graph->model;
+    CR_TRY(cr_model_verify_after(model, cr_pass_widen_halves(graph)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_cancel_transposes(graph)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_tidy_shapes(graph)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_split_phases(graph, settings->lanes)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_fuse_pad(graph)));
+    return cr_model_verify_after(model, cr_pass_share_concat(graph));
+}
+
+static crease_status use_blocks(cr_graph *graph, const cr_lower_settings *settings) {
+    cr_model *model = graph->model;
+    CR_TRY(cr_model_verify_after(model, cr_pass_lower_activations(graph)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_merge_quantized(graph)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_choose_layout(graph, settings->lanes)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_merge_channels(graph)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_fuse_elementwise(graph)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_fuse_prologue(graph, settings->fold)));
+    CR_TRY(cr_model_drop_dead(model)); /* what was absorbed is no user any more */
+    CR_TRY(cr_model_verify_after(model, cr_pass_fuse_epilogue(graph)));
     if (settings->bytes)
-        CR_TRY(cr_model_verify_after(model, cr_pass_note_bytes(model)));
+        CR_TRY(cr_model_verify_after(model, cr_pass_use_bytes(graph)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_fuse_means(graph)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_fuse_gemm(graph)));
+    CR_TRY(cr_model_drop_dead(model));
+    return cr_model_verify_after(model, cr_pass_merge_siblings(graph, settings));
+}
+
+crease_status cr_optimize_lower(cr_model *model, const cr_lower_settings *settings) {
+    CR_TRY(read_quantized(model->graph, settings));
     CR_TRY(cr_model_verify_after(model, cr_pass_fold_constants(model, NULL)));
     CR_TRY(cr_model_verify_after(model, cr_pass_drop_noops(model)));
-    CR_TRY(cr_model_verify_after(model, cr_pass_widen_halves(model)));
-    CR_TRY(cr_model_verify_after(model, cr_pass_cancel_transposes(model)));
-    CR_TRY(cr_model_verify_after(model, cr_pass_tidy_shapes(model)));
-    CR_TRY(cr_model_verify_after(model, cr_pass_split_phases(model, settings->lanes)));
-    CR_TRY(cr_model_verify_after(model, cr_pass_fuse_pad(model)));
-    CR_TRY(cr_model_verify_after(model, cr_pass_share_concat(model)));
+    CR_TRY(rewrite(model->graph, settings));
     CR_TRY(cr_model_resolve(model));
     CR_TRY(cr_graph_infer(model->graph));
-    CR_TRY(cr_model_verify_after(model, cr_pass_known_lists(model)));
-    CR_TRY(cr_model_verify_after(model, cr_pass_lower_activations(model)));
-    CR_TRY(cr_model_verify_after(model, cr_pass_merge_quantized(model)));
-    CR_TRY(cr_model_verify_after(model, cr_pass_choose_layout(model, settings->lanes)));
-    CR_TRY(cr_model_verify_after(model, cr_pass_merge_channels(model)));
-    CR_TRY(cr_model_verify_after(model, cr_pass_fuse_elementwise(model)));
-    CR_TRY(cr_model_verify_after(model, cr_pass_fuse_prologue(model, settings->fold)));
-    CR_TRY(cr_model_drop_dead(model)); /* what was absorbed is no user any more */
-    CR_TRY(cr_model_verify_after(model, cr_pass_fuse_epilogue(model)));
-    if (settings->bytes)
-        CR_TRY(cr_model_verify_after(model, cr_pass_use_bytes(model)));
-    CR_TRY(cr_model_verify_after(model, cr_pass_fuse_means(model)));
-    CR_TRY(cr_model_verify_after(model, cr_pass_fuse_gemm(model)));
-    CR_TRY(cr_model_drop_dead(model));
-    CR_TRY(cr_model_verify_after(model, cr_pass_merge_siblings(model, settings)));
+    CR_TRY(cr_model_verify_after(model, cr_pass_known_lists(model->graph)));
+    CR_TRY(use_blocks(model->graph, settings));
     model->lowered = true;
     return cr_model_resolve(model);
 }

@@ -21,11 +21,11 @@ static crease_status become(cr_node *node, cr_value *x, const cr_activation *act
     return cr_node_set_activation(node, "act", act);
 }
 
-crease_status cr_pass_lower_activations(cr_model *model) {
+crease_status cr_pass_lower_activations(cr_graph *graph) {
     cr_value *x = NULL;
     cr_activation act;
     bool fits;
-    CR_FOR_NODES(node, model->graph)
+    CR_FOR_NODES(node, graph)
     if (is_float_output(node) && strcmp(node->domain, "") == 0) {
         act = (cr_activation){0};
         CR_TRY(cr_read_spelled_activation(node, &x, &act.kind));
@@ -33,8 +33,8 @@ crease_status cr_pass_lower_activations(cr_model *model) {
         if (act.kind != CR_ACT_NONE && x->shape.rank >= 1)
             CR_TRY(become(node, x, &act));
     }
-    CR_TRY(cr_model_drop_dead(model));
-    CR_FOR_NODES(node, model->graph)
+    CR_TRY(cr_model_drop_dead(graph->model));
+    CR_FOR_NODES(node, graph)
     if (is_float_output(node)) {
         CR_TRY(cr_read_activation(node, &act, &fits));
         if (fits)

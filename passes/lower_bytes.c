@@ -49,9 +49,9 @@ static crease_status set_tensor(cr_node *node, const char *name, const cr_tensor
     return cr_node_set_attr(node, &(cr_attr){.name = name, .type = CR_ATTR_TENSOR, .n = 1, .tensors = copy});
 }
 
-crease_status cr_pass_note_bytes(cr_model *model) {
+crease_status cr_pass_note_bytes(cr_graph *graph) {
     const cr_node *dq;
-    CR_FOR_NODES(node, model->graph) {
+    CR_FOR_NODES(node, graph) {
         if (!cr_node_is(node, "Conv"))
             continue;
         CR_TRY(quantized_weights(node, &dq));
@@ -370,20 +370,20 @@ static crease_status drop_unused(cr_graph *graph) {
 }
 
 static crease_status use_bytes(cr_bytes *b) {
-    b->n = (size_t)b->model->n_values;
+    b->n = (size_t)b->graph->model->n_values;
     CR_TRY(CR_ARENA_NEW(b->arena, &b->of, b->n));
-    CR_FOR_NODES(node, b->model->graph)
+    CR_FOR_NODES(node, b->graph)
     CR_TRY(visit(b, node));
-    CR_TRY(drop_unused(b->model->graph));
+    CR_TRY(drop_unused(b->graph));
     for (size_t id = 0; id < b->n; id++)
-        CR_TRY(restore_floats(&b->of[id], b->model->values[id]));
-    return cr_model_drop_dead(b->model);
+        CR_TRY(restore_floats(&b->of[id], b->graph->model->values[id]));
+    return cr_model_drop_dead(b->graph->model);
 }
 
-crease_status cr_pass_use_bytes(cr_model *model) {
+crease_status cr_pass_use_bytes(cr_graph *graph) {
     cr_arena arena;
-    cr_bytes b = {.model = model, .arena = &arena};
-    cr_arena_init(&arena, model->heap);
+    cr_bytes b = {.graph = graph, .arena = &arena};
+    cr_arena_init(&arena, graph->model->heap);
     crease_status status = use_bytes(&b);
     cr_arena_clear(&arena);
     return status;

@@ -144,14 +144,14 @@ static crease_status join(cr_node *quantize, const steps *s) {
     return CREASE_OK;
 }
 
-crease_status cr_pass_lower_quantized(cr_model *model) {
+crease_status cr_pass_lower_quantized(cr_graph *graph) {
     steps s;
-    CR_FOR_NODES_SAFE(node, model->graph)
+    CR_FOR_NODES_SAFE(node, graph)
     CR_TRY(move_dequantize(node));
-    CR_FOR_NODES(node, model->graph)
+    CR_FOR_NODES(node, graph)
     if (quantizes(node, &s))
         CR_TRY(join(node, &s));
-    return cr_model_drop_dead(model);
+    return cr_model_drop_dead(graph->model);
 }
 
 /* ---- what the steps make superfluous ----
@@ -204,15 +204,15 @@ static crease_status drop_repeated(cr_node *node, const cr_activation *act) {
     return cr_node_remove(node);
 }
 
-crease_status cr_pass_merge_quantized(cr_model *model) {
+crease_status cr_pass_merge_quantized(cr_graph *graph) {
     cr_activation act;
     bool rounds;
-    CR_FOR_NODES_SAFE(node, model->graph) {
+    CR_FOR_NODES_SAFE(node, graph) {
         CR_TRY(read_rounding(node, &act, &rounds));
         if (!rounds)
             continue;
         CR_TRY(take_clamp(node, &act));
         CR_TRY(drop_repeated(node, &act));
     }
-    return cr_model_drop_dead(model);
+    return cr_model_drop_dead(graph->model);
 }

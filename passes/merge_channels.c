@@ -159,10 +159,10 @@ static crease_status merge(cr_graph *graph, cr_arena *arena) {
     return CREASE_OK;
 }
 
-crease_status cr_pass_merge_channels(cr_model *model) {
+crease_status cr_pass_merge_channels(cr_graph *graph) {
     cr_arena arena;
-    cr_arena_init(&arena, model->heap);
-    crease_status status = merge(model->graph, &arena);
+    cr_arena_init(&arena, graph->model->heap);
+    crease_status status = merge(graph, &arena);
     cr_arena_clear(&arena);
-    return status == CREASE_OK ? cr_model_drop_dead(model) : status;
+    return status == CREASE_OK ? cr_model_drop_dead(graph->model) : status;
 }

@@ -297,10 +297,10 @@ static crease_status merge_all(cr_graph *graph, const cr_lower_settings *setting
     return CREASE_OK;
 }
 
-crease_status cr_pass_merge_siblings(cr_model *model, const cr_lower_settings *settings) {
+crease_status cr_pass_merge_siblings(cr_graph *graph, const cr_lower_settings *settings) {
     cr_arena arena;
-    cr_arena_init(&arena, model->heap);
-    crease_status status = merge_all(model->graph, settings, &arena);
+    cr_arena_init(&arena, graph->model->heap);
+    crease_status status = merge_all(graph, settings, &arena);
     cr_arena_clear(&arena);
     return status;
 }

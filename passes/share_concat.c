@@ -53,8 +53,8 @@ static crease_status begin_with(cr_node *node, const cr_node *beginning) {
 }
 
 /* From the end, so that a Concat is still as the file has it when later ones are compared with it. */
-crease_status cr_pass_share_concat(cr_model *model) {
-    for (cr_node *node = model->graph->last, *previous; node; node = previous) {
+crease_status cr_pass_share_concat(cr_graph *graph) {
+    for (cr_node *node = graph->last, *previous; node; node = previous) {
         const cr_node *beginning = NULL;
         previous = node->previous;
         if (cr_node_is(node, "Concat"))

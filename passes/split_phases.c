@@ -192,10 +192,10 @@ static crease_status split(cr_node *node, const phases *p) {
     return cr_node_set_int(shuffle, "blocksize", p->axis[0].stride);
 }
 
-crease_status cr_pass_split_phases(cr_model *model, int lanes) {
+crease_status cr_pass_split_phases(cr_graph *graph, int lanes) {
     phases p;
     bool fits;
-    CR_FOR_NODES_SAFE(node, model->graph) {
+    CR_FOR_NODES_SAFE(node, graph) {
         if (!cr_node_is(node, "ConvTranspose"))
             continue;
         CR_TRY(read_phases(node, lanes, &p, &fits));

@@ -55,9 +55,9 @@ static crease_status become_pool(cr_node *node, const char *pool_type) {
     return cr_node_set_op(node, "Flatten", "");
 }
 
-crease_status cr_pass_tidy_shapes(cr_model *model) {
+crease_status cr_pass_tidy_shapes(cr_graph *graph) {
     bool does;
-    CR_FOR_NODES(node, model->graph) {
+    CR_FOR_NODES(node, graph) {
         const bool mean = cr_node_is(node, "ReduceMean");
         if (!mean && !cr_node_is(node, "ReduceMax"))
             continue;

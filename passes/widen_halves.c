@@ -14,7 +14,6 @@
  *         asks for still rounds. */
 
 typedef struct widening {
-    cr_model *model;
     cr_graph *graph;
     cr_value **wide; /* by id of a value of halves: the same values in float32, or NULL */
     size_t n_wide;   /* values that existed when the pass began */
@@ -118,7 +117,7 @@ static crease_status widen_node(widening *w, cr_node *node) {
 /* Halves that lost their producer and are still wanted: graph outputs, inputs of a Cast. */
 static crease_status restore_halves(widening *w) {
     for (size_t id = 0; id < w->n_wide; id++) {
-        cr_value *value = w->model->values[id], *wide = w->wide[id];
+        cr_value *value = w->graph->model->values[id], *wide = w->wide[id];
         if (wide && wide->producer && !value->producer && !value->is_input && !value->constant &&
             (value->n_uses || value->n_outputs))
             CR_TRY(add_cast(w, wide->producer->next, wide, value));
@@ -127,7 +126,7 @@ static crease_status restore_halves(widening *w) {
 }
 
 static crease_status widen(widening *w, cr_arena *arena) {
-    w->n_wide = (size_t)w->model->n_values;
+    w->n_wide = (size_t)w->graph->model->n_values;
     CR_TRY(CR_ARENA_NEW(arena, &w->wide, w->n_wide));
     CR_FOR_NODES_SAFE(node, w->graph)
     if (is_widened(node))
@@ -135,12 +134,12 @@ static crease_status widen(widening *w, cr_arena *arena) {
     return restore_halves(w);
 }
 
-crease_status cr_pass_widen_halves(cr_model *model) {
-    widening w = {.model = model, .graph = model->graph};
+crease_status cr_pass_widen_halves(cr_graph *graph) {
+    widening w = {.graph = graph};
     cr_arena arena;
-    if (!is_worth_it(model->graph))
+    if (!is_worth_it(graph))
         return CREASE_OK;
-    cr_arena_init(&arena, model->heap);
+    cr_arena_init(&arena, graph->model->heap);
     crease_status status = widen(&w, &arena);
     cr_arena_clear(&arena);
     return status;
@@ -159,5 +158,5 @@ crease_status cr_optimize_widen(cr_model *model) {
         return CREASE_OK;
     CR_TRY(cr_model_resolve(model));
     CR_TRY(cr_graph_infer(model->graph));
-    return cr_model_verify_after(model, cr_pass_widen_halves(model));
+    return cr_model_verify_after(model, cr_pass_widen_halves(model->graph));
 }

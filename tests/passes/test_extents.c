@@ -18,7 +18,7 @@ static void end(net *n) {
 
 static bool same(const net *n, const cr_value *a, const cr_value *b) {
     cr_extents *extents;
-    OK(cr_extents_create(n->ir, &extents));
+    OK(cr_extents_create(n->ir->graph, &extents));
     const bool are = cr_extents_same(extents, a, b);
     cr_assert_eq(are, cr_extents_same(extents, b, a));
     cr_extents_free(extents);
@@ -28,7 +28,7 @@ static bool same(const net *n, const cr_value *a, const cr_value *b) {
 /* Whether extent `da` of a is extent `db` of b. */
 static bool same_at(const net *n, const cr_value *a, int da, const cr_value *b, int db) {
     cr_extents *extents;
-    OK(cr_extents_create(n->ir, &extents));
+    OK(cr_extents_create(n->ir->graph, &extents));
     const bool are = cr_extents_same_at(extents, a, da, b, db);
     cr_extents_free(extents);
     return are;
@@ -220,8 +220,8 @@ Test(extents, numbers_are_recorded) {
         &n, "Concat", IN(part_of_shape(&n, n.x, 0, 2), net_ints(&n, 2, (int64_t[]){9, 7})), "axis", 0);
     cr_value *y = net_node(&n, "Relu", IN(resize(&n, n.x, NULL, sizes)));
     y->shape = cr_shape_unknown();
-    OK(cr_extents_create(n.ir, &extents));
-    cr_extents_record(extents, n.ir);
+    OK(cr_extents_create(n.ir->graph, &extents));
+    cr_extents_record(extents);
     cr_extents_free(extents);
     cr_assert_eq(y->shape.rank, 4);
     cr_assert_lt(y->shape.dims[0], 0);
@@ -293,8 +293,8 @@ Test(extents, absurd_ones_stay_unknown) {
         0);
     cr_value *y = resize(&n, n.x, NULL, sizes);
     cr_extents *extents;
-    OK(cr_extents_create(n.ir, &extents));
-    cr_extents_record(extents, n.ir);
+    OK(cr_extents_create(n.ir->graph, &extents));
+    cr_extents_record(extents);
     cr_extents_free(extents);
     cr_assert_eq(y->shape.dims[2], CR_DIM_UNKNOWN);
     cr_assert_eq(y->shape.dims[3], CR_DIM_UNKNOWN);

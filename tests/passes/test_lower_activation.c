@@ -3,7 +3,7 @@
 /* How many nodes of the domain "crease" stand in the model behind the pass. */
 static int lowered(net *n, cr_value *y) {
     net_output(n, y);
-    OK(cr_pass_lower_activations(n->ir));
+    OK(cr_pass_lower_activations(n->ir->graph));
     OK(cr_model_verify(n->ir));
     const int found = net_count(n->ir, "crease", "Activation");
     cr_model_destroy(n->ir);
@@ -117,7 +117,7 @@ Test(lower_activation, another_cubic_is_no_gelu) {
         net n = begin();
         cr_value *y = gelu(&n, way, 0, 0.05);
         net_output(&n, y);
-        OK(cr_pass_lower_activations(n.ir));
+        OK(cr_pass_lower_activations(n.ir->graph));
         cr_assert_eq(net_count(n.ir, "crease", "Activation"), 1, "way %d: the tanh alone", way);
         cr_assert_gt(net_count(n.ir, "", "Mul"), 1);
         cr_model_destroy(n.ir);

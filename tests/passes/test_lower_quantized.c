@@ -184,8 +184,8 @@ Test(lower_quantized, results_that_are_left_out_are_no_pair) {
     cr_value *inputs[] = {q, net_scalar(&n, 0.01), z}, *outputs[] = {NULL, second};
     OK(cr_graph_add_node(n.ir->graph, NULL, "DequantizeLinear", "", "dq", inputs, 3, outputs, 2, &node));
     net_output(&n, second);
-    OK(cr_pass_expand_quantized(n.ir));
-    OK(cr_pass_lower_quantized(n.ir));
+    OK(cr_pass_expand_quantized(n.ir->graph));
+    OK(cr_pass_lower_quantized(n.ir->graph));
     cr_assert_eq(net_count(n.ir, "", "DequantizeLinear"), 1);
     cr_model_destroy(n.ir);
     cr_heap_release(n.heap);
