@@ -31,6 +31,7 @@ set(crease_library_sources
   passes/lint.c
   passes/lower.c
   passes/lower_activation.c
+  passes/lower_bodies.c
   passes/lower_bytes.c
   passes/lower_quantized.c
   passes/merge_channels.c

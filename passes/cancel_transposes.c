@@ -244,8 +244,7 @@ static crease_status cancel(turning *t) {
 }
 
 crease_status cr_pass_cancel_transposes(cr_graph *graph) {
-    turning t = {
-        .graph = graph, .n_values = graph->model->n_values, .n_nodes = graph->model->n_nodes};
+    turning t = {.graph = graph, .n_values = graph->model->n_values, .n_nodes = graph->model->n_nodes};
     cr_arena_init(&t.arena, graph->model->heap);
     crease_status status = cancel(&t);
     cr_arena_clear(&t.arena);

@@ -74,7 +74,7 @@ static crease_status dequantize(cr_node *node, const cr_qlinear_form *form, int 
     cr_node *added;
     int axis;
     CR_TRY(cr_qlinear_axis(form, node, i, inputs[0]->shape.rank, &axis));
-    CR_TRY(cr_value_like(inputs[0], result));
+    CR_TRY(cr_value_like(node->graph, inputs[0], result));
     CR_TRY(cr_graph_add_node(node->graph, node, "DequantizeLinear", "", node->name, inputs, 3, result, 1,
                              &added));
     return cr_node_set_int(added, "axis", axis < 0 ? 0 : axis);
@@ -96,7 +96,7 @@ static crease_status quantize_result(cr_node *node, cr_value *scale, cr_value *z
     cr_node *added;
     if (!scale)
         return CREASE_OK;
-    CR_TRY(cr_value_like(result, &inputs[0]));
+    CR_TRY(cr_value_like(node->graph, result, &inputs[0]));
     CR_TRY(cr_node_set_output(node, 0, inputs[0]));
     CR_TRY(cr_graph_add_node(node->graph, node->next, "QuantizeLinear", "", node->name, inputs, 3, &result, 1,
                              &added));
@@ -163,7 +163,7 @@ static crease_status less_zero(cr_node *node, int input, int zero, int axis, cr_
     cr_value *inputs[] = {node->inputs[input], NULL, cr_node_input(node, zero)};
     cr_node *added;
     CR_TRY(add_ones(node, zero, &inputs[1]));
-    CR_TRY(cr_value_like(inputs[0], result));
+    CR_TRY(cr_value_like(node->graph, inputs[0], result));
     CR_TRY(cr_graph_add_node(node->graph, node, "DequantizeLinear", "", node->name, inputs, 3, result, 1,
                              &added));
     return cr_node_set_int(added, "axis", axis);
@@ -178,7 +178,7 @@ static crease_status sum_floats(cr_node *node) {
     CR_TRY(cr_node_set_input(node, 1, b));
     CR_TRY(cr_node_keep_inputs(node, 2));
     CR_TRY(cr_node_set_op(node, cr_node_is(node, "ConvInteger") ? "Conv" : "MatMul", ""));
-    CR_TRY(cr_value_like(result, &unused));
+    CR_TRY(cr_value_like(node->graph, result, &unused));
     CR_TRY(cr_node_set_output(cast, 0, unused));
     CR_TRY(cr_node_remove(cast));
     return cr_node_set_output(node, 0, result);

@@ -45,8 +45,8 @@ bool cr_node_has_activation(const cr_node *node, const char *name) {
     return cr_attr_int(node, name, CR_ACT_NONE, &kind) == CREASE_OK && kind != CR_ACT_NONE;
 }
 
-crease_status cr_value_like(const cr_value *like, cr_value **value) {
-    CR_TRY(cr_graph_add_value(like->graph, like->name, true, value));
+crease_status cr_value_like(cr_graph *graph, const cr_value *like, cr_value **value) {
+    CR_TRY(cr_graph_add_value(graph, like->name, true, value));
     (*value)->dtype = CREASE_FLOAT;
     (*value)->shape = like->shape;
     return CREASE_OK;
@@ -126,15 +126,26 @@ static crease_status use_blocks(cr_graph *graph, const cr_lower_settings *settin
     return cr_model_verify_after(model, cr_pass_merge_siblings(graph, settings));
 }
 
+static crease_status use_blocks_apart(cr_graph *graph, const cr_lower_settings *settings) {
+    CR_TRY(cr_body_part(graph));
+    CR_TRY(use_blocks(graph, settings));
+    return cr_body_join(graph);
+}
+
+static crease_status state_lists(cr_graph *graph, const cr_lower_settings *settings) {
+    (void)settings;
+    return cr_model_verify_after(graph->model, cr_pass_known_lists(graph));
+}
+
 crease_status cr_optimize_lower(cr_model *model, const cr_lower_settings *settings) {
-    CR_TRY(read_quantized(model->graph, settings));
+    CR_TRY(cr_lower_graphs(model, read_quantized, settings));
     CR_TRY(cr_model_verify_after(model, cr_pass_fold_constants(model, NULL)));
     CR_TRY(cr_model_verify_after(model, cr_pass_drop_noops(model)));
-    CR_TRY(rewrite(model->graph, settings));
+    CR_TRY(cr_lower_graphs(model, rewrite, settings));
     CR_TRY(cr_model_resolve(model));
     CR_TRY(cr_graph_infer(model->graph));
-    CR_TRY(cr_model_verify_after(model, cr_pass_known_lists(model->graph)));
-    CR_TRY(use_blocks(model->graph, settings));
+    CR_TRY(cr_lower_graphs(model, state_lists, settings));
+    CR_TRY(cr_lower_graphs(model, use_blocks_apart, settings));
     model->lowered = true;
     return cr_model_resolve(model);
 }

@@ -6,9 +6,9 @@
 #include "runtime/ops/blocked.h"
 
 /* Lowering: from a model in ONNX's operators to one made for this machine, which a session runs and nobody
- * saves. Nodes of the main graph become operators of the domain "crease" (runtime/ops/blocked.h) on the
- * channel-blocked layout, with activations, residuals and affines fused into their neighbours. Bodies of
- * control flow, and what they use, stay as they are. */
+ * saves. Nodes become operators of the domain "crease" (runtime/ops/blocked.h) on the channel-blocked layout,
+ * with activations, residuals and affines fused into their neighbours. What goes into a body of control flow
+ * and comes out of it is in the plain layout. */
 
 typedef struct cr_lower_settings {
     int lanes;  /* of the blocked layout, at least 4 */
@@ -68,6 +68,17 @@ crease_status cr_pass_fuse_gemm(cr_graph *graph) CREASE_MUST_TEST;
  * that saves */
 crease_status cr_pass_merge_siblings(cr_graph *graph, const cr_lower_settings *settings) CREASE_MUST_TEST;
 
+/* ---- bodies (passes/lower_bodies.c) ---- */
+
+typedef crease_status cr_lower_stage(cr_graph *graph, const cr_lower_settings *settings);
+/* Call stage for the main graph, then for all bodies whose values are what they state. */
+crease_status cr_lower_graphs(cr_model *model, cr_lower_stage *stage,
+                              const cr_lower_settings *settings) CREASE_MUST_TEST;
+/* Between these two, the graph has no node that uses a value of another graph, but for constants and what its
+ * own bodies use. The nodes that stand for such values have no row, so that shapes cannot be inferred. */
+crease_status cr_body_part(cr_graph *graph) CREASE_MUST_TEST;
+crease_status cr_body_join(cr_graph *graph) CREASE_MUST_TEST;
+
 /* ---- shared ---- */
 
 bool cr_is_ours(const cr_node *node, const char *op_type); /* in the domain "crease" */
@@ -86,8 +97,8 @@ bool cr_node_has_activation(const cr_node *node, const char *name);
 crease_status cr_lower_each(const cr_graph *graph, bool (*wanted)(const cr_node *node),
                             crease_status (*visit)(const cr_extents *extents,
                                                    cr_node *node)) CREASE_MUST_TEST;
-/* A new value of float32 in the shape and with the name of another. */
-crease_status cr_value_like(const cr_value *like, cr_value **value) CREASE_MUST_TEST;
+/* A new value of float32 in the shape and with the name of another, which may be of a graph around. */
+crease_status cr_value_like(cr_graph *graph, const cr_value *like, cr_value **value) CREASE_MUST_TEST;
 /* The operand of a node of two that is not `own`; own itself where both are. */
 cr_value *cr_node_other_operand(const cr_node *node, const cr_value *own);
 /* The node that alone uses output 0, in the same graph; NULL: none, or several. */

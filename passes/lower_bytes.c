@@ -196,7 +196,7 @@ static crease_status takes_bytes(const cr_bytes *b, const cr_node *node, bool *f
 /* ---- the graph ---- */
 
 static crease_status bytes_like(const cr_value *like, cr_value **fresh) {
-    CR_TRY(cr_value_like(like, fresh));
+    CR_TRY(cr_value_like(like->graph, like, fresh));
     (*fresh)->dtype = CREASE_UINT8;
     return CREASE_OK;
 }

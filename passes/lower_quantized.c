@@ -82,8 +82,8 @@ static crease_status move_behind(cr_node *mover, cr_node *dequantize) {
     cr_value *x, *unused, *result = dequantize->outputs[0];
     cr_value *inputs[] = {mover->inputs[0], dequantize->inputs[1], cr_node_input(dequantize, 2)};
     cr_node *earlier;
-    CR_TRY(cr_value_like(mover->inputs[0], &x));
-    CR_TRY(cr_value_like(result, &unused));
+    CR_TRY(cr_value_like(mover->graph, mover->inputs[0], &x));
+    CR_TRY(cr_value_like(mover->graph, result, &unused));
     CR_TRY(cr_graph_add_node(mover->graph, mover, "DequantizeLinear", "", dequantize->name, inputs, 3, &x, 1,
                              &earlier));
     CR_TRY(cr_node_set_output(dequantize, 0, unused));

@@ -205,7 +205,7 @@ static crease_status replace_constant(cr_node *node, int input, cr_value *value)
 /* ---- the graph ---- */
 
 static crease_status add_value(const cr_value *like, int64_t channels, cr_value **value) {
-    CR_TRY(cr_value_like(like, value));
+    CR_TRY(cr_value_like(like->graph, like, value));
     (*value)->shape.dims[1] = channels;
     return CREASE_OK;
 }

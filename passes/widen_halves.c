@@ -70,7 +70,7 @@ static bool is_worth_it(const cr_graph *graph) {
 /* ---- values ---- */
 
 static crease_status add_value(widening *w, const cr_value *value, cr_value **wide) {
-    CR_TRY(cr_value_like(value, wide));
+    CR_TRY(cr_value_like(w->graph, value, wide));
     w->wide[value->id] = *wide;
     return CREASE_OK;
 }

@@ -117,6 +117,7 @@ struct cr_node {
 struct cr_graph {
     cr_model *model;
     cr_node *owner; /* the node whose attribute it is; NULL: the main graph */
+    bool steady;    /* of a body: what its values state of their types and shapes holds for every run of it */
     const char *name, *doc;
     cr_node *first, *last;
     int n_nodes;

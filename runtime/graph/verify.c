@@ -45,6 +45,10 @@ static crease_status check_node(check *c, const cr_node *node) {
         CR_TRY(check_constant(value));
     }
     for (int i = 0; i < node->n_outputs; i++)
+        if (node->outputs[i] && node->outputs[i]->graph != node->graph)
+            return cr_fail(CREASE_ERROR_MODEL, "%s: output '%s' belongs to another graph",
+                           cr_node_print(node, text, sizeof text), node->outputs[i]->name);
+    for (int i = 0; i < node->n_outputs; i++)
         if (node->outputs[i] && node->outputs[i]->producer != node)
             return cr_fail(CREASE_ERROR_MODEL, "%s: output '%s' is produced twice",
                            cr_node_print(node, text, sizeof text), node->outputs[i]->name);

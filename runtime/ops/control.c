@@ -56,6 +56,33 @@ crease_status cr_control_infos(const cr_graph *body, cr_arena *arena, cr_info **
     return CREASE_OK;
 }
 
+/* Forgets of `in` what `out` contradicts. Returns whether there was anything. */
+static bool generalise(cr_shape *in, const cr_shape *out) {
+    bool changed = in->rank >= 0 && in->rank != out->rank;
+    if (changed)
+        *in = cr_shape_unknown();
+    for (int d = 0; d < in->rank; d++)
+        if (in->dims[d] != CR_DIM_UNKNOWN && in->dims[d] != out->dims[d]) {
+            in->dims[d] = CR_DIM_UNKNOWN;
+            changed = true;
+        }
+    return changed;
+}
+
+/* Each round forgets something, and most bodies keep everything; but bodies in bodies multiply rounds. */
+enum { MAX_ROUNDS = 64 };
+
+crease_status cr_control_settle(cr_infer *infer, const cr_graph *body, cr_info *inputs, int first_in,
+                                cr_info *outputs, int first_out, int carried, bool *settled) {
+    do {
+        CR_TRY(infer->body(infer, body, inputs, outputs));
+        *settled = true;
+        for (int i = 0; i < carried; i++)
+            *settled &= !generalise(&inputs[first_in + i].shape, &outputs[first_out + i].shape);
+    } while (!*settled && infer->walk->rounds++ < MAX_ROUNDS);
+    return CREASE_OK;
+}
+
 static crease_status check_flag(const cr_infer *infer, int i) {
     int64_t n;
     const cr_info *info = i < infer->n_in ? infer->in[i] : NULL;
@@ -202,16 +229,11 @@ static crease_status infer_loop(cr_infer *infer, const cr_graph *body, cr_arena 
         in[2 + i] = *infer->in[2 + i];
         in[2 + i].known = NULL;
     }
-    CR_TRY(infer->body(infer, body, in, out));
-    /* A carried value whose shape one iteration keeps has it after any number of them, provided that all that
-     * it follows from keep theirs. */
-    bool stable = true;
-    for (int i = 0; i < carried; i++)
-        stable = stable && out[1 + i].dtype == in[2 + i].dtype && cr_shape_is_static(&in[2 + i].shape) &&
-                 cr_shape_equal(&out[1 + i].shape, &in[2 + i].shape);
+    bool settled;
+    CR_TRY(cr_control_settle(infer, body, in, 2, out, 1, carried, &settled));
     for (int i = 0; i < infer->n_out; i++) {
         infer->out[i].dtype = i < carried ? in[2 + i].dtype : out[1 + i].dtype;
-        if (stable && i < carried)
+        if (settled && i < carried)
             infer->out[i].shape = in[2 + i].shape;
     }
     return CREASE_OK;

@@ -13,6 +13,12 @@ crease_status cr_control_body(const cr_node *node, const char *name, int n_input
 crease_status cr_control_infos(const cr_graph *body, cr_arena *arena, cr_info **inputs,
                                cr_info **outputs) CREASE_MUST_TEST;
 
+/* Infer a body that runs again and again: what an iteration hands on to the next, `carried` values from input
+ * first_in and output first_out on, is given the shape that it has in all of them. *settled false: that was
+ * not found, and the shapes say nothing. */
+crease_status cr_control_settle(cr_infer *infer, const cr_graph *body, cr_info *inputs, int first_in,
+                                cr_info *outputs, int first_out, int carried, bool *settled) CREASE_MUST_TEST;
+
 /* Leave in *one what is known of a value that may be either. */
 void cr_control_agree(cr_info *one, const cr_info *other);
 

@@ -316,16 +316,67 @@ static void record_value(cr_value *v, const cr_info *info) {
     refine(&v->shape, &info->shape);
 }
 
-/* Branches of If hold what the walk found; it has only tried one iteration of a body that repeats. */
-static void record(cr_infer_walk *walk, cr_graph *graph) {
+/* Where a body repeats, what the model says may be true of one iteration only. */
+static void record_repeated(cr_value *v, const cr_info *info) {
+    record_value(v, info);
+    if (!v->n_outputs)
+        v->shape = info->shape;
+}
+
+static bool covers(const cr_shape *general, const cr_shape *shape) {
+    for (int d = 0; d < general->rank; d++)
+        if (d < shape->rank && general->dims[d] != CR_DIM_UNKNOWN && general->dims[d] != shape->dims[d])
+            return false;
+    return general->rank < 0 || general->rank == shape->rank;
+}
+
+/* Of the body of a Loop or Scan: the walk ended with an iteration that hands on what it was given, as far as
+ * shapes go. */
+static crease_status repeats(const cr_infer_walk *walk, const cr_graph *body, bool *does) {
+    const bool loop = cr_node_is(body->owner, "Loop");
+    const int first_in = loop ? 2 : 0, first_out = loop ? 1 : 0;
+    int64_t scanned = 0;
+    *does = true;
+    if (!loop)
+        CR_TRY(cr_attr_int(body->owner, "num_scan_inputs", 0, &scanned));
+    for (int i = first_in; i < body->n_inputs && i < body->n_inputs - scanned; i++) {
+        const int o = i - first_in + first_out;
+        const cr_info *in = &walk->infos[body->inputs[i]->id];
+        *does = *does && o < body->n_outputs && in->dtype &&
+                covers(&in->shape, &walk->infos[body->outputs[o]->id].shape);
+    }
+    return CREASE_OK;
+}
+
+static crease_status record(cr_infer_walk *walk, cr_graph *graph, bool repeated);
+
+/* What the walk found in a branch of If holds where it is taken; of a body that repeats it may have tried one
+ * iteration only. */
+static crease_status record_body(cr_infer_walk *walk, cr_graph *body, bool repeated) {
+    const cr_op *op = body->owner->op;
+    body->steady = op && (op->flags & CR_OP_BODY);
+    if (body->steady && !cr_node_is(body->owner, "If")) {
+        CR_TRY(repeats(walk, body, &body->steady));
+        repeated = true;
+    }
+    if (!body->steady)
+        return CREASE_OK;
+    for (int i = 0; i < body->n_inputs; i++)
+        record_repeated(body->inputs[i], &walk->infos[body->inputs[i]->id]);
+    return record(walk, body, repeated);
+}
+
+static crease_status record(cr_infer_walk *walk, cr_graph *graph, bool repeated) {
+    void (*const keep)(cr_value *, const cr_info *) = repeated ? record_repeated : record_value;
     CR_FOR_NODES(node, graph) {
         for (int i = 0; i < node->n_outputs; i++)
             if (node->outputs[i])
-                record_value(node->outputs[i], &walk->infos[node->outputs[i]->id]);
-        for (int i = 0; cr_node_is(node, "If") && i < node->n_attrs; i++)
-            if (node->attrs[i].type == CR_ATTR_GRAPH)
-                record(walk, node->attrs[i].graphs[0]);
+                keep(node->outputs[i], &walk->infos[node->outputs[i]->id]);
+        for (int i = 0; i < node->n_attrs; i++)
+            for (int64_t g = 0; node->attrs[i].type == CR_ATTR_GRAPH && g < node->attrs[i].n; g++)
+                CR_TRY(record_body(walk, node->attrs[i].graphs[g], repeated));
     }
+    return CREASE_OK;
 }
 
 crease_status cr_graph_infer(cr_graph *graph) {
@@ -334,7 +385,7 @@ crease_status cr_graph_infer(cr_graph *graph) {
     CR_TRY(cr_infer_walk_begin(&walk, model, model->heap));
     crease_status status = cr_infer_walk_graph(&walk, graph);
     if (status == CREASE_OK)
-        record(&walk, graph);
+        status = record(&walk, graph, false);
     cr_infer_walk_end(&walk);
     return status;
 }

@@ -33,7 +33,7 @@ typedef struct cr_infer {
      */
     crease_status (*body)(const struct cr_infer *infer, const cr_graph *graph, const cr_info *inputs,
                           cr_info *outputs);
-    void *walk; /* for body */
+    struct cr_infer_walk *walk; /* for body */
 } cr_infer;
 
 /* Packed weights and other bytes that depend on a node and its constant inputs only, not on input shapes:

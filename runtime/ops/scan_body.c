@@ -86,18 +86,12 @@ static crease_status stacked_shape(const cr_node *node, const scan_state *s, int
 
 static crease_status infer_outputs(cr_infer *infer, const scan_state *s, const cr_info *in,
                                    const cr_info *out, int64_t n) {
-    bool stable = true;
-    for (int i = 0; i < s->states; i++)
-        stable = stable && out[i].dtype == in[i].dtype && cr_shape_is_static(&in[i].shape) &&
-                 cr_shape_equal(&out[i].shape, &in[i].shape);
     for (int i = 0; i < infer->n_out; i++) {
-        infer->out[i].dtype = out[i].dtype;
-        if (!stable || !cr_shape_is_static(&out[i].shape))
-            continue;
         int axis;
+        infer->out[i].dtype = i < s->states ? in[i].dtype : out[i].dtype;
         if (i < s->states)
             infer->out[i].shape = in[i].shape;
-        else
+        else if (cr_shape_is_static(&out[i].shape))
             CR_TRY(
                 stacked_shape(infer->node, s, i - s->states, &out[i].shape, n, &axis, &infer->out[i].shape));
     }
@@ -118,8 +112,9 @@ static crease_status infer_body(cr_infer *infer, const scan_state *s, cr_arena *
         CR_TRY(slice_shape(infer->node, s, i - s->states, &infer->in[i]->shape, &axis, &in[i].shape));
         n = infer->in[i]->shape.dims[axis];
     }
-    CR_TRY(infer->body(infer, s->body, in, out));
-    return infer_outputs(infer, s, in, out, n);
+    bool settled;
+    CR_TRY(cr_control_settle(infer, s->body, in, 0, out, 0, s->states, &settled));
+    return settled ? infer_outputs(infer, s, in, out, n) : CREASE_OK;
 }
 
 crease_status cr_scan_infer(cr_infer *infer) {
