@@ -12,6 +12,14 @@ static double flops_of(const crease_step *step) {
     return step->macs > 0 ? 2 * (double)step->macs : 0;
 }
 
+/* What a step takes apart from the steps of its body, which come behind it. */
+static void leave_bodies_out(crease_step *steps, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = i + 1; k < n && steps[k].depth > steps[i].depth; k++)
+            if (steps[k].depth == steps[i].depth + 1)
+                steps[i].best_seconds = fmax(0, steps[i].best_seconds - steps[k].best_seconds);
+}
+
 /* All steps; free() them. */
 static crease_step *steps_of(crease_session *session, size_t *n) {
     *n = crease_session_n_steps(session);
@@ -42,6 +50,7 @@ void steps_write(json *j, const char *key, crease_session *session, const crease
     for (const crease_step *step = steps; step < steps + n; step++) {
         json_begin_object(j, NULL);
         json_text(j, "node", step->node);
+        json_integer(j, "depth", step->depth);
         json_text(j, "op", step->op_type);
         json_text(j, "algorithm", step->algorithm);
         json_text(j, "note", step->note);
@@ -198,7 +207,8 @@ void steps_print(crease_session *session, const crease_machine *machine, size_t 
     crease_step *steps = steps_of(session, &n);
     double all = 0;
     for (size_t i = 0; i < n; i++)
-        all += steps[i].best_seconds;
+        all += steps[i].depth ? 0 : steps[i].best_seconds;
+    leave_bodies_out(steps, n);
     qsort(steps, n, sizeof *steps, by_seconds);
     print_steps(steps, n, all, machine, limit);
     putchar('\n');

@@ -84,6 +84,7 @@ set(crease_library_sources
   runtime/exec/body.c
   runtime/exec/memory_plan.c
   runtime/exec/plan.c
+  runtime/exec/profile.c
   runtime/exec/session.c
   runtime/graph/attr.c
   runtime/graph/edit.c

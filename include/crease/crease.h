@@ -419,7 +419,9 @@ CREASE_API const crease_fold_report *crease_session_fold_report(const crease_ses
 CREASE_API void crease_session_profile(crease_session *session, bool on);
 
 /* One step of the plan, in execution order. Strings belong to the session. Where shapes follow from data, all
- * but the times is of the last run, strings until the next one, and nothing is known before the first. */
+ * but the times is of the last run, strings until the next one, and nothing is known before the first. Steps
+ * in the body of an If, Loop or Scan come behind the one that runs it, whose times hold theirs, once the body
+ * has run: planned for the last shapes, and all turns in a run of the model counted as one. */
 typedef struct crease_step {
     size_t struct_size;
     const char *node, *op_type;
@@ -431,6 +433,7 @@ typedef struct crease_step {
     double best_seconds;               /* least of one run; 0 before the first */
     const char *refused;               /* why not by other algorithms: "name: reason; ..."; may be "" */
     int64_t input_bytes, output_bytes; /* of its tensors, weights included */
+    int depth; /* 0: of the main graph; n: of a body n levels deep, that of the last step of n - 1 */
 } crease_step;
 CREASE_API size_t crease_session_n_steps(const crease_session *session);
 CREASE_API bool crease_session_step_at(const crease_session *session, size_t index, crease_step *step);

@@ -2,6 +2,7 @@
 #include "passes/lower.h"
 #include "passes/pass.h"
 #include "runtime/base/structs.h"
+#include "runtime/exec/profile.h"
 #include "runtime/graph/edit.h"
 #include "runtime/kernels/conv/algorithms.h"
 #include "runtime/ops/conv.h"
@@ -363,7 +364,7 @@ void crease_session_profile(crease_session *session, bool on) {
 
 size_t crease_session_n_steps(const crease_session *session) {
     const cr_plan *plan = cr_session_plan(session->exec);
-    return plan ? (size_t)plan->n_steps : 0;
+    return plan ? cr_profile_n_steps(plan) : 0;
 }
 
 static int64_t bytes_of(const cr_tensor *const *tensors, int n) {
@@ -378,22 +379,25 @@ static int64_t bytes_of(const cr_tensor *const *tensors, int n) {
 }
 
 bool crease_session_step_at(const crease_session *session, size_t index, crease_step *step) {
-    if (index >= crease_session_n_steps(session))
-        return false;
+    int depth;
     const cr_plan *plan = cr_session_plan(session->exec);
-    const cr_step *s = &plan->steps[index];
+    const cr_step *s = plan ? cr_profile_step(plan, index, &depth) : NULL;
+    if (!s)
+        return false;
+    const int64_t turns = depth ? s->turns : 1;
     crease_step full = {.node = s->node->name,
                         .op_type = s->node->op_type,
                         .algorithm = s->algorithm,
                         .note = s->note,
-                        .macs = s->macs,
+                        .macs = s->macs > 0 ? s->macs * turns : s->macs,
                         .n_runs = s->n_runs,
                         .seconds = s->seconds,
                         .best_seconds = s->best_seconds,
                         .refused = s->refused,
-                        .input_bytes = s->passes * bytes_of(s->in, s->node->n_inputs),
-                        .output_bytes =
-                            s->passes * bytes_of((const cr_tensor *const *)s->out, s->node->n_outputs)};
+                        .input_bytes = turns * s->passes * bytes_of(s->in, s->node->n_inputs),
+                        .output_bytes = turns * s->passes *
+                                        bytes_of((const cr_tensor *const *)s->out, s->node->n_outputs),
+                        .depth = depth};
     cr_struct_give(step, &full, sizeof full);
     return true;
 }

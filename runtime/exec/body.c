@@ -67,6 +67,18 @@ static crease_status find_body(cr_plan *outer, const cr_graph *graph, cr_body **
     return CREASE_OK;
 }
 
+cr_body *cr_body_next(const cr_body *body) {
+    return body->next;
+}
+
+const cr_node *cr_body_node(const cr_body *body) {
+    return body->graph->owner;
+}
+
+cr_plan *cr_body_plan(const cr_body *body, int i) {
+    return i < body->n_plans ? body->plans[i] : NULL;
+}
+
 void cr_bodies_destroy(cr_body *bodies) {
     for (; bodies; bodies = bodies->next)
         for (int i = 0; i < bodies->n_plans; i++)

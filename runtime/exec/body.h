@@ -19,6 +19,12 @@ crease_status cr_body_run(cr_plan *outer, const cr_plan_settings *settings, cons
 /* For planning a body: what is known of the values around it, with the shapes that they have now. */
 void cr_body_set_infos(cr_plan *plan);
 
+/* Of the list that cr_plan.bodies begins: the next one, the node that it belongs to, and plan i, of which the
+ * first is the one used last; NULL past the end. */
+cr_body *cr_body_next(const cr_body *body);
+const cr_node *cr_body_node(const cr_body *body);
+cr_plan *cr_body_plan(const cr_body *body, int i);
+
 void cr_bodies_destroy(cr_body *bodies); /* NULL is fine */
 
 #endif

@@ -18,12 +18,13 @@ typedef struct cr_step {
     size_t scratch_bytes;
     const char *algorithm, *note, *refused; /* of a late step: in its last run */
     char *said;                             /* by a late step: memory of the strings above; or NULL */
-    int64_t macs, passes;         /* in a run of the model; the steps of loops make several passes */
-    const cr_tensor **in;         /* [n_inputs] into plan->tensors */
-    cr_tensor **out;              /* [n_outputs] */
-    double pass_seconds;          /* of the passes of a run that is under way */
-    double seconds, best_seconds; /* of all runs, of the fastest */
-    int64_t n_runs;
+    int64_t macs, passes; /* in a run of the model; the steps of loops make several passes */
+    const cr_tensor **in; /* [n_inputs] into plan->tensors */
+    cr_tensor **out;      /* [n_outputs] */
+    /* for profiles (profile.h): of the run of the model that is under way, and of all */
+    double run_seconds, seconds, best_seconds;
+    int64_t run_passes, n_runs;
+    int64_t turns; /* in the last run: how often the graph that it stands in ran */
 } cr_step;
 
 /* Where a value's bytes are. */

@@ -2,6 +2,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/exec/batch.h"
 #include "runtime/exec/body.h"
+#include "runtime/exec/profile.h"
 #include "runtime/kernels/gemm.h"
 
 #include <string.h>
@@ -355,8 +356,10 @@ static crease_status run_pass(cr_session *session, cr_plan *plan, cr_step *step)
     CR_TRY(check_cancelled(session));
     const double start = session->profiling ? cr_clock_seconds() : 0;
     CR_TRY(run_step(session, plan, step));
-    if (session->profiling)
-        step->pass_seconds += cr_clock_seconds() - start;
+    if (session->profiling) {
+        step->run_seconds += cr_clock_seconds() - start;
+        step->run_passes++;
+    }
     return CREASE_OK;
 }
 
@@ -390,16 +393,8 @@ static void release_results(cr_plan *plan, int first, int end) {
     }
 }
 
-static void count_run(cr_step *step) {
-    if (step->n_runs++ == 0 || step->pass_seconds < step->best_seconds)
-        step->best_seconds = step->pass_seconds;
-    step->seconds += step->pass_seconds;
-}
-
 static crease_status run_steps(cr_session *session, cr_plan *plan) {
     int next = 0; /* loop */
-    for (int s = 0; session->profiling && s < plan->n_steps; s++)
-        plan->steps[s].pass_seconds = 0; /* a run that failed has left some */
     for (int s = 0, end; s < plan->n_steps; s = end) {
         cr_loop *loop = next < plan->n_loops && plan->loops[next].first == s ? &plan->loops[next++] : NULL;
         end = loop ? loop->end : s + 1;
@@ -407,8 +402,13 @@ static crease_status run_steps(cr_session *session, cr_plan *plan) {
         if (plan->any_late) /* few are: to look would cost a cache miss for each value */
             release_results(plan, s, end);
     }
-    for (int s = 0; session->profiling && s < plan->n_steps; s++)
-        count_run(&plan->steps[s]);
+    return CREASE_OK;
+}
+
+static crease_status run_measured(cr_session *session, cr_plan *plan) {
+    cr_profile_begin(plan);
+    CR_TRY(run_steps(session, plan));
+    cr_profile_end(plan);
     return CREASE_OK;
 }
 
@@ -421,7 +421,7 @@ crease_status cr_session_run(cr_session *session) {
         plan->tensors[graph->inputs[i]->id].buffer = NULL; /* the session's */
     }
     cr_blas_enter();
-    crease_status status = run_steps(session, plan);
+    crease_status status = session->profiling ? run_measured(session, plan) : run_steps(session, plan);
     cr_blas_leave();
     return status;
 }
@@ -448,11 +448,7 @@ void cr_session_watch(cr_session *session, cr_body_watch *watch, void *context) 
 void cr_session_profile(cr_session *session, bool on) {
     session->profiling = on;
     for (int p = 0; on && p < session->n_plans; p++)
-        for (int s = 0; s < session->plans[p]->n_steps; s++) {
-            cr_step *step = &session->plans[p]->steps[s];
-            step->seconds = step->best_seconds = 0;
-            step->n_runs = 0;
-        }
+        cr_profile_clear(session->plans[p]);
 }
 
 const cr_plan *cr_session_plan(const cr_session *session) {

@@ -1,40 +1,13 @@
-#include "tests/passes/net.h"
+#include "tests/passes/bodies.h"
 
 /* The kernels that every machine has, with four lanes. */
 static void needs_lanes(void) {
     cr_assert_eq(setenv("CREASE_CPU", "vector", 1), 0);
 }
 
-/* ---- bodies ---- */
-
-static cr_graph *add_body(cr_node *owner, const char *name) {
-    cr_graph **graphs;
-    OK(CR_ARENA_NEW(&owner->graph->model->arena, &graphs, 1));
-    OK(cr_graph_create(owner->graph->model, owner, graphs));
-    OK(cr_node_set_attr(owner, &(cr_attr){.name = name, .type = CR_ATTR_GRAPH, .n = 1, .graphs = graphs}));
-    return graphs[0];
-}
-
-static cr_value *add_input(cr_graph *body, const char *name, crease_dtype dtype, const cr_shape *shape) {
-    cr_value *value;
-    OK(cr_graph_add_value(body, name, true, &value));
-    value->dtype = dtype;
-    value->shape = *shape;
-    OK(cr_graph_add_input(body, value));
-    return value;
-}
-
-static cr_value *add_node(cr_graph *body, const char *op, int n, cr_value **inputs) {
-    cr_value *out;
-    cr_node *node;
-    OK(cr_graph_add_value(body, op, true, &out));
-    OK(cr_graph_add_node(body, NULL, op, "", out->name, inputs, n, &out, 1, &node));
-    return out;
-}
-
 /* 3x3, padded, of 6 channels. */
 static cr_value *add_conv(net *n, cr_graph *body, cr_value *x) {
-    cr_value *y = add_node(body, "Conv", IN(x, net_floats(n, -0.3, 0.3, DIMS(6, 6, 3, 3))));
+    cr_value *y = net_body_node(body, "Conv", IN(x, net_floats(n, -0.3, 0.3, DIMS(6, 6, 3, 3))));
     OK(cr_node_set_ints(y->producer, "pads", (int64_t[]){1, 1, 1, 1}, 4));
     return y;
 }
@@ -69,9 +42,9 @@ static void check_branches(bool opposite) {
     net n = net_begin(13, DIMS(1, 6, 5, 7));
     cr_value *x = net_conv(&n, n.x, 6, 3, 1), *y = add_if(&n, opposite);
     for (int b = 0; b < 2; b++) {
-        cr_graph *branch = add_body(net_last(&n), b ? "then_branch" : "else_branch");
-        cr_value *sum = add_node(branch, "Add", IN(add_conv(&n, branch, x), x));
-        OK(cr_graph_add_output(branch, add_node(branch, b ? "Relu" : "Sigmoid", IN(sum))));
+        cr_graph *branch = net_body(net_last(&n), b ? "then_branch" : "else_branch");
+        cr_value *sum = net_body_node(branch, "Add", IN(add_conv(&n, branch, x), x));
+        OK(cr_graph_add_output(branch, net_body_node(branch, b ? "Relu" : "Sigmoid", IN(sum))));
     }
     net_infer(&n);
     net_output(&n, y);
@@ -97,8 +70,8 @@ Test(lower_bodies, what_is_outside_stays_there, .init = needs_lanes) {
     net n = net_begin(13, DIMS(1, 6, 5, 7));
     cr_value *x = net_conv(&n, n.x, 6, 3, 1), *y = add_if(&n, false);
     for (int b = 0; b < 2; b++) {
-        cr_graph *branch = add_body(net_last(&n), b ? "then_branch" : "else_branch");
-        OK(cr_graph_add_output(branch, add_node(branch, b ? "Relu" : "Tanh", IN(x))));
+        cr_graph *branch = net_body(net_last(&n), b ? "then_branch" : "else_branch");
+        OK(cr_graph_add_output(branch, net_body_node(branch, b ? "Relu" : "Tanh", IN(x))));
     }
     net_infer(&n);
     net_output(&n, y);
@@ -112,26 +85,7 @@ Test(lower_bodies, what_is_outside_stays_there, .init = needs_lanes) {
 
 /* ---- Loop ---- */
 
-typedef struct turns {
-    cr_graph *body;
-    cr_value *carried, *y;
-} turns;
-
-/* A Loop of three iterations that carries x, whose body states the shape to be `stated`. */
-static turns begin_loop(net *n, cr_value *x, const cr_shape *stated) {
-    const cr_shape scalar = cr_shape_of(0, NULL);
-    cr_value *trips = net_ints(n, 1, (int64_t[]){3}), *none = NULL;
-    turns t;
-    net_add(n, "Loop", IN(trips, none, x), 1, &t.y);
-    t.body = add_body(net_last(n), "body");
-    add_input(t.body, "number", CREASE_INT64, &scalar);
-    cr_value *go = add_input(t.body, "go", CREASE_BOOL, &scalar);
-    t.carried = add_input(t.body, "carried", CREASE_FLOAT, stated);
-    OK(cr_graph_add_output(t.body, add_node(t.body, "Identity", IN(go))));
-    return t;
-}
-
-static crease_session *end_loop(net *n, turns *t, cr_value *next, crease_model **model) {
+static crease_session *end_loop(net *n, net_loop *t, cr_value *next, crease_model **model) {
     const crease_options o = net_options();
     OK(cr_graph_add_output(t->body, next));
     t->y->dtype = CREASE_FLOAT;
@@ -144,8 +98,8 @@ static crease_session *end_loop(net *n, turns *t, cr_value *next, crease_model *
 Test(lower_bodies, loops_that_keep_their_shapes, .init = needs_lanes) {
     crease_model *model;
     net n = net_begin(13, DIMS(1, 6, 5, 7));
-    turns t = begin_loop(&n, n.x, &n.x->shape);
-    cr_value *y = add_node(t.body, "Tanh", IN(add_conv(&n, t.body, t.carried)));
+    net_loop t = net_begin_loop(&n, n.x, &n.x->shape);
+    cr_value *y = net_body_node(t.body, "Tanh", IN(add_conv(&n, t.body, t.carried)));
     crease_session *session = end_loop(&n, &t, y, &model);
     cr_assert_eq(count_in_bodies(session, "Conv"), 1);
     cr_assert_eq(count_in_bodies(session, "Activation"), 0);
@@ -157,8 +111,8 @@ Test(lower_bodies, loops_that_keep_their_shapes, .init = needs_lanes) {
 Test(lower_bodies, loops_whose_shapes_grow, .init = needs_lanes) {
     crease_model *model;
     net n = net_begin(13, DIMS(1, 6, 5, 7));
-    turns t = begin_loop(&n, n.x, &n.x->shape);
-    cr_value *wider = add_node(t.body, "Concat", IN(t.carried, add_conv(&n, t.body, t.carried)));
+    net_loop t = net_begin_loop(&n, n.x, &n.x->shape);
+    cr_value *wider = net_body_node(t.body, "Concat", IN(t.carried, add_conv(&n, t.body, t.carried)));
     OK(cr_node_set_int(wider->producer, "axis", 3));
     crease_session *session = end_loop(&n, &t, wider, &model);
     cr_assert_eq(count_in_bodies(session, "Conv"), 1);
@@ -170,9 +124,9 @@ Test(lower_bodies, loops_whose_shapes_grow, .init = needs_lanes) {
 Test(lower_bodies, loops_whose_ranks_grow, .init = needs_lanes) {
     crease_model *model;
     net n = net_begin(13, DIMS(2, 3));
-    turns t = begin_loop(&n, n.x, &n.x->shape);
-    cr_value *y = add_node(t.body, "Unsqueeze", IN(t.carried, net_ints(&n, 1, (int64_t[]){0})));
-    crease_session *session = end_loop(&n, &t, add_node(t.body, "Tanh", IN(y)), &model);
+    net_loop t = net_begin_loop(&n, n.x, &n.x->shape);
+    cr_value *y = net_body_node(t.body, "Unsqueeze", IN(t.carried, net_ints(&n, 1, (int64_t[]){0})));
+    crease_session *session = end_loop(&n, &t, net_body_node(t.body, "Tanh", IN(y)), &model);
     crease_session_free(session);
     crease_model_free(model);
 }
@@ -181,8 +135,8 @@ Test(lower_bodies, loops_whose_ranks_grow, .init = needs_lanes) {
 
 Test(lower_bodies, shapes_hold_for_every_iteration) {
     net n = net_begin(13, DIMS(1, 6, 5, 7));
-    turns t = begin_loop(&n, n.x, &n.x->shape);
-    cr_value *wider = add_node(t.body, "Concat", IN(t.carried, t.carried));
+    net_loop t = net_begin_loop(&n, n.x, &n.x->shape);
+    cr_value *wider = net_body_node(t.body, "Concat", IN(t.carried, t.carried));
     OK(cr_node_set_int(wider->producer, "axis", 3));
     OK(cr_graph_add_output(t.body, wider));
     net_infer(&n);
@@ -202,18 +156,18 @@ Test(lower_bodies, bodies_in_bodies_take_no_time, .timeout = 20) {
     cr_value *trips = net_ints(&n, 1, (int64_t[]){1}), *none = NULL, *x = n.x, *results[LEVELS];
     cr_graph *graph = n.ir->graph, *bodies[LEVELS];
     for (int level = 0; level < LEVELS; level++) {
-        results[level] = add_node(graph, "Loop", IN(trips, none, x));
-        graph = bodies[level] = add_body(results[level]->producer, "body");
-        add_input(graph, "number", CREASE_INT64, &scalar);
-        add_input(graph, "go", CREASE_BOOL, &scalar);
-        x = add_input(graph, "carried", CREASE_FLOAT, &n.x->shape);
+        results[level] = net_body_node(graph, "Loop", IN(trips, none, x));
+        graph = bodies[level] = net_body(results[level]->producer, "body");
+        net_body_input(graph, "number", CREASE_INT64, &scalar);
+        net_body_input(graph, "go", CREASE_BOOL, &scalar);
+        x = net_body_input(graph, "carried", CREASE_FLOAT, &n.x->shape);
     }
     for (int level = LEVELS; level-- > 0;) {
         cr_value *inner = level + 1 < LEVELS ? results[level + 1] : bodies[level]->inputs[2];
-        cr_value *wider = add_node(bodies[level], "Concat", IN(inner, inner));
+        cr_value *wider = net_body_node(bodies[level], "Concat", IN(inner, inner));
         OK(cr_node_set_int(wider->producer, "axis", 1));
         OK(cr_graph_add_output(bodies[level],
-                               add_node(bodies[level], "Identity", IN(bodies[level]->inputs[1]))));
+                               net_body_node(bodies[level], "Identity", IN(bodies[level]->inputs[1]))));
         OK(cr_graph_add_output(bodies[level], wider));
     }
     net_infer(&n);
