@@ -67,7 +67,6 @@ static crease_status align(const cr_node *node, const cr_shape *a, cr_shape *b) 
 }
 
 static crease_status binary_infer(cr_infer *infer) {
-    char who[256];
     CR_TRY(cr_infer_same(infer));
     if (infer->op->variant <= POW || infer->op->variant >= PRELU) {
         if (infer->n_in > 2)
@@ -81,8 +80,7 @@ static crease_status binary_infer(cr_infer *infer) {
         CR_TRY(cr_infer_need(infer, i));
         cr_shape b = infer->in[i]->shape;
         CR_TRY(align(infer->node, &infer->in[0]->shape, &b));
-        CR_TRY(cr_shape_broadcast(&infer->out[0].shape, &b, cr_node_print(infer->node, who, sizeof who),
-                                  &infer->out[0].shape));
+        CR_TRY(cr_node_broadcast(infer->node, &infer->out[0].shape, &b, &infer->out[0].shape));
     }
     if (infer->op->variant >= FIRST_LOGIC)
         infer->out[0].dtype = CREASE_BOOL;

@@ -25,7 +25,8 @@ static crease_status create_output(cr_run *run, int i, const cr_shape *shape) {
     if (!out)
         return CREASE_OK;
     char text[256];
-    CR_TRY(cr_shape_check(shape, CREASE_ERROR_RUN, cr_node_print(run->node, text, sizeof text)));
+    if (cr_shape_check(shape, CREASE_ERROR_RUN, "") != CREASE_OK)
+        return cr_shape_check(shape, CREASE_ERROR_RUN, cr_node_print(run->node, text, sizeof text));
     const crease_dtype dtype = out->dtype;
     const int lanes = out->lanes;
     cr_tensor_release(out);

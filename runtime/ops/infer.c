@@ -20,12 +20,11 @@ crease_status cr_infer_same(cr_infer *infer) {
 }
 
 crease_status cr_infer_broadcast(cr_infer *infer) {
-    char text[256];
     CR_TRY(cr_infer_same(infer));
     for (int i = 1; i < infer->n_in; i++) {
         CR_TRY(cr_infer_need(infer, i));
-        CR_TRY(cr_shape_broadcast(&infer->out[0].shape, &infer->in[i]->shape,
-                                  cr_node_print(infer->node, text, sizeof text), &infer->out[0].shape));
+        CR_TRY(
+            cr_node_broadcast(infer->node, &infer->out[0].shape, &infer->in[i]->shape, &infer->out[0].shape));
     }
     return CREASE_OK;
 }
@@ -77,8 +76,29 @@ crease_status cr_infer_ints(const cr_infer *infer, int i, int64_t values[CR_MAX_
     return CREASE_OK;
 }
 
+/* A name is written where there is something to say: that takes longer than the checks, and late steps are
+ * inferred in every run. */
+
+crease_status cr_node_check_shape(const cr_node *node, const cr_shape *shape, crease_status status) {
+    char text[256];
+    if (cr_shape_check_known(shape, status, "") == CREASE_OK)
+        return CREASE_OK;
+    return cr_shape_check_known(shape, status, cr_node_print(node, text, sizeof text));
+}
+
+crease_status cr_node_broadcast(const cr_node *node, const cr_shape *a, const cr_shape *b, cr_shape *out) {
+    char text[256];
+    cr_shape both;
+    if (cr_shape_broadcast(a, b, "", &both) != CREASE_OK)
+        return cr_shape_broadcast(a, b, cr_node_print(node, text, sizeof text), out);
+    *out = both;
+    return CREASE_OK;
+}
+
 crease_status cr_node_axis(const cr_node *node, int64_t stated, int rank, int *axis) {
     char text[256];
+    if (cr_axis_resolve(stated, rank, "", axis) == CREASE_OK)
+        return CREASE_OK;
     return cr_axis_resolve(stated, rank, cr_node_print(node, text, sizeof text), axis);
 }
 
@@ -112,7 +132,6 @@ static crease_status check_output(const cr_node *node) {
 
 /* The rest of `infer` is given: where bodies may be inferred, too. */
 static crease_status infer_node(cr_infer infer, const cr_node *node, const cr_info *const *in, cr_info *out) {
-    char text[256];
     CR_TRY(check_output(node));
     CR_TRY(check_types(node, in));
     for (int i = 0; i < node->n_outputs; i++)
@@ -127,8 +146,7 @@ static crease_status infer_node(cr_infer infer, const cr_node *node, const cr_in
     CR_TRY(node->op->infer(&infer));
     for (int i = 0; i < node->n_outputs; i++)
         if (node->outputs[i])
-            CR_TRY(cr_shape_check_known(&out[i].shape, CREASE_ERROR_MODEL,
-                                        cr_node_print(node, text, sizeof text)));
+            CR_TRY(cr_node_check_shape(node, &out[i].shape, CREASE_ERROR_MODEL));
     return CREASE_OK;
 }
 

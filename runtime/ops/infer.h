@@ -25,6 +25,11 @@ crease_status cr_infer_list(const cr_infer *infer, int i, const cr_tensor **list
 crease_status cr_infer_ints(const cr_infer *infer, int i, int64_t values[CR_MAX_RANK], int *n,
                             bool *known) CREASE_MUST_TEST;
 
+/* The checks of runtime/base/shape.h, whose sentence names the node. */
+crease_status cr_node_check_shape(const cr_node *node, const cr_shape *shape,
+                                  crease_status status) CREASE_MUST_TEST; /* may be unknown */
+crease_status cr_node_broadcast(const cr_node *node, const cr_shape *a, const cr_shape *b,
+                                cr_shape *out) CREASE_MUST_TEST;
 /* An axis that the node states for a known rank, made non-negative; fails with MODEL. */
 crease_status cr_node_axis(const cr_node *node, int64_t stated, int rank, int *axis) CREASE_MUST_TEST;
 /* The same of attribute "axis". */

@@ -108,7 +108,6 @@ static crease_status expand_infer(cr_infer *infer) {
     int64_t target[CR_MAX_RANK];
     int n;
     bool known;
-    char text[256];
     CR_TRY(cr_infer_need(infer, 0));
     CR_TRY(cr_infer_need(infer, 1));
     infer->out[0].dtype = infer->in[0]->dtype;
@@ -120,8 +119,7 @@ static crease_status expand_infer(cr_infer *infer) {
             return cr_node_fail(infer->node, CREASE_ERROR_MODEL, "the target dimension %lld is negative",
                                 (long long)target[d]);
     cr_shape shape = cr_shape_of(n, target);
-    return cr_shape_broadcast(&infer->in[0]->shape, &shape, cr_node_print(infer->node, text, sizeof text),
-                              &infer->out[0].shape);
+    return cr_node_broadcast(infer->node, &infer->in[0]->shape, &shape, &infer->out[0].shape);
 }
 
 static crease_status expand_prepare(cr_prepare *p) {
