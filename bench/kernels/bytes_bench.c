@@ -92,7 +92,7 @@ static void run_once(bench *b, trial *t) {
     if (b->options->cold)
         bench_clear_caches(t->packed, t->algorithm->packed_bytes(&b->conv));
     const double begin = cr_clock_seconds();
-    cr_bytes_execute(b->pool, &t->work, &t->args, t->workspace);
+    cr_bytes_execute(b->pool, &t->work, &t->args, t->workspace, t->work.workspace_bytes);
     const double time = cr_clock_seconds() - begin;
     t->best = time < t->best ? time : t->best;
 }

@@ -134,7 +134,7 @@ static double seconds_of(bench *b, way *w, int times) {
     for (int i = 0; i < times; i++) {
         if (w->pass)
             cr_parallel_grain(b->pool, b->n_input, 4096, pass_part, b);
-        cr_conv_execute(b->pool, &w->work, &w->args, w->workspace);
+        cr_conv_execute(b->pool, &w->work, &w->args, w->workspace, w->work.workspace_bytes);
     }
     const double time = (cr_clock_seconds() - begin) / times;
     w->least = fmin(w->least, time);

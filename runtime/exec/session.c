@@ -347,6 +347,7 @@ static crease_status run_step(cr_session *session, cr_plan *plan, cr_step *step)
                   .in = step->in,
                   .out = step->out,
                   .scratch = plan->scratch,
+                  .scratch_bytes = plan->scratch_bytes,
                   .pool = session->pool,
                   .heap = session->heap};
     return step->node->op->run(&run);

@@ -314,7 +314,7 @@ static crease_status conv_run(cr_run *r) {
     if (wants_means && s->algorithm->row_means)
         args.row_means = r->out[1]->data;
     if (!empty)
-        cr_conv_execute(r->pool, &s->work, &args, r->scratch);
+        cr_conv_execute(r->pool, &s->work, &args, r->scratch, r->scratch_bytes);
     if (wants_means && (empty || !s->algorithm->row_means))
         average_rows(&s->conv, r);
     return CREASE_OK;

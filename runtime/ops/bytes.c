@@ -351,7 +351,7 @@ static crease_status conv_run(cr_run *r) {
     if (r->n_in > RESIDUAL && r->in[RESIDUAL])
         epilogue.residual = r->in[RESIDUAL]->data;
     if (cr_shape_n(&r->out[0]->shape) != 0)
-        cr_bytes_execute(r->pool, &s->work, &args, r->scratch);
+        cr_bytes_execute(r->pool, &s->work, &args, r->scratch, r->scratch_bytes);
     return CREASE_OK;
 }
 

@@ -126,6 +126,7 @@ static crease_status prepare_and_run(job *j) {
                   .in = j->in,
                   .out = j->out_ports,
                   .scratch = scratch,
+                  .scratch_bytes = p.scratch_bytes,
                   .pool = j->eval->pool,
                   .heap = j->eval->heap,
                   .allocate = create_output,

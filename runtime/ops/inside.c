@@ -94,5 +94,6 @@ crease_status cr_inside_run(const cr_run *r, const cr_inside *inside, const cr_t
     its.n_out = 1;
     its.out = &result;
     its.scratch = (char *)r->scratch + inside->at_rest;
+    its.scratch_bytes = r->scratch_bytes - inside->at_rest;
     return inside->op->run(&its);
 }

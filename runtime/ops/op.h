@@ -74,6 +74,7 @@ typedef struct cr_run {
     const cr_tensor *const *in; /* [n_in]; NULL: left out */
     cr_tensor *const *out;      /* [n_out]; NULL: left out. data is set unless the shape was unknown */
     void *scratch;              /* never NULL */
+    size_t scratch_bytes;       /* at least what prepare asked for */
     cr_pool *pool;
     cr_heap *heap;
     /* Give a data-dependent output its shape and memory; fills out[i]. */

@@ -183,7 +183,7 @@ static void clear(stage *s) {
 
 static void run_once(cr_pool *pool, trial *t) {
     const double start = cr_clock_seconds();
-    cr_conv_execute(pool, &t->work, &t->args, t->workspace);
+    cr_conv_execute(pool, &t->work, &t->args, t->workspace, t->work.workspace_bytes);
     t->best = fmin(t->best, cr_clock_seconds() - start);
 }
 

@@ -48,23 +48,24 @@ const cr_bytes_algorithm *cr_bytes_choose(const cr_bytes_conv *conv, const char 
 
 bool cr_bytes_plan_work(const cr_bytes_algorithm *algorithm, const cr_bytes_conv *conv, cr_bytes_work *work) {
     *work = (cr_bytes_work){.algorithm = algorithm, .conv = conv, .tasks = algorithm->tasks(conv)};
-    return cr_conv_workspaces(algorithm->workspace_bytes(conv), conv->threads, &work->thread_bytes,
-                              &work->workspace_bytes);
+    return cr_conv_workspaces(algorithm->workspace_bytes(conv), conv->threads, &work->workspace_bytes);
 }
 
 typedef struct job {
     const cr_bytes_work *work;
     const cr_bytes_args *args;
     char *workspace;
+    size_t step;
 } job;
 
 static void run_tasks(void *context, int64_t begin, int64_t end, int thread) {
     const job *j = context;
     const cr_bytes_work *work = j->work;
-    work->algorithm->run(work->conv, j->args, begin, end, j->workspace + (size_t)thread * work->thread_bytes);
+    work->algorithm->run(work->conv, j->args, begin, end, j->workspace + (size_t)thread * j->step);
 }
 
-void cr_bytes_execute(cr_pool *pool, const cr_bytes_work *work, const cr_bytes_args *args, void *workspace) {
-    job j = {work, args, workspace};
+void cr_bytes_execute(cr_pool *pool, const cr_bytes_work *work, const cr_bytes_args *args, void *workspace,
+                      size_t workspace_bytes) {
+    job j = {work, args, workspace, cr_conv_thread_step(workspace_bytes, work->conv->threads)};
     cr_parallel(pool, work->tasks, run_tasks, &j);
 }

@@ -82,12 +82,12 @@ typedef struct cr_bytes_work {
     const cr_bytes_algorithm *algorithm;
     const cr_bytes_conv *conv;
     int64_t tasks;
-    size_t thread_bytes;    /* of a thread's workspace */
     size_t workspace_bytes; /* of all threads, to be aligned to 64 */
 } cr_bytes_work;
 bool cr_bytes_plan_work(const cr_bytes_algorithm *algorithm, const cr_bytes_conv *conv, cr_bytes_work *work);
 
-/* On a pool of that many threads. */
-void cr_bytes_execute(cr_pool *pool, const cr_bytes_work *work, const cr_bytes_args *args, void *workspace);
+/* On a pool of that many threads. The workspace has at least work->workspace_bytes. */
+void cr_bytes_execute(cr_pool *pool, const cr_bytes_work *work, const cr_bytes_args *args, void *workspace,
+                      size_t workspace_bytes);
 
 #endif
