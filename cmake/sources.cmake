@@ -115,6 +115,7 @@ set(crease_library_sources
   runtime/kernels/conv/direct_generic.c
   runtime/kernels/conv/direct_input.c
   runtime/kernels/conv/direct_run.c
+  runtime/kernels/conv/direct_walk.c
   runtime/kernels/conv/execute.c
   runtime/kernels/conv/few.c
   runtime/kernels/conv/few_generic.c

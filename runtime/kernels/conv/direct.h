@@ -45,6 +45,12 @@ typedef struct cr_direct_pass {
     int64_t fetch_lines;                /* cache lines of them, until they end */
     const float *factors; /* scaling: of the lanes of the span, by which weights are multiplied */
     float *scaled;        /* likewise: where the weights then go, all that are read */
+    /* Transforming: what is read is max(factor x + shift, floor), of the lanes of the span, and goes to
+     * `kept`, which is as input and input_step are for the tiles that follow. */
+    const float *shifts;
+    float *kept;
+    ptrdiff_t kept_step;
+    float floor;
 
     /* Sums before the pass, slot s and output block b at start + s start_slot + b start_block. */
     const float *start;
@@ -83,6 +89,7 @@ enum {
     CR_DIRECT_POINTWISE,
     CR_DIRECT_HALVED,
     CR_DIRECT_SCALING,
+    CR_DIRECT_TRANSFORMING,
     CR_DIRECT_PLAIN,
     CR_DIRECT_PLAIN_SKIPPING,
     CR_DIRECT_KINDS

@@ -2,6 +2,7 @@
 
 #include "runtime/base/whole.h"
 
+#include <math.h>
 #include <string.h>
 
 cr_direct_view cr_direct_view_of(const cr_direct_plan *plan, const float *input, int64_t image) {
@@ -34,6 +35,27 @@ static void view_copy(const cr_direct_box *box, int64_t pixel, const float *copy
     view->step[CR_H] = (box->end[CR_W] - box->begin[CR_W]) * pixel;
     view->step[CR_D] = (box->end[CR_H] - box->begin[CR_H]) * view->step[CR_H];
     view->block_step = (box->end[CR_D] - box->begin[CR_D]) * view->step[CR_D];
+}
+
+/* Of neighbouring pixels that all stand in one row, each read once; see cr_conv_flatten. */
+static bool is_pointwise(const cr_direct_plan *plan) {
+    const cr_conv_geometry *g = &plan->geometry;
+    return plan->taps == 1 && g->groups == 1 && plan->in_lanes == plan->kernels->lanes && g->out[CR_D] == 1 &&
+           g->out[CR_H] == 1 && g->in[CR_D] == 1 && g->in[CR_H] == 1 && g->in[CR_W] == g->out[CR_W] &&
+           g->stride[CR_W] == 1 && g->pad[CR_W] == 0;
+}
+
+bool cr_direct_transforms_in_tiles(const cr_direct_plan *plan, const cr_prologue *prologue, float *floor) {
+    float ceiling;
+    return is_pointwise(plan) && !plan->halved && plan->columns.size > 1 && prologue->shift != NULL &&
+           cr_activation_is_clamp(&prologue->act, floor, &ceiling) && ceiling == INFINITY;
+}
+
+void cr_direct_view_copy(const cr_direct_plan *plan, const cr_direct_box *output, int64_t first,
+                         const float *copy, cr_direct_view *view) {
+    const cr_direct_box box = cr_direct_input_box(plan, output);
+    view_copy(&box, plan->kernels->lanes, copy, view);
+    view->first_block = first;
 }
 
 void cr_direct_transform(const cr_direct_plan *plan, const cr_prologue *prologue, int64_t image,

@@ -24,6 +24,14 @@ void cr_direct_transform(const cr_direct_plan *plan, const cr_prologue *prologue
                          const cr_direct_box *output, int64_t first, int64_t end, float *to,
                          cr_direct_view *view);
 
+/* Whether tiles can apply the prologue to what they read, by themselves: max(factor x + shift, *floor), to
+ * the pixels of a pointwise convolution. */
+bool cr_direct_transforms_in_tiles(const cr_direct_plan *plan, const cr_prologue *prologue, float *floor);
+
+/* A copy, to be made, of what the box reads of blocks from `first` on. */
+void cr_direct_view_copy(const cr_direct_plan *plan, const cr_direct_box *output, int64_t first,
+                         const float *copy, cr_direct_view *view);
+
 /* Copies what the box reads of a plain input, with its padding, and makes that, in `to`, the view. */
 void cr_direct_pad(const cr_direct_plan *plan, const cr_direct_box *output, float *to, cr_direct_view *view);
 

@@ -123,9 +123,9 @@ static void few_weights(const cr_conv_algorithm *algorithm, int lanes) {
     check(algorithm, &conv);
 }
 
-/* A scale alone before a pointwise convolution of fewer weights than inputs: the first tile of each chunk and
- * output tile scales them. With another number of threads those are other tiles. */
-static void scaled_pointwise(const cr_conv_algorithm *algorithm, int lanes) {
+/* A prologue before a pointwise convolution of several channels, with a shift or as a scale alone. With
+ * another number of threads its tiles are others. */
+static void prologue_of_pointwise(const cr_conv_algorithm *algorithm, int lanes, bool shifts, cr_act act) {
     const limits most = {90, 1, 1, 1, 1, 0, .rank = 2};
     cr_conv conv = random_conv(lanes, &most);
     cr_conv_geometry *g = &conv.geometry;
@@ -136,17 +136,30 @@ static void scaled_pointwise(const cr_conv_algorithm *algorithm, int lanes) {
     conv.has_residual = random_chance(40);
     check(algorithm, &conv);
     conv_case c = conv_case_new(&conv);
-    c.prologue.shift = NULL;
-    c.prologue.act.kind = CR_ACT_NONE;
+    c.prologue.shift = shifts ? c.shift.data : NULL;
+    c.prologue.act.kind = act;
     guarded expected = conv_case_run(&c, &cr_conv_reference, 1), one = conv_case_run(&c, algorithm, 1);
+    guarded parts = conv_case_run(&c, algorithm, 3);
     c.conv.threads = conv.threads % 5 + 1;
     guarded other = conv_case_run(&c, algorithm, 1);
     cr_assert(conv_difference(&c, &one, &expected) <= tolerance(&conv), "%s", conv_case_text(&conv));
     cr_assert_arr_eq(one.data, other.data, one.n * sizeof(float), "%s", conv_case_text(&conv));
+    cr_assert_arr_eq(one.data, parts.data, one.n * sizeof(float), "%s", conv_case_text(&conv));
     guarded_free(&expected);
     guarded_free(&one);
+    guarded_free(&parts);
     guarded_free(&other);
     conv_case_free(&c);
+}
+
+/* The first tile of each chunk and output tile scales the weights, where those are fewer than the inputs. */
+static void scaled_pointwise(const cr_conv_algorithm *algorithm, int lanes) {
+    prologue_of_pointwise(algorithm, lanes, false, CR_ACT_NONE);
+}
+
+/* The tiles of the first output tile transform the input. */
+static void transformed_pointwise(const cr_conv_algorithm *algorithm, int lanes) {
+    prologue_of_pointwise(algorithm, lanes, true, random_chance(70) ? CR_ACT_RELU : CR_ACT_NONE);
 }
 
 /* Channels of a group that divide the lanes, are a multiple of them, or neither. */
@@ -286,6 +299,10 @@ Test(direct, prologue_of_few_weights) {
 
 Test(direct, scale_of_pointwise) {
     each_isa("direct", scaled_pointwise);
+}
+
+Test(direct, affine_of_pointwise) {
+    each_isa("direct", transformed_pointwise);
 }
 
 Test(direct, groups) {
