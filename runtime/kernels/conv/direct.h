@@ -19,8 +19,8 @@
  * are blocks on the diagonal: an output tile is multiplied by the input blocks that its groups read (its
  * span), with zero weights between channels of different groups.
  *
- * Planning is plain C, shared by all instruction sets (direct.c, direct_input.c, direct_run.c); what differs
- * is a cr_direct_kernels. */
+ * Planning is plain C, shared by all instruction sets (direct.c, direct_input.c, direct_run.c,
+ * direct_walk.c); what differs is a cr_direct_kernels. */
 
 enum { CR_DIRECT_MAX_PIXELS = 14, CR_DIRECT_MAX_LANES = 16, CR_DIRECT_TILE_BLOCKS = 3 };
 
@@ -79,9 +79,9 @@ typedef void cr_direct_tile(cr_direct_pass *pass);
 /* Tile functions: for pixels anywhere, and for those at a constant distance: pixels[i] = i L or, of stride 2,
  * 2 i L; of plain input i or 2 i. Pointwise is together, with a single tap, first_lane 0 and start_slot 0;
  * halved is pointwise, for a tile whose last block is (cr_direct_plan.halved). An instruction set may have
- * none. Scaling is pointwise of several pixels, whose weights come scaled out of it for the tiles that
- * follow. Those for plain input are for some sizes only, the most pixels among them; of the others there is
- * none. */
+ * none. Scaling and transforming are pointwise: out of scaling, of several pixels, weights come scaled for
+ * the tiles that follow, out of transforming the input for the output tiles that follow. Those for plain
+ * input are for some sizes only, the most pixels among them; of the others there is none. */
 enum {
     CR_DIRECT_APART,
     CR_DIRECT_TOGETHER,
