@@ -334,10 +334,11 @@ static void record_value(cr_value *v, const cr_info *info) {
     refine(&v->shape, &info->shape);
 }
 
-/* Where a body repeats, what the model says may be true of one iteration only. */
+/* Where a body repeats, what the model says may be true of one iteration only. It is believed of outputs alone
+ * that nothing in the body reads: that is all that is known of them when no iteration runs. */
 static void record_repeated(cr_value *v, const cr_info *info) {
     record_value(v, info);
-    if (!v->n_outputs)
+    if (!v->n_outputs || v->n_uses)
         v->shape = info->shape;
 }
 

@@ -120,6 +120,29 @@ Test(lower_bodies, loops_whose_shapes_grow, .init = needs_lanes) {
     crease_model_free(model);
 }
 
+/* What the file states of a body's output is not believed where the body reads it: twice its shapes,
+ * stacked, are three. */
+Test(lower_bodies, loops_whose_output_states_its_first_shape, .init = needs_lanes) {
+    crease_model *model;
+    cr_value *stacked;
+    net n = net_begin(13, DIMS(1, 6, 5, 7));
+    net_loop t = net_begin_loop(&n, n.x, &n.x->shape);
+    cr_value *wider = net_body_node(t.body, "Concat", IN(t.carried, t.carried));
+    OK(cr_node_set_int(wider->producer, "axis", 3));
+    wider->dtype = CREASE_FLOAT;
+    wider->shape = cr_shape_of(4, (int64_t[]){1, 6, 5, 14});
+    OK(cr_graph_add_value(n.ir->graph, "shapes", true, &stacked));
+    OK(cr_node_add_output(t.y->producer, stacked));
+    stacked->dtype = CREASE_INT64;
+    net_output(&n, stacked);
+    OK(cr_graph_add_output(t.body, wider));
+    cr_value *shape = net_body_node(t.body, "Shape", IN(wider)),
+             *twice = net_body_node(t.body, "Add", IN(shape, shape));
+    crease_session *session = end_loop(&n, &t, twice, &model);
+    crease_session_free(session);
+    crease_model_free(model);
+}
+
 /* Their rank, too: nothing is known of what is carried. */
 Test(lower_bodies, loops_whose_ranks_grow, .init = needs_lanes) {
     crease_model *model;
