@@ -55,13 +55,17 @@ static bool same_inside(const cr_qlinear_form *form, const cr_node *node) {
 
 static crease_status read_form(const cr_node *node, const cr_qlinear_form **form, bool *fits) {
     const cr_qlinear_form *f = *form = cr_qlinear_form_of(node);
+    const int n = f ? cr_qlinear_operands(f, node->n_inputs) : 0;
     int axis;
-    *fits = f && node->op && node->n_outputs == 1 && node->outputs[0] && same_inside(f, node) &&
-            fits_bias(f, node) && (!cr_node_input(node, f->result) || has_parameters(node, f->result, -1));
-    for (int i = 0; *fits && i < cr_qlinear_operands(f, node->n_inputs); i++) {
+    *fits = n > 0 && n <= CR_QLINEAR_OPERANDS && node->op && node->n_outputs == 1 && node->outputs[0] &&
+            same_inside(f, node) && fits_bias(f, node) &&
+            (!cr_node_input(node, f->result) || has_parameters(node, f->result, -1));
+    for (int i = 0; *fits && i < n; i++) {
         const cr_value *operand = cr_node_input(node, f->operand + 3 * i);
-        CR_TRY(cr_qlinear_axis(f, node, i, operand->shape.rank, &axis));
-        *fits = has_parameters(node, f->operand + 3 * i + 1, channels_of(operand, axis));
+        *fits = operand != NULL;
+        if (*fits)
+            CR_TRY(cr_qlinear_axis(f, node, i, operand->shape.rank, &axis));
+        *fits = *fits && has_parameters(node, f->operand + 3 * i + 1, channels_of(operand, axis));
     }
     return CREASE_OK;
 }

@@ -3,7 +3,7 @@
 
 /* before: a body of If, Loop or Scan that uses values of the graphs around it
  * after:  the same, lowered like the main graph; in between, nodes of our own stand for these values
- * not:    bodies whose values are in some runs other than they state (cr_graph.steady)
+ * not:    bodies whose values are in some runs other than they state (cr_graph.steady); more than 256
  * why:    passes look from a node to the one before it. They must not look out of the body: what stands
  *         there runs once, whether a branch is taken or not, and serves others. */
 
@@ -11,10 +11,13 @@ static const char outside[] = "Outside";
 
 /* ---- which graphs ---- */
 
-typedef struct staging {
-    cr_lower_stage *stage;
-    const cr_lower_settings *settings;
-} staging;
+/* Each takes as long as a look at the whole model. */
+enum { MOST_BODIES = 256 };
+
+typedef struct graph_list {
+    cr_graph *graphs[1 + MOST_BODIES];
+    int n;
+} graph_list;
 
 static bool is_steady(const cr_graph *graph) {
     for (; graph->owner; graph = graph->owner->graph)
@@ -23,13 +26,28 @@ static bool is_steady(const cr_graph *graph) {
     return true;
 }
 
-static crease_status enter(cr_graph *graph, void *context) {
-    const staging *s = context;
-    return is_steady(graph) ? s->stage(graph, s->settings) : CREASE_OK;
+static crease_status add(cr_graph *graph, void *context) {
+    graph_list *list = context;
+    if (list->n <= MOST_BODIES && is_steady(graph))
+        list->graphs[list->n++] = graph;
+    return CREASE_OK;
+}
+
+/* Lowering another body may have removed its node. */
+static bool is_there(const cr_graph *graph) {
+    for (; graph->owner; graph = graph->owner->graph)
+        if (!graph->owner->previous && graph->owner->graph->first != graph->owner)
+            return false;
+    return true;
 }
 
 crease_status cr_lower_graphs(cr_model *model, cr_lower_stage *stage, const cr_lower_settings *settings) {
-    return cr_model_each_graph(model, enter, &(staging){stage, settings});
+    graph_list list = {.n = 0};
+    CR_TRY(cr_model_each_graph(model, add, &list));
+    for (int i = 0; i < list.n; i++)
+        if (is_there(list.graphs[i]))
+            CR_TRY(stage(list.graphs[i], settings));
+    return CREASE_OK;
 }
 
 /* ---- what they use of others ---- */

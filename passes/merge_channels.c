@@ -37,13 +37,15 @@ static crease_status step_back(origin *o, bool *stepped) {
     *stepped = false;
     if (node && cr_is_ours(node, "Concat")) {
         int i = 0;
-        for (; i < node->n_inputs && o->channel >= channels_of(node->inputs[i]); i++)
+        for (; i + 1 < node->n_inputs && o->channel >= channels_of(node->inputs[i]); i++)
             o->channel -= channels_of(node->inputs[i]);
         o->value = node->inputs[i];
         *stepped = true;
     } else if (node && cr_is_ours(node, "Channels")) {
         CR_TRY(cr_attr_ints(node, "channels", &channels, &n));
         CR_TRY(cr_attr_ints(node, "sources", &sources, &n_sources));
+        if (o->channel >= n)
+            return CREASE_OK;
         o->value = node->inputs[n_sources ? sources[o->channel] : 0];
         o->channel = channels[o->channel];
         *stepped = true;

@@ -378,18 +378,25 @@ static int64_t bytes_of(const cr_tensor *const *tensors, int n) {
     return sum;
 }
 
+static int64_t macs_of(const cr_step *step, int64_t turns) {
+    int64_t macs;
+    if (step->macs <= 0)
+        return step->macs;
+    return turns > 0 && !__builtin_mul_overflow(step->macs, turns, &macs) ? macs : -1;
+}
+
 bool crease_session_step_at(const crease_session *session, size_t index, crease_step *step) {
     int depth;
     const cr_plan *plan = cr_session_plan(session->exec);
     const cr_step *s = plan ? cr_profile_step(plan, index, &depth) : NULL;
     if (!s)
         return false;
-    const int64_t turns = depth ? s->turns : 1;
+    const int64_t turns = depth ? s->turns : 1; /* 0: nothing was measured */
     crease_step full = {.node = s->node->name,
                         .op_type = s->node->op_type,
                         .algorithm = s->algorithm,
                         .note = s->note,
-                        .macs = s->macs > 0 ? s->macs * turns : s->macs,
+                        .macs = macs_of(s, turns),
                         .n_runs = s->n_runs,
                         .seconds = s->seconds,
                         .best_seconds = s->best_seconds,

@@ -22,12 +22,12 @@ static void begin(cr_step *step) {
 }
 
 static void end(cr_step *step) {
+    step->turns = step->run_passes / step->passes;
     if (!step->run_passes)
         return;
     if (step->n_runs++ == 0 || step->run_seconds < step->best_seconds)
         step->best_seconds = step->run_seconds;
     step->seconds += step->run_seconds;
-    step->turns = step->run_passes / step->passes;
 }
 
 void cr_profile_clear(cr_plan *plan) {

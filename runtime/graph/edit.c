@@ -145,6 +145,7 @@ crease_status cr_model_assume_constant(cr_model *model) {
 crease_status cr_graph_add_output(cr_graph *graph, cr_value *value) {
     CR_TRY(append(graph->model, &graph->outputs, &graph->n_outputs, value));
     value->n_outputs++;
+    graph->empty = NULL; /* was for fewer */
     return CREASE_OK;
 }
 
@@ -483,15 +484,24 @@ static bool is_dead(const cr_node *node) {
 }
 
 static crease_status drop_dead(cr_graph *graph, void *context) {
-    (void)context;
-    for (cr_node *node = graph->last, *previous; node; node = previous) { /* backwards: one sweep is enough */
+    bool *dropped = context;
+    for (cr_node *node = graph->last, *previous; node;
+         node = previous) { /* backwards: one sweep of a graph */
         previous = node->previous;
-        if (is_dead(node))
-            CR_TRY(cr_node_remove(node));
+        if (!is_dead(node))
+            continue;
+        CR_TRY(cr_node_remove(node));
+        *dropped = true;
     }
     return CREASE_OK;
 }
 
+/* What a dead node's bodies used of the graphs around it may be dead after it. */
 crease_status cr_model_drop_dead(cr_model *model) {
-    return cr_model_each_graph(model, drop_dead, NULL);
+    bool dropped = true;
+    while (dropped) {
+        dropped = false;
+        CR_TRY(cr_model_each_graph(model, drop_dead, &dropped));
+    }
+    return CREASE_OK;
 }

@@ -117,7 +117,9 @@ struct cr_node {
 struct cr_graph {
     cr_model *model;
     cr_node *owner; /* the node whose attribute it is; NULL: the main graph */
-    bool steady;    /* of a body: what its values state of their types and shapes holds for every run of it */
+    bool steady; /* of a body: what its values state of types and shapes was found to hold for all its runs */
+    cr_shape *empty; /* of a body that repeats: [n_outputs] one element of each output, as far as the file or
+                        inference says, for when it does not run; NULL: as the values state */
     const char *name, *doc;
     cr_node *first, *last;
     int n_nodes;

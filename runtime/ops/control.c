@@ -179,23 +179,27 @@ crease_status cr_stack_push(cr_run *r, cr_stack *stack, const cr_tensor *tensor)
     return CREASE_OK;
 }
 
-/* Nothing ran: as declared, 0 for what is not. */
-static crease_status declared_shape(cr_run *r, cr_stack *stack, const cr_value *value) {
+cr_shape cr_control_empty(const cr_graph *body, int output) {
+    cr_shape shape = body->empty ? body->empty[output] : body->outputs[output]->shape;
+    shape.rank = shape.rank < 0 ? 0 : shape.rank;
+    for (int d = 0; d < shape.rank; d++)
+        shape.dims[d] = shape.dims[d] < 0 ? 0 : shape.dims[d];
+    return shape;
+}
+
+/* Nothing ran. */
+static crease_status be_empty(cr_run *r, cr_stack *stack, const cr_graph *body, int output) {
+    const cr_value *value = body->outputs[output];
     stack->dtype = value->dtype;
-    stack->shape = value->shape;
-    if (stack->shape.rank < 0)
-        stack->shape.rank = 0;
-    for (int d = 0; d < stack->shape.rank; d++)
-        if (stack->shape.dims[d] < 0)
-            stack->shape.dims[d] = 0;
+    stack->shape = cr_control_empty(body, output);
     if (crease_dtype_bits(stack->dtype) < 8 || stack->shape.rank == CR_MAX_RANK)
         return cr_node_fail(r->node, CREASE_ERROR_UNSUPPORTED, "no iteration gives '%s' a type", value->name);
     return CREASE_OK;
 }
 
-crease_status cr_stack_take(cr_run *r, cr_stack *stack, const cr_value *value, cr_tensor *tensor) {
+crease_status cr_stack_take(cr_run *r, cr_stack *stack, const cr_graph *body, int output, cr_tensor *tensor) {
     if (stack->count == 0)
-        CR_TRY(declared_shape(r, stack, value));
+        CR_TRY(be_empty(r, stack, body, output));
     cr_shape shape = stack->shape;
     memmove(shape.dims + 1, shape.dims, (size_t)shape.rank++ * sizeof *shape.dims);
     shape.dims[0] = stack->count;
@@ -324,7 +328,7 @@ static crease_status loop_finish(cr_run *r, loop_state *s) {
         cr_tensor stacked = {0};
         if (s->carried + i >= r->n_out || !r->out[s->carried + i])
             continue;
-        CR_TRY(cr_stack_take(r, &s->stacks[i], s->body->outputs[1 + s->carried + i], &stacked));
+        CR_TRY(cr_stack_take(r, &s->stacks[i], s->body, 1 + s->carried + i, &stacked));
         cr_control_give(r, s->carried + i, &stacked);
     }
     return CREASE_OK;

@@ -39,9 +39,11 @@ typedef struct cr_stack {
 } cr_stack;
 
 crease_status cr_stack_push(cr_run *r, cr_stack *stack, const cr_tensor *tensor) CREASE_MUST_TEST;
-/* All as one tensor, the new first axis counting them. `value`: the body's output, which says what an empty
- * stack is like. */
-crease_status cr_stack_take(cr_run *r, cr_stack *stack, const cr_value *value,
+/* One element of a body's output where none was computed: 0 for extents that nobody knows. */
+cr_shape cr_control_empty(const cr_graph *body, int output);
+/* All as one tensor, the new first axis counting them. Of output `output` of the body, which says what an
+ * empty stack is like. */
+crease_status cr_stack_take(cr_run *r, cr_stack *stack, const cr_graph *body, int output,
                             cr_tensor *tensor) CREASE_MUST_TEST;
 
 /* Scan (scan_body.c): ONNX 8 has a batch axis around it. */

@@ -211,6 +211,24 @@ static void forget(cr_infer_walk *walk, const cr_graph *graph) {
             walk->infos[node->outputs[i]->id] = (cr_info){.shape = cr_shape_unknown()};
 }
 
+/* The bit of cr_infer_walk.whole; 0: further on than there are bits. */
+static unsigned bit_of(const cr_graph *body) {
+    unsigned bit = 1;
+    for (int i = 0; i < body->owner->n_attrs && body->owner->attrs[i].type != CR_ATTR_GRAPHS; i++)
+        if (body->owner->attrs[i].type == CR_ATTR_GRAPH) {
+            if (body->owner->attrs[i].graphs[0] == body)
+                return bit & UCHAR_MAX;
+            bit <<= 1;
+        }
+    return 0;
+}
+
+static void note_whole(const cr_infer_walk *walk, const cr_graph *body, bool whole) {
+    const unsigned bit = bit_of(body);
+    unsigned char *bits = &walk->whole[body->owner->id];
+    *bits = (unsigned char)(whole ? *bits | bit : *bits & ~bit);
+}
+
 static crease_status walk_body(const cr_infer *infer, const cr_graph *graph, const cr_info *inputs,
                                cr_info *outputs) {
     cr_infer_walk *walk = infer->walk;
@@ -218,6 +236,8 @@ static crease_status walk_body(const cr_infer *infer, const cr_graph *graph, con
         walk->infos[graph->inputs[i]->id] = inputs[i];
     forget(walk, graph);
     crease_status status = cr_infer_walk_graph(walk, graph);
+    if (walk->whole)
+        note_whole(walk, graph, status == CREASE_OK);
     for (int i = 0; i < graph->n_outputs; i++)
         outputs[i] =
             status == CREASE_OK ? walk->infos[graph->outputs[i]->id] : (cr_info){.shape = cr_shape_unknown()};
@@ -334,14 +354,6 @@ static void record_value(cr_value *v, const cr_info *info) {
     refine(&v->shape, &info->shape);
 }
 
-/* Where a body repeats, what the model says may be true of one iteration only. It is believed of outputs alone
- * that nothing in the body reads: that is all that is known of them when no iteration runs. */
-static void record_repeated(cr_value *v, const cr_info *info) {
-    record_value(v, info);
-    if (!v->n_outputs || v->n_uses)
-        v->shape = info->shape;
-}
-
 static bool covers(const cr_shape *general, const cr_shape *shape) {
     for (int d = 0; d < general->rank; d++)
         if (d < shape->rank && general->dims[d] != CR_DIM_UNKNOWN && general->dims[d] != shape->dims[d])
@@ -351,20 +363,45 @@ static bool covers(const cr_shape *general, const cr_shape *shape) {
 
 /* Of the body of a Loop or Scan: the walk ended with an iteration that hands on what it was given, as far as
  * shapes go. */
-static crease_status repeats(const cr_infer_walk *walk, const cr_graph *body, bool *does) {
+static bool repeats(const cr_infer_walk *walk, const cr_graph *body) {
     const bool loop = cr_node_is(body->owner, "Loop");
     const int first_in = loop ? 2 : 0, first_out = loop ? 1 : 0;
     int64_t scanned = 0;
-    *does = true;
-    if (!loop)
-        CR_TRY(cr_attr_int(body->owner, "num_scan_inputs", 0, &scanned));
-    for (int i = first_in; i < body->n_inputs && i < body->n_inputs - scanned; i++) {
+    if (!loop && (cr_attr_int(body->owner, "num_scan_inputs", 0, &scanned) != CREASE_OK || scanned < 1 ||
+                  scanned > body->n_inputs))
+        return false;
+    for (int i = first_in; i < body->n_inputs - scanned; i++) {
         const int o = i - first_in + first_out;
         const cr_info *in = &walk->infos[body->inputs[i]->id];
-        *does = *does && o < body->n_outputs && in->dtype &&
-                covers(&in->shape, &walk->infos[body->outputs[o]->id].shape);
+        if (o >= body->n_outputs || !in->dtype ||
+            !covers(&in->shape, &walk->infos[body->outputs[o]->id].shape))
+            return false;
     }
+    return true;
+}
+
+/* Whether the walk went through the whole body, so that all of its nodes are what their operators allow. */
+static bool is_whole(const cr_infer_walk *walk, const cr_graph *body) {
+    return walk->whole[body->owner->id] & bit_of(body);
+}
+
+/* What the file states of outputs may be true of one iteration only, but is all that there is where none
+ * runs.
+ */
+static crease_status keep_empty(const cr_infer_walk *walk, cr_graph *body) {
+    if (!body->empty) {
+        CR_TRY(CR_ARENA_NEW(&body->model->arena, &body->empty, (size_t)body->n_outputs));
+        for (int i = 0; i < body->n_outputs; i++)
+            body->empty[i] = body->outputs[i]->shape;
+    }
+    for (int i = 0; i < body->n_outputs; i++)
+        refine(&body->empty[i], &walk->infos[body->outputs[i]->id].shape);
     return CREASE_OK;
+}
+
+static void record_repeated(cr_value *v, const cr_info *info) {
+    record_value(v, info);
+    v->shape = info->shape;
 }
 
 static crease_status record(cr_infer_walk *walk, cr_graph *graph, bool repeated);
@@ -372,17 +409,15 @@ static crease_status record(cr_infer_walk *walk, cr_graph *graph, bool repeated)
 /* What the walk found in a branch of If holds where it is taken; of a body that repeats it may have tried one
  * iteration only. */
 static crease_status record_body(cr_infer_walk *walk, cr_graph *body, bool repeated) {
-    const cr_op *op = body->owner->op;
-    body->steady = op && (op->flags & CR_OP_BODY);
-    if (body->steady && !cr_node_is(body->owner, "If")) {
-        CR_TRY(repeats(walk, body, &body->steady));
-        repeated = true;
-    }
+    const bool branch = cr_node_is(body->owner, "If");
+    body->steady = is_whole(walk, body) && (branch || repeats(walk, body));
     if (!body->steady)
         return CREASE_OK;
+    if (!branch)
+        CR_TRY(keep_empty(walk, body));
     for (int i = 0; i < body->n_inputs; i++)
         record_repeated(body->inputs[i], &walk->infos[body->inputs[i]->id]);
-    return record(walk, body, repeated);
+    return record(walk, body, repeated || !branch);
 }
 
 static crease_status record(cr_infer_walk *walk, cr_graph *graph, bool repeated) {
@@ -392,19 +427,29 @@ static crease_status record(cr_infer_walk *walk, cr_graph *graph, bool repeated)
             if (node->outputs[i])
                 keep(node->outputs[i], &walk->infos[node->outputs[i]->id]);
         for (int i = 0; i < node->n_attrs; i++)
-            for (int64_t g = 0; node->attrs[i].type == CR_ATTR_GRAPH && g < node->attrs[i].n; g++)
-                CR_TRY(record_body(walk, node->attrs[i].graphs[g], repeated));
+            if (node->attrs[i].type == CR_ATTR_GRAPH)
+                CR_TRY(record_body(walk, node->attrs[i].graphs[0], repeated));
     }
     return CREASE_OK;
+}
+
+static crease_status infer_and_record(cr_infer_walk *walk, cr_graph *graph) {
+    void *whole;
+    CR_TRY(cr_alloc_zeroed(walk->heap, (size_t)graph->model->n_nodes + 1, &whole));
+    walk->whole = whole;
+    crease_status status = cr_infer_walk_graph(walk, graph);
+    if (status == CREASE_OK)
+        status = record(walk, graph, false);
+    walk->whole = NULL;
+    cr_free(walk->heap, whole);
+    return status;
 }
 
 crease_status cr_graph_infer(cr_graph *graph) {
     cr_infer_walk walk;
     cr_model *model = graph->model;
     CR_TRY(cr_infer_walk_begin(&walk, model, model->heap));
-    crease_status status = cr_infer_walk_graph(&walk, graph);
-    if (status == CREASE_OK)
-        status = record(&walk, graph, false);
+    crease_status status = infer_and_record(&walk, graph);
     cr_infer_walk_end(&walk);
     return status;
 }

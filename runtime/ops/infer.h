@@ -49,8 +49,9 @@ typedef struct cr_infer_walk {
     cr_heap *heap;
     cr_info *infos;
     cr_tensor *known;
-    int n, capacity; /* of both */
-    int rounds;      /* that bodies were inferred in anew, for cr_control_settle */
+    int n, capacity;      /* of both */
+    int rounds;           /* that bodies were inferred in anew, for cr_control_settle */
+    unsigned char *whole; /* by node id, a bit for each of its bodies: inferred without a failure; or NULL */
 } cr_infer_walk;
 crease_status cr_infer_walk_begin(cr_infer_walk *walk, const cr_model *model, cr_heap *heap) CREASE_MUST_TEST;
 crease_status cr_infer_walk_graph(cr_infer_walk *walk, const cr_graph *graph) CREASE_MUST_TEST;

@@ -288,13 +288,11 @@ static crease_status run_sequence(cr_run *r, scan_state *s, int64_t batches, int
 /* No slice ran: as declared, 0 for what is not. */
 static crease_status make_empty_results(cr_run *r, scan_state *s, int64_t batches, int64_t n) {
     for (int i = 0; i < s->given; i++) {
-        const cr_value *value = s->body->outputs[s->states + i];
-        cr_tensor slice = {.dtype = value->dtype, .shape = value->shape};
-        if (s->results[i].data || s->states + i >= r->n_out || !r->out[s->states + i])
+        const int output = s->states + i;
+        cr_tensor slice = {.dtype = s->body->outputs[output]->dtype,
+                           .shape = cr_control_empty(s->body, output)};
+        if (s->results[i].data || output >= r->n_out || !r->out[output])
             continue;
-        slice.shape.rank = slice.shape.rank < 0 ? 0 : slice.shape.rank;
-        for (int d = 0; d < slice.shape.rank; d++)
-            slice.shape.dims[d] = slice.shape.dims[d] < 0 ? 0 : slice.shape.dims[d];
         CR_TRY(make_result(r, s, i, &slice, batches, n));
     }
     return CREASE_OK;

@@ -83,6 +83,65 @@ Test(lower_bodies, what_is_outside_stays_there, .init = needs_lanes) {
     crease_model_free(model);
 }
 
+/* ---- branches that nobody takes ---- */
+
+static cr_value *conv_of_no_group(net *n, cr_graph *branch) {
+    cr_value *y = add_conv(n, branch, n->x);
+    OK(cr_node_set_int(y->producer, "group", 0));
+    return y;
+}
+
+static cr_value *concat_of_many(net *n, cr_graph *branch) {
+    enum { OPERANDS = 100 };
+    const cr_shape shape = cr_shape_of(0, NULL);
+    cr_value *inputs[2 + 3 * OPERANDS], *step = net_scalar(n, 1), *zero;
+    cr_tensor *t;
+    OK(cr_graph_new_constant(n->ir->graph, "zero", CREASE_UINT8, &shape, &zero, &t));
+    for (int i = 0; i < 2 + 3 * OPERANDS; i++)
+        inputs[i] = i % 3 == 0 ? step : zero; /* the data, too */
+    cr_value *y = net_body_node(branch, "QLinearConcat", 2 + 3 * OPERANDS, inputs);
+    OK(cr_node_set_op(y->producer, "QLinearConcat", "com.microsoft"));
+    OK(cr_node_set_int(y->producer, "axis", 1));
+    return y;
+}
+
+static cr_value *scan_of_less_than_nothing(net *n, cr_graph *branch) {
+    cr_value *y = net_body_node(branch, "Scan", IN(n->x));
+    cr_graph *body = net_body(y->producer, "body");
+    OK(cr_node_set_int(y->producer, "num_scan_inputs", INT64_MIN));
+    OK(cr_graph_add_output(body, net_body_input(body, "slice", CREASE_FLOAT, &n->x->shape)));
+    return y;
+}
+
+/* What inference would refuse in the main graph, it leaves alone in a branch; so must the passes. */
+Test(lower_bodies, branches_that_do_not_fit_are_left_alone, .init = needs_lanes) {
+    static cr_value *(*const makers[])(net *, cr_graph *) = {conv_of_no_group, concat_of_many,
+                                                             scan_of_less_than_nothing};
+    const crease_options o = net_options();
+    for (size_t i = 0; i < sizeof makers / sizeof *makers; i++) {
+        net n = net_begin(13, DIMS(1, 6, 5, 7));
+        cr_value *s = net_input(&n, "s", 0, NULL), *y;
+        OK(cr_model_set_opset(n.ir, "com.microsoft", 1));
+        net_add(&n, "If", IN(net_node(&n, "Equal", IN(s, s))), 1, &y);
+        cr_graph *taken = net_body(net_last(&n), "then_branch"),
+                 *other = net_body(net_last(&n), "else_branch");
+        cr_value *bad = makers[i](&n, other);
+        bad->dtype = CREASE_FLOAT;
+        bad->shape = n.x->shape;
+        OK(cr_graph_add_output(other, net_body_node(other, "Relu", IN(bad))));
+        OK(cr_graph_add_output(taken, net_body_node(taken, "Relu", IN(add_conv(&n, taken, n.x)))));
+        net_infer(&n);
+        cr_assert(taken->steady);
+        cr_assert_not(other->steady);
+        net_output(&n, y);
+        crease_model *model = net_publish(&n);
+        crease_session *session = net_lower(model, &o);
+        cr_assert_eq(count_in_bodies(session, "Conv"), 1);
+        crease_session_free(session);
+        crease_model_free(model);
+    }
+}
+
 /* ---- Loop ---- */
 
 static crease_session *end_loop(net *n, net_loop *t, cr_value *next, crease_model **model) {
@@ -139,6 +198,21 @@ Test(lower_bodies, loops_whose_output_states_its_first_shape, .init = needs_lane
     cr_value *shape = net_body_node(t.body, "Shape", IN(wider)),
              *twice = net_body_node(t.body, "Add", IN(shape, shape));
     crease_session *session = end_loop(&n, &t, twice, &model);
+    crease_session_free(session);
+    crease_model_free(model);
+}
+
+/* Nor where the output alone says how many channels there are: one more each time. */
+Test(lower_bodies, loops_whose_output_states_its_first_channels, .init = needs_lanes) {
+    crease_model *model;
+    net n = net_begin(13, DIMS(1, 6, 5, 7));
+    net_loop t = net_begin_loop(&n, n.x, &n.x->shape);
+    cr_value *one = net_ints(&n, 1, (int64_t[]){1}), *begin = net_ints(&n, 1, (int64_t[]){0});
+    cr_value *end = net_body_node(t.body, "Add", IN(t.body->inputs[0], one));
+    cr_value *y = net_body_node(t.body, "Slice", IN(add_conv(&n, t.body, n.x), begin, end, one));
+    y->dtype = CREASE_FLOAT;
+    y->shape = cr_shape_of(4, (int64_t[]){1, 1, 5, 7});
+    crease_session *session = end_loop(&n, &t, y, &model);
     crease_session_free(session);
     crease_model_free(model);
 }
