@@ -139,6 +139,7 @@ static crease_status state_lists(cr_graph *graph, const cr_lower_settings *setti
 
 crease_status cr_optimize_lower(cr_model *model, const cr_lower_settings *settings) {
     CR_TRY(cr_lower_graphs(model, read_quantized, settings));
+    CR_TRY(cr_model_verify_after(model, cr_pass_lift_invariants(model)));
     CR_TRY(cr_model_verify_after(model, cr_pass_fold_constants(model, NULL)));
     CR_TRY(cr_model_verify_after(model, cr_pass_drop_noops(model)));
     CR_TRY(cr_lower_graphs(model, rewrite, settings));

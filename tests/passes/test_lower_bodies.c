@@ -166,6 +166,29 @@ Test(lower_bodies, loops_that_keep_their_shapes, .init = needs_lanes) {
     crease_model_free(model);
 }
 
+/* Without folding, too: weights are constant where the body only hands them on. */
+Test(lower_bodies, loops_that_carry_their_weights, .init = needs_lanes) {
+    crease_options o = net_options();
+    cr_value *weights_out;
+    o.fold = false;
+    net n = net_begin(13, DIMS(1, 6, 5, 7));
+    net_loop t = net_begin_loop(&n, n.x, &n.x->shape);
+    cr_value *weights = net_floats(&n, -0.3, 0.3, DIMS(6, 6, 1, 1));
+    OK(cr_node_set_input(t.y->producer, 3, weights));
+    OK(cr_graph_add_value(n.ir->graph, "weights_out", true, &weights_out));
+    OK(cr_node_add_output(t.y->producer, weights_out));
+    cr_value *carried = net_body_input(t.body, "weights", CREASE_FLOAT, &weights->shape);
+    OK(cr_graph_add_output(t.body, net_body_node(t.body, "Conv", IN(t.carried, carried))));
+    OK(cr_graph_add_output(t.body, carried));
+    net_infer(&n);
+    net_output(&n, t.y);
+    crease_model *model = net_publish(&n);
+    crease_session *session = net_lower(model, &o);
+    cr_assert_eq(count_in_bodies(session, "Conv"), 1);
+    crease_session_free(session);
+    crease_model_free(model);
+}
+
 /* Each iteration makes the map wider, while the file states the first width for all. */
 Test(lower_bodies, loops_whose_shapes_grow, .init = needs_lanes) {
     crease_model *model;
