@@ -3,15 +3,8 @@
 
 /* Bodies of control flow for the networks of net.h. */
 
+#include "tests/body.h"
 #include "tests/passes/net.h"
-
-static inline cr_graph *net_body(cr_node *owner, const char *name) {
-    cr_graph **graphs;
-    OK(CR_ARENA_NEW(&owner->graph->model->arena, &graphs, 1));
-    OK(cr_graph_create(owner->graph->model, owner, graphs));
-    OK(cr_node_set_attr(owner, &(cr_attr){.name = name, .type = CR_ATTR_GRAPH, .n = 1, .graphs = graphs}));
-    return graphs[0];
-}
 
 static inline cr_value *net_body_input(cr_graph *body, const char *name, crease_dtype dtype,
                                        const cr_shape *shape) {
@@ -42,7 +35,7 @@ static inline net_loop net_begin_loop(net *n, cr_value *x, const cr_shape *state
     cr_value *trips = net_ints(n, 1, (int64_t[]){3}), *none = NULL;
     net_loop t;
     net_add(n, "Loop", IN(trips, none, x), 1, &t.y);
-    t.body = net_body(net_last(n), "body");
+    t.body = body_of(net_last(n), "body");
     net_body_input(t.body, "number", CREASE_INT64, &scalar);
     cr_value *go = net_body_input(t.body, "go", CREASE_BOOL, &scalar);
     t.carried = net_body_input(t.body, "carried", CREASE_FLOAT, stated);

@@ -5,6 +5,7 @@
  * Input x is float64 [3, 4] with elements 0 to 11. */
 
 #include "runtime/api/model.h"
+#include "tests/body.h"
 #include "tests/passes/small.h"
 
 #define ROW(r) 4 * (r), 4 * (r) + 1, 4 * (r) + 2, 4 * (r) + 3
@@ -66,14 +67,6 @@ static inline cr_value *lists_node(cr_graph *graph, const char *op, const char *
     OK(cr_graph_add_value(graph, name, true, &out));
     OK(cr_graph_add_node(graph, NULL, op, "", out->name, inputs, n, &out, 1, &node));
     return out;
-}
-
-static inline cr_graph *lists_body(cr_node *owner, const char *name) {
-    cr_graph **graphs;
-    OK(CR_ARENA_NEW(&owner->graph->model->arena, &graphs, 1));
-    OK(cr_graph_create(owner->graph->model, owner, graphs));
-    OK(cr_node_set_attr(owner, &(cr_attr){.name = name, .type = CR_ATTR_GRAPH, .n = 1, .graphs = graphs}));
-    return graphs[0];
 }
 
 static inline cr_value *lists_body_input(cr_graph *body, const char *name, crease_dtype dtype) {

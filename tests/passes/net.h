@@ -168,6 +168,11 @@ static inline crease_model *net_publish(net *n) {
 
 /* ---- running ---- */
 
+/* The kernels that every machine has, with four lanes. */
+static inline void net_needs_lanes(void) {
+    cr_assert_eq(setenv("CREASE_CPU", "vector", 1), 0);
+}
+
 static inline crease_options net_options(void) {
     crease_options o;
     crease_options_init(&o);

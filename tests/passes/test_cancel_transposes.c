@@ -1,11 +1,6 @@
 #include "tests/passes/net.h"
 
-/* The kernels that every machine has, with four lanes. */
-static void needs_lanes(void) {
-    cr_assert_eq(setenv("CREASE_CPU", "vector", 1), 0);
-}
-
-TestSuite(cancel_transposes, .init = needs_lanes);
+TestSuite(cancel_transposes, .init = net_needs_lanes);
 
 static cr_value *transpose(net *n, cr_value *x, int rank, const int64_t *perm) {
     cr_value *y;

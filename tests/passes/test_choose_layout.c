@@ -12,12 +12,7 @@ static void end(crease_session *session, crease_model *model) {
     crease_model_free(model);
 }
 
-/* The kernels that every machine has, with four lanes. */
-static void needs_lanes(void) {
-    cr_assert_eq(setenv("CREASE_CPU", "vector", 1), 0);
-}
-
-Test(choose_layout, slopes_by_channel_need_a_convolution_before_them, .init = needs_lanes) {
+Test(choose_layout, slopes_by_channel_need_a_convolution_before_them, .init = net_needs_lanes) {
     crease_model *model;
     net n = net_begin(13, DIMS(1, 5, 4, 4));
     net_output(&n, net_node(&n, "PRelu", IN(n.x, net_floats(&n, -1, 1, DIMS(5, 1, 1)))));
@@ -27,7 +22,7 @@ Test(choose_layout, slopes_by_channel_need_a_convolution_before_them, .init = ne
     end(s, model);
 }
 
-Test(choose_layout, slopes_by_channel_follow_a_convolution, .init = needs_lanes) {
+Test(choose_layout, slopes_by_channel_follow_a_convolution, .init = net_needs_lanes) {
     crease_model *model;
     net n = net_begin(13, DIMS(1, 5, 4, 4));
     cr_value *y = net_conv(&n, n.x, 6, 3, 1);
@@ -38,7 +33,7 @@ Test(choose_layout, slopes_by_channel_follow_a_convolution, .init = needs_lanes)
     end(s, model);
 }
 
-Test(choose_layout, slopes_by_pixel_stay_plain, .init = needs_lanes) {
+Test(choose_layout, slopes_by_pixel_stay_plain, .init = net_needs_lanes) {
     crease_model *model;
     net n = net_begin(13, DIMS(1, 5, 4, 4));
     cr_value *y = net_conv(&n, n.x, 6, 3, 1);
@@ -50,7 +45,7 @@ Test(choose_layout, slopes_by_pixel_stay_plain, .init = needs_lanes) {
 }
 
 /* The second part of an image lies where a sum of physical sizes does not lead: 2 images, and blocks cut. */
-Test(choose_layout, split_parts_of_several_images, .init = needs_lanes) {
+Test(choose_layout, split_parts_of_several_images, .init = net_needs_lanes) {
     for (int64_t first = 1; first < 9; first++) {
         crease_model *model;
         cr_value *parts[2];
@@ -68,7 +63,7 @@ Test(choose_layout, split_parts_of_several_images, .init = needs_lanes) {
 }
 
 /* What is computed from data decides an extent: everything behind it is given memory when it runs. */
-Test(choose_layout, extents_that_depend_on_data, .init = needs_lanes) {
+Test(choose_layout, extents_that_depend_on_data, .init = net_needs_lanes) {
     crease_model *model;
     net n = net_begin(13, DIMS(1, 5, 4, 4));
     cr_value *y = net_conv(&n, n.x, 6, 1, 0), *sizes, *up;
@@ -161,7 +156,7 @@ static cr_value *of_unknown_rank(net *n, cr_value *x) {
     return net_node(n, "Reshape", IN(x, net_node(n, "Gather", IN(shape, which))));
 }
 
-Test(choose_layout, convolutions_of_unknown_rank, .init = needs_lanes) {
+Test(choose_layout, convolutions_of_unknown_rank, .init = net_needs_lanes) {
     crease_model *model;
     net n = begin_dynamic(6);
     cr_value *y = of_unknown_rank(&n, n.x);
@@ -175,7 +170,7 @@ Test(choose_layout, convolutions_of_unknown_rank, .init = needs_lanes) {
     end(s, model);
 }
 
-Test(choose_layout, sums_of_dynamic_extents, .init = needs_lanes) {
+Test(choose_layout, sums_of_dynamic_extents, .init = net_needs_lanes) {
     crease_model *model;
     net n = begin_dynamic(6);
     cr_value *a = strided(&n, n.x, 9, 3, 1), *b = strided(&n, n.x, 9, 1, 0);
@@ -190,7 +185,7 @@ Test(choose_layout, sums_of_dynamic_extents, .init = needs_lanes) {
 }
 
 /* Equal for even extents only: the run fails for the others, and does not read what is not there. */
-Test(choose_layout, sums_of_extents_that_may_differ, .init = needs_lanes) {
+Test(choose_layout, sums_of_extents_that_may_differ, .init = net_needs_lanes) {
     crease_model *model;
     crease_session *s;
     net n = begin_dynamic(6);
@@ -221,7 +216,7 @@ static cr_value *resize_to(net *n, cr_value *x, cr_value *sizes) {
     return y;
 }
 
-Test(choose_layout, resizes_to_the_size_of_another, .init = needs_lanes) {
+Test(choose_layout, resizes_to_the_size_of_another, .init = net_needs_lanes) {
     crease_model *model;
     net n = begin_dynamic(6);
     cr_value *x = net_conv(&n, n.x, 9, 3, 1), *y = strided(&n, x, 7, 3, 1);
@@ -236,7 +231,7 @@ Test(choose_layout, resizes_to_the_size_of_another, .init = needs_lanes) {
     end(s, model);
 }
 
-Test(choose_layout, resizes_of_other_axes_stay_plain, .init = needs_lanes) {
+Test(choose_layout, resizes_of_other_axes_stay_plain, .init = net_needs_lanes) {
     crease_model *model;
     net n = begin_dynamic(6);
     cr_value *x = net_conv(&n, n.x, 9, 3, 1);
@@ -268,7 +263,7 @@ static void expect_shuffle(net *n, cr_value *y, int choices) {
     end(s, model);
 }
 
-Test(choose_layout, shuffles_by_computed_shapes, .init = needs_lanes) {
+Test(choose_layout, shuffles_by_computed_shapes, .init = net_needs_lanes) {
     net n = begin_dynamic(6);
     cr_value *x = net_conv(&n, n.x, 10, 3, 1), *groups = net_ints(&n, 2, (int64_t[]){2, 5}),
              *ten = net_ints(&n, 1, (int64_t[]){10});
@@ -279,7 +274,7 @@ Test(choose_layout, shuffles_by_computed_shapes, .init = needs_lanes) {
     expect_shuffle(&n, shuffled(&n, x, split, back), 1);
 }
 
-Test(choose_layout, shuffles_with_an_extent_to_find, .init = needs_lanes) {
+Test(choose_layout, shuffles_with_an_extent_to_find, .init = net_needs_lanes) {
     net n = begin_dynamic(6);
     cr_value *x = net_conv(&n, n.x, 10, 3, 1), *groups = net_ints(&n, 2, (int64_t[]){2, -1}),
              *rest = net_ints(&n, 1, (int64_t[]){-1});
@@ -291,7 +286,7 @@ Test(choose_layout, shuffles_with_an_extent_to_find, .init = needs_lanes) {
 }
 
 /* Height and width change places: the same number of elements, but no choice of channels. */
-Test(choose_layout, no_shuffle_of_other_pixels, .init = needs_lanes) {
+Test(choose_layout, no_shuffle_of_other_pixels, .init = net_needs_lanes) {
     net n = begin_dynamic(6);
     cr_value *x = net_conv(&n, n.x, 10, 3, 1), *groups = net_ints(&n, 2, (int64_t[]){2, 5}),
              *back = net_ints(&n, 1, (int64_t[]){10});
@@ -314,7 +309,7 @@ static cr_value *every(net *n, cr_value *x, int64_t pixels, int64_t index) {
     return net_node(n, "Gather", IN(all, at));
 }
 
-Test(choose_layout, every_other_channel, .init = needs_lanes) {
+Test(choose_layout, every_other_channel, .init = net_needs_lanes) {
     for (int64_t batch = 1; batch < 4; batch += 2)
         for (int64_t index = -2; index < 2; index++)
             for (int right = 0; right < 2; right++) {
@@ -353,12 +348,12 @@ static void expect_slice(int64_t axis, int64_t channels, int left) {
     end(s, model);
 }
 
-Test(choose_layout, known_bounds_of_dynamic_values_are_constants, .init = needs_lanes) {
+Test(choose_layout, known_bounds_of_dynamic_values_are_constants, .init = net_needs_lanes) {
     expect_slice(1, 5, 0);
 }
 
 /* Half of the half: the second bound is known only through what the first one cuts off. */
-Test(choose_layout, known_bounds_follow_from_known_bounds, .init = needs_lanes) {
+Test(choose_layout, known_bounds_follow_from_known_bounds, .init = net_needs_lanes) {
     crease_model *model;
     net n = begin_dynamic(6);
     cr_value *y = net_node(&n, "Relu", IN(net_conv(&n, n.x, 10, 3, 1)));
@@ -371,12 +366,12 @@ Test(choose_layout, known_bounds_follow_from_known_bounds, .init = needs_lanes) 
     end(s, model);
 }
 
-Test(choose_layout, bounds_that_inputs_decide_stay, .init = needs_lanes) {
+Test(choose_layout, bounds_that_inputs_decide_stay, .init = net_needs_lanes) {
     expect_slice(2, 10, 1);
 }
 
 /* The greatest of no number, in either layout. */
-Test(choose_layout, a_maximum_over_the_padding_alone, .init = needs_lanes) {
+Test(choose_layout, a_maximum_over_the_padding_alone, .init = net_needs_lanes) {
     crease_model *model;
     crease_session *sessions[2];
     cr_shape shapes[1];

@@ -1,3 +1,4 @@
+#include "tests/body.h"
 #include "tests/passes/small.h"
 
 /* Identity and Dropout: what goes and what stays. */
@@ -188,18 +189,14 @@ Test(drop_noops, unknown_types_do_not_differ) {
 Test(drop_noops, the_result_of_a_body_stays_its_own) {
     small s = small_begin(13, DIMS(2));
     cr_value *outer = small_node(&s, "Relu", "first", IN(s.x)), *y;
-    cr_graph **body;
     cr_node *node;
     small_output(&s, small_node(&s, "If", "if", IN(s.x)));
-    OK(CR_ARENA_NEW(&s.model->arena, &body, 1));
-    OK(cr_graph_create(s.model, small_find(&s, "if"), body));
-    OK(cr_node_set_attr(small_find(&s, "if"),
-                        &(cr_attr){.name = "then_branch", .type = CR_ATTR_GRAPH, .n = 1, .graphs = body}));
-    OK(cr_graph_add_value(*body, "y", true, &y));
-    OK(cr_graph_add_node(*body, NULL, "Identity", "", "same", &outer, 1, &y, 1, &node));
-    OK(cr_graph_add_output(*body, y));
+    cr_graph *body = body_of(small_find(&s, "if"), "then_branch");
+    OK(cr_graph_add_value(body, "y", true, &y));
+    OK(cr_graph_add_node(body, NULL, "Identity", "", "same", &outer, 1, &y, 1, &node));
+    OK(cr_graph_add_output(body, y));
     OK(cr_model_resolve(s.model));
     OK(cr_pass_drop_noops(s.model));
-    cr_assert_eq((*body)->n_nodes, 1);
+    cr_assert_eq(body->n_nodes, 1);
     small_end(&s);
 }

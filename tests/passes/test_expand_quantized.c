@@ -1,9 +1,5 @@
 #include "tests/passes/quantized.h"
 
-static void needs_lanes(void) {
-    cr_assert_eq(setenv("CREASE_CPU", "vector", 1), 0);
-}
-
 static net begin(void) {
     net n = net_begin(13, DIMS(1, 6, 8, 8));
     OK(cr_model_set_opset(n.ir, "com.microsoft", 1));
@@ -59,19 +55,19 @@ static cr_value *convolution(net *n, cr_value *y_scale) {
                        zero_points(n, 5), y_scale, zero_point(n, 100), bias(n, 5)));
 }
 
-Test(expand_quantized, a_convolution_with_scales_by_channel, .init = needs_lanes) {
+Test(expand_quantized, a_convolution_with_scales_by_channel, .init = net_needs_lanes) {
     net n = begin();
     give(&n, convolution(&n, net_scalar(&n, 0.05)), 0.05, 100);
     expect_left(&n, "", "QLinearConv", 0);
 }
 
-Test(expand_quantized, nothing_is_left_of_the_bytes, .init = needs_lanes) {
+Test(expand_quantized, nothing_is_left_of_the_bytes, .init = net_needs_lanes) {
     net n = begin();
     give(&n, convolution(&n, net_scalar(&n, 0.05)), 0.05, 100);
     expect_left(&n, "", "QuantizeLinear", 0);
 }
 
-Test(expand_quantized, a_computed_scale_stays, .init = needs_lanes) {
+Test(expand_quantized, a_computed_scale_stays, .init = net_needs_lanes) {
     net n = begin();
     cr_value *scale = net_node(&n, "ReduceMax", IN(net_node(&n, "Abs", IN(n.x))));
     scale = net_node(&n, "Reshape", IN(scale, net_ints(&n, 0, NULL)));
@@ -79,7 +75,7 @@ Test(expand_quantized, a_computed_scale_stays, .init = needs_lanes) {
     expect_left(&n, "", "QLinearConv", 1);
 }
 
-Test(expand_quantized, a_product_with_scales_by_column, .init = needs_lanes) {
+Test(expand_quantized, a_product_with_scales_by_column, .init = net_needs_lanes) {
     net n = begin();
     cr_value *y = net_node(&n, "QLinearMatMul",
                            IN(quantized_input(&n), net_scalar(&n, 0.02), zero_point(&n, 120),
@@ -96,7 +92,7 @@ static cr_value *of_microsoft(net *n, const char *op, int n_in, cr_value **input
     return out;
 }
 
-Test(expand_quantized, a_sum, .init = needs_lanes) {
+Test(expand_quantized, a_sum, .init = net_needs_lanes) {
     net n = begin();
     cr_value *x = quantized_input(&n), *step = net_scalar(&n, 0.02), *zero = zero_point(&n, 120);
     cr_value *y = of_microsoft(&n, "QLinearAdd",
@@ -105,7 +101,7 @@ Test(expand_quantized, a_sum, .init = needs_lanes) {
     expect_left(&n, "com.microsoft", "QLinearAdd", 0);
 }
 
-Test(expand_quantized, a_zero_point_may_be_left_out, .init = needs_lanes) {
+Test(expand_quantized, a_zero_point_may_be_left_out, .init = net_needs_lanes) {
     net n = begin();
     cr_value *x = net_node(&n, "QuantizeLinear", IN(n.x, net_scalar(&n, 0.01)));
     cr_value *y =
@@ -114,7 +110,7 @@ Test(expand_quantized, a_zero_point_may_be_left_out, .init = needs_lanes) {
     expect_left(&n, "com.microsoft", "QLinearSigmoid", 0);
 }
 
-Test(expand_quantized, a_concatenation, .init = needs_lanes) {
+Test(expand_quantized, a_concatenation, .init = net_needs_lanes) {
     cr_value *y;
     net n = begin();
     cr_value *x = quantized_input(&n), *step = net_scalar(&n, 0.02), *zero = zero_point(&n, 120);
@@ -128,7 +124,7 @@ Test(expand_quantized, a_concatenation, .init = needs_lanes) {
 }
 
 /* Its bias is in steps of both scales, and its result may be float32. */
-Test(expand_quantized, a_product_with_bias_to_floats, .init = needs_lanes) {
+Test(expand_quantized, a_product_with_bias_to_floats, .init = net_needs_lanes) {
     net n = begin();
     cr_value *flat = net_node(&n, "Flatten", IN(quantized_input(&n))), *y;
     cr_value *inputs[] = {flat,
@@ -147,7 +143,7 @@ Test(expand_quantized, a_product_with_bias_to_floats, .init = needs_lanes) {
 }
 
 /* Operator set 11 has another Softmax. */
-Test(expand_quantized, a_softmax_of_before_stays, .init = needs_lanes) {
+Test(expand_quantized, a_softmax_of_before_stays, .init = net_needs_lanes) {
     net n = begin();
     cr_value *inputs[] = {quantized_input(&n), net_scalar(&n, 0.02), zero_point(&n, 120),
                           net_scalar(&n, 1.0 / 256), zero_point(&n, 0)},
@@ -175,7 +171,7 @@ static cr_value *cast(net *n, cr_value *sum, crease_dtype to) {
     return net_node_int(n, "Cast", IN(sum), "to", to);
 }
 
-Test(expand_quantized, sums_that_become_floats, .init = needs_lanes) {
+Test(expand_quantized, sums_that_become_floats, .init = net_needs_lanes) {
     net n = begin();
     cr_value *q, *zero;
     dynamic(&n, &q, &zero);
@@ -185,7 +181,7 @@ Test(expand_quantized, sums_that_become_floats, .init = needs_lanes) {
 }
 
 /* Padding counts as the zero point. */
-Test(expand_quantized, convolutions_that_become_floats, .init = needs_lanes) {
+Test(expand_quantized, convolutions_that_become_floats, .init = net_needs_lanes) {
     net n = begin();
     cr_value *q, *zero, *y;
     dynamic(&n, &q, &zero);
@@ -197,7 +193,7 @@ Test(expand_quantized, convolutions_that_become_floats, .init = needs_lanes) {
     expect_left(&n, "", "ConvInteger", 0);
 }
 
-Test(expand_quantized, sums_that_become_float64, .init = needs_lanes) {
+Test(expand_quantized, sums_that_become_float64, .init = net_needs_lanes) {
     net n = begin();
     cr_value *q, *zero;
     dynamic(&n, &q, &zero);
@@ -206,7 +202,7 @@ Test(expand_quantized, sums_that_become_float64, .init = needs_lanes) {
     expect_left(&n, "", "MatMulInteger", 1);
 }
 
-Test(expand_quantized, zero_points_by_row_stay, .init = needs_lanes) {
+Test(expand_quantized, zero_points_by_row_stay, .init = net_needs_lanes) {
     net n = net_begin(13, DIMS(3, 8));
     cr_value *q = net_node(&n, "QuantizeLinear", IN(n.x, net_scalar(&n, 0.02)));
     cr_value *weights = bytes(&n, CREASE_INT8, DIMS(8, 7)), *rows = bytes(&n, CREASE_UINT8, DIMS(3));

@@ -1,3 +1,4 @@
+#include "tests/body.h"
 #include "tests/passes/small.h"
 
 #include "runtime/graph/attr.h"
@@ -335,14 +336,6 @@ Test(fold, old_weights_are_given_back) {
 
 /* ---- bodies ---- */
 
-static cr_graph *branch(small *s, cr_node *owner, const char *attribute) {
-    cr_graph **body;
-    OK(CR_ARENA_NEW(&s->model->arena, &body, 1));
-    OK(cr_graph_create(s->model, owner, body));
-    OK(cr_node_set_attr(owner, &(cr_attr){.name = attribute, .type = CR_ATTR_GRAPH, .n = 1, .graphs = body}));
-    return *body;
-}
-
 /* Node `op` of the outer value y and a constant or two in each branch of an If. */
 static void add_branches(small *s, const char *op, cr_value *y, cr_value *c) {
     cr_value *yes, *out;
@@ -353,7 +346,7 @@ static void add_branches(small *s, const char *op, cr_value *y, cr_value *c) {
     OK(cr_graph_add_input(s->model->graph, yes));
     small_output(s, small_node(s, "If", "if", IN(yes)));
     for (int i = 0; i < 2; i++) {
-        cr_graph *body = branch(s, small_find(s, "if"), i ? "else_branch" : "then_branch");
+        cr_graph *body = body_of(small_find(s, "if"), i ? "else_branch" : "then_branch");
         OK(cr_graph_add_value(body, "inner", true, &out));
         OK(cr_graph_add_node(body, NULL, i ? "Relu" : op, "", "inner", (cr_value *[]){i ? s->x : y, c},
                              i ? 1 : 2, &out, 1, &node));

@@ -1,9 +1,5 @@
 #include "tests/passes/net.h"
 
-static void needs_lanes(void) {
-    cr_assert_eq(setenv("CREASE_CPU", "vector", 1), 0);
-}
-
 /* Lower, check the values, and count what is left of the nodes behind the convolutions. */
 static void expect(net *n, const char *op, int left) {
     const crease_options o = net_options();
@@ -21,14 +17,14 @@ static net begin(cr_value **y) {
     return n;
 }
 
-Test(fuse_epilogue, an_activation_joins, .init = needs_lanes) {
+Test(fuse_epilogue, an_activation_joins, .init = net_needs_lanes) {
     cr_value *y;
     net n = begin(&y);
     net_output(&n, net_node(&n, "Relu", IN(y)));
     expect(&n, "Activation", 0);
 }
 
-Test(fuse_epilogue, a_result_that_is_used_twice_stays, .init = needs_lanes) {
+Test(fuse_epilogue, a_result_that_is_used_twice_stays, .init = net_needs_lanes) {
     cr_value *y;
     net n = begin(&y);
     net_output(&n, net_node(&n, "Relu", IN(y)));
@@ -36,7 +32,7 @@ Test(fuse_epilogue, a_result_that_is_used_twice_stays, .init = needs_lanes) {
     expect(&n, "Activation", 2);
 }
 
-Test(fuse_epilogue, a_graph_output_stays, .init = needs_lanes) {
+Test(fuse_epilogue, a_graph_output_stays, .init = net_needs_lanes) {
     cr_value *y;
     net n = begin(&y);
     net_output(&n, y);
@@ -44,7 +40,7 @@ Test(fuse_epilogue, a_graph_output_stays, .init = needs_lanes) {
     expect(&n, "Activation", 1);
 }
 
-Test(fuse_epilogue, the_input_as_residual_with_its_activation, .init = needs_lanes) {
+Test(fuse_epilogue, the_input_as_residual_with_its_activation, .init = net_needs_lanes) {
     cr_value *y;
     net n = begin(&y);
     cr_value *z = net_conv(&n, y, 6, 3, 1);
@@ -52,7 +48,7 @@ Test(fuse_epilogue, the_input_as_residual_with_its_activation, .init = needs_lan
     expect(&n, "Add", 0);
 }
 
-Test(fuse_epilogue, of_two_convolutions_the_later_one_adds, .init = needs_lanes) {
+Test(fuse_epilogue, of_two_convolutions_the_later_one_adds, .init = net_needs_lanes) {
     cr_value *y;
     net n = begin(&y);
     cr_value *a = net_conv(&n, y, 6, 3, 1), *b = net_conv(&n, y, 6, 1, 0);
@@ -60,14 +56,14 @@ Test(fuse_epilogue, of_two_convolutions_the_later_one_adds, .init = needs_lanes)
     expect(&n, "Add", 0);
 }
 
-Test(fuse_epilogue, a_sum_with_itself_stays, .init = needs_lanes) {
+Test(fuse_epilogue, a_sum_with_itself_stays, .init = net_needs_lanes) {
     cr_value *y;
     net n = begin(&y);
     net_output(&n, net_node(&n, "Add", IN(y, y)));
     expect(&n, "Add", 1);
 }
 
-Test(fuse_epilogue, a_gate_is_no_residual, .init = needs_lanes) {
+Test(fuse_epilogue, a_gate_is_no_residual, .init = net_needs_lanes) {
     cr_value *y;
     net n = begin(&y);
     cr_value *gate = net_node(&n, "GlobalAveragePool", IN(y));

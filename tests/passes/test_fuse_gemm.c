@@ -1,11 +1,6 @@
 #include "tests/passes/net.h"
 
-/* The kernels that every machine has, with four lanes. */
-static void needs_lanes(void) {
-    cr_assert_eq(setenv("CREASE_CPU", "vector", 1), 0);
-}
-
-TestSuite(fuse_gemm, .init = needs_lanes);
+TestSuite(fuse_gemm, .init = net_needs_lanes);
 
 enum { K = 9, N = 11 };
 

@@ -1,9 +1,5 @@
 #include "tests/passes/net.h"
 
-static void needs_lanes(void) {
-    cr_assert_eq(setenv("CREASE_CPU", "vector", 1), 0);
-}
-
 static cr_value *grouped(net *n, cr_value *x, int64_t groups) {
     const int64_t c = x->shape.dims[1];
     cr_value *out, *inputs[] = {x, net_floats(n, -0.5, 0.5, DIMS(c, c / groups, 3, 3))};
@@ -32,14 +28,14 @@ static void expect(net *n, const crease_options *o, int with_means) {
     crease_model_free(model);
 }
 
-Test(fuse_means, depthwise, .init = needs_lanes) {
+Test(fuse_means, depthwise, .init = net_needs_lanes) {
     const crease_options o = net_options();
     net n = net_begin(13, DIMS(2, 6, 5, 7));
     excite(&n, net_node(&n, "Relu", IN(grouped(&n, n.x, 6))));
     expect(&n, &o, 1);
 }
 
-Test(fuse_means, groups_of_several_channels, .init = needs_lanes) {
+Test(fuse_means, groups_of_several_channels, .init = net_needs_lanes) {
     const crease_options o = net_options();
     net n = net_begin(13, DIMS(2, 8, 9, 6));
     excite(&n, grouped(&n, n.x, 2));
@@ -47,7 +43,7 @@ Test(fuse_means, groups_of_several_channels, .init = needs_lanes) {
 }
 
 /* An algorithm that has no rows at hand: they are averaged behind it. */
-Test(fuse_means, any_algorithm, .init = needs_lanes) {
+Test(fuse_means, any_algorithm, .init = net_needs_lanes) {
     crease_options o = net_options();
     o.convolution = "direct";
     net n = net_begin(13, DIMS(2, 8, 9, 6));
@@ -55,7 +51,7 @@ Test(fuse_means, any_algorithm, .init = needs_lanes) {
     expect(&n, &o, 1);
 }
 
-Test(fuse_means, several_pools_share_them, .init = needs_lanes) {
+Test(fuse_means, several_pools_share_them, .init = net_needs_lanes) {
     const crease_options o = net_options();
     net n = net_begin(13, DIMS(1, 6, 5, 7));
     cr_value *y = grouped(&n, n.x, 6);
@@ -64,14 +60,14 @@ Test(fuse_means, several_pools_share_them, .init = needs_lanes) {
     expect(&n, &o, 1);
 }
 
-Test(fuse_means, an_empty_map, .init = needs_lanes) {
+Test(fuse_means, an_empty_map, .init = net_needs_lanes) {
     const crease_options o = net_options();
     net n = net_begin(13, DIMS(0, 6, 5, 7));
     excite(&n, grouped(&n, n.x, 6));
     expect(&n, &o, 1);
 }
 
-Test(fuse_means, one_group_stays, .init = needs_lanes) {
+Test(fuse_means, one_group_stays, .init = net_needs_lanes) {
     const crease_options o = net_options();
     net n = net_begin(13, DIMS(2, 6, 5, 7));
     excite(&n, net_conv(&n, n.x, 6, 3, 1));

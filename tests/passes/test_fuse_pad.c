@@ -2,12 +2,7 @@
 
 #include <math.h>
 
-/* The kernels that every machine has, with four lanes. */
-static void needs_lanes(void) {
-    cr_assert_eq(setenv("CREASE_CPU", "vector", 1), 0);
-}
-
-TestSuite(fuse_pad, .init = needs_lanes);
+TestSuite(fuse_pad, .init = net_needs_lanes);
 
 static net begin(void) {
     return net_begin(13, DIMS(2, 6, 7, 8));

@@ -1,9 +1,5 @@
 #include "tests/passes/net.h"
 
-static void needs_lanes(void) {
-    cr_assert_eq(setenv("CREASE_CPU", "vector", 1), 0);
-}
-
 static void expect(net *n, bool fold, const char *op, int left) {
     crease_options o = net_options();
     crease_model *model = net_publish(n);
@@ -31,21 +27,21 @@ static cr_value *strided(net *n, cr_value *x, int64_t kernel, int64_t pad) {
     return y;
 }
 
-Test(fuse_prologue, an_affine_before_padding_goes_into_the_weights, .init = needs_lanes) {
+Test(fuse_prologue, an_affine_before_padding_goes_into_the_weights, .init = net_needs_lanes) {
     cr_value *y;
     net n = begin(&y);
     net_output(&n, strided(&n, net_bn(&n, y), 3, 1));
     expect(&n, true, "Affine", 0);
 }
 
-Test(fuse_prologue, an_affine_and_its_activation, .init = needs_lanes) {
+Test(fuse_prologue, an_affine_and_its_activation, .init = net_needs_lanes) {
     cr_value *y;
     net n = begin(&y);
     net_output(&n, strided(&n, net_node(&n, "Relu", IN(net_bn(&n, y))), 1, 0));
     expect(&n, true, "Affine", 0);
 }
 
-Test(fuse_prologue, a_mean_takes_the_affine_before_it, .init = needs_lanes) {
+Test(fuse_prologue, a_mean_takes_the_affine_before_it, .init = net_needs_lanes) {
     for (int activated = 0; activated < 2; activated++) {
         cr_value *y;
         net n = begin(&y);
@@ -56,14 +52,14 @@ Test(fuse_prologue, a_mean_takes_the_affine_before_it, .init = needs_lanes) {
     }
 }
 
-Test(fuse_prologue, unfolded_it_is_a_pass_of_its_own, .init = needs_lanes) {
+Test(fuse_prologue, unfolded_it_is_a_pass_of_its_own, .init = net_needs_lanes) {
     cr_value *y;
     net n = begin(&y);
     net_output(&n, strided(&n, net_node(&n, "Relu", IN(net_bn(&n, y))), 1, 0));
     expect(&n, false, "Affine", 1);
 }
 
-Test(fuse_prologue, another_use_keeps_it, .init = needs_lanes) {
+Test(fuse_prologue, another_use_keeps_it, .init = net_needs_lanes) {
     cr_value *y;
     net n = begin(&y);
     cr_value *z = net_node(&n, "Relu", IN(net_bn(&n, y)));
@@ -77,7 +73,7 @@ static cr_value *affine(net *n, cr_value *x, bool activated) {
     return activated ? net_node(n, "Relu", IN(y)) : y;
 }
 
-Test(fuse_prologue, three_users_keep_it, .init = needs_lanes) {
+Test(fuse_prologue, three_users_keep_it, .init = net_needs_lanes) {
     for (int users = 2; users <= 3; users++) {
         cr_value *y;
         net n = begin(&y);
@@ -88,7 +84,7 @@ Test(fuse_prologue, three_users_keep_it, .init = needs_lanes) {
     }
 }
 
-Test(fuse_prologue, winograd_takes_it, .init = needs_lanes) {
+Test(fuse_prologue, winograd_takes_it, .init = net_needs_lanes) {
     for (int activated = 0; activated < 2; activated++) {
         cr_value *y;
         net n = begin(&y);
@@ -108,7 +104,7 @@ static cr_value *grouped(net *n, cr_value *x, int64_t oc, int64_t groups) {
     return y;
 }
 
-Test(fuse_prologue, groups_take_it, .init = needs_lanes) {
+Test(fuse_prologue, groups_take_it, .init = net_needs_lanes) {
     static const int64_t cases[][2] = {{6, 6}, {12, 6}, {6, 2}}; /* channels out, groups */
     for (int i = 0; i < 6; i++) {
         cr_value *y;
@@ -118,7 +114,7 @@ Test(fuse_prologue, groups_take_it, .init = needs_lanes) {
     }
 }
 
-Test(fuse_prologue, a_transposed_convolution_takes_it, .init = needs_lanes) {
+Test(fuse_prologue, a_transposed_convolution_takes_it, .init = net_needs_lanes) {
     for (int activated = 0; activated < 2; activated++) {
         cr_value *y;
         net n = begin(&y);
@@ -132,7 +128,7 @@ Test(fuse_prologue, a_transposed_convolution_takes_it, .init = needs_lanes) {
     }
 }
 
-Test(fuse_prologue, slopes_by_channel, .init = needs_lanes) {
+Test(fuse_prologue, slopes_by_channel, .init = net_needs_lanes) {
     cr_value *y;
     net n = begin(&y);
     cr_value *slopes = net_floats(&n, 0.1, 0.9, DIMS(6, 1, 1));
@@ -141,7 +137,7 @@ Test(fuse_prologue, slopes_by_channel, .init = needs_lanes) {
 }
 
 /* Weights that the affine would bring out of the range of float keep it before them. */
-Test(fuse_prologue, huge_weights_take_it_as_input, .init = needs_lanes) {
+Test(fuse_prologue, huge_weights_take_it_as_input, .init = net_needs_lanes) {
     cr_value *y;
     net n = begin(&y);
     cr_value *inputs[] = {net_bn(&n, y), net_floats(&n, 0, 1e36, DIMS(6, 6, 3, 3))};
@@ -170,7 +166,7 @@ static cr_value *dense_layer(net *n, cr_value *x, int64_t kernel) {
     return out;
 }
 
-Test(fuse_prologue, no_pass_is_left_in_pre_activation_networks, .init = needs_lanes) {
+Test(fuse_prologue, no_pass_is_left_in_pre_activation_networks, .init = net_needs_lanes) {
     static const char *const passes[][2] = {
         {"crease", "Affine"}, {"crease", "Activation"}, {"", "BatchNormalization"}, {"", "Relu"}};
     const crease_options o = net_options();
@@ -190,7 +186,7 @@ Test(fuse_prologue, no_pass_is_left_in_pre_activation_networks, .init = needs_la
     crease_model_free(model);
 }
 
-Test(fuse_prologue, a_computed_gate, .init = needs_lanes) {
+Test(fuse_prologue, a_computed_gate, .init = net_needs_lanes) {
     for (int order = 0; order < 2; order++) {
         cr_value *y;
         net n = begin(&y);

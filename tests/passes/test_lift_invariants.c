@@ -13,7 +13,7 @@ static carrying begin_loop(small *s, cr_value *weight) {
     for (int i = 0; i < 2; i++)
         OK(cr_graph_add_value(s->model->graph, i ? "weight_out" : "x_out", true, &c.outputs[i]));
     OK(cr_graph_add_node(s->model->graph, NULL, "Loop", "", "loop", inputs, 4, c.outputs, 2, &node));
-    c.body = lists_body(node, "body");
+    c.body = body_of(node, "body");
     lists_body_input(c.body, "number", CREASE_INT64)->shape = (cr_shape){0};
     cr_value *condition = lists_body_input(c.body, "condition", CREASE_BOOL);
     condition->shape = (cr_shape){0};
@@ -82,7 +82,7 @@ Test(lift_invariants, bodies_in_bodies) {
     carrying c = begin_loop(&s, weight_of(&s));
     cr_value *condition = c.body->inputs[1], *chosen = lists_node(c.body, "If", "if", 1, &condition);
     for (int b = 0; b < 2; b++) {
-        cr_graph *branch = lists_body(chosen->producer, b ? "then_branch" : "else_branch");
+        cr_graph *branch = body_of(chosen->producer, b ? "then_branch" : "else_branch");
         OK(cr_graph_add_output(branch, lists_node(branch, b ? "Identity" : "Neg", "own", 1, &c.weight)));
     }
     cr_value *handed_on = c.weight;

@@ -1,10 +1,5 @@
 #include "tests/passes/bodies.h"
 
-/* The kernels that every machine has, with four lanes. */
-static void needs_lanes(void) {
-    cr_assert_eq(setenv("CREASE_CPU", "vector", 1), 0);
-}
-
 /* 3x3, padded, of 6 channels. */
 static cr_value *add_conv(net *n, cr_graph *body, cr_value *x) {
     cr_value *y = net_body_node(body, "Conv", IN(x, net_floats(n, -0.3, 0.3, DIMS(6, 6, 3, 3))));
@@ -34,6 +29,19 @@ static int count_in_bodies(const crease_session *session, const char *op) {
     return n;
 }
 
+/* The finished network, whose last result is y. */
+static crease_session *lower(net *n, cr_value *y, const crease_options *o, crease_model **model) {
+    net_infer(n);
+    net_output(n, y);
+    *model = net_publish(n);
+    return net_lower(*model, o);
+}
+
+static void end(crease_session *session, crease_model *model) {
+    crease_session_free(session);
+    crease_model_free(model);
+}
+
 /* ---- If ---- */
 
 /* Both branches add a map of the main graph to a convolution of it. */
@@ -42,45 +50,39 @@ static void check_branches(bool opposite) {
     net n = net_begin(13, DIMS(1, 6, 5, 7));
     cr_value *x = net_conv(&n, n.x, 6, 3, 1), *y = add_if(&n, opposite);
     for (int b = 0; b < 2; b++) {
-        cr_graph *branch = net_body(net_last(&n), b ? "then_branch" : "else_branch");
+        cr_graph *branch = body_of(net_last(&n), b ? "then_branch" : "else_branch");
         cr_value *sum = net_body_node(branch, "Add", IN(add_conv(&n, branch, x), x));
         OK(cr_graph_add_output(branch, net_body_node(branch, b ? "Relu" : "Sigmoid", IN(sum))));
     }
-    net_infer(&n);
-    net_output(&n, y);
-    crease_model *model = net_publish(&n);
-    crease_session *session = net_lower(model, &o);
+    crease_model *model;
+    crease_session *session = lower(&n, y, &o, &model);
     cr_assert_eq(count_in_bodies(session, "Conv"), 2);
     cr_assert_eq(count_in_bodies(session, "Activation"), 0, "are part of the convolutions");
     cr_assert_eq(count_in_bodies(session, "Add"), 0, "likewise");
     cr_assert_eq(count_in_bodies(session, "Outside"), 0);
     OK(cr_model_verify(session->optimized->ir));
-    crease_session_free(session);
-    crease_model_free(model);
+    end(session, model);
 }
 
-Test(lower_bodies, branches_use_the_blocked_layout, .init = needs_lanes) {
+Test(lower_bodies, branches_use_the_blocked_layout, .init = net_needs_lanes) {
     check_branches(false);
     check_branches(true);
 }
 
 /* What a branch uses of the main graph must not be taken into it: it serves others. */
-Test(lower_bodies, what_is_outside_stays_there, .init = needs_lanes) {
+Test(lower_bodies, what_is_outside_stays_there, .init = net_needs_lanes) {
     const crease_options o = net_options();
     net n = net_begin(13, DIMS(1, 6, 5, 7));
     cr_value *x = net_conv(&n, n.x, 6, 3, 1), *y = add_if(&n, false);
     for (int b = 0; b < 2; b++) {
-        cr_graph *branch = net_body(net_last(&n), b ? "then_branch" : "else_branch");
+        cr_graph *branch = body_of(net_last(&n), b ? "then_branch" : "else_branch");
         OK(cr_graph_add_output(branch, net_body_node(branch, b ? "Relu" : "Tanh", IN(x))));
     }
-    net_infer(&n);
-    net_output(&n, y);
-    crease_model *model = net_publish(&n);
-    crease_session *session = net_lower(model, &o);
+    crease_model *model;
+    crease_session *session = lower(&n, y, &o, &model);
     cr_assert_eq(count_in_bodies(session, "Activation"), 2);
     cr_assert_eq(net_ours(session, "Conv"), 1);
-    crease_session_free(session);
-    crease_model_free(model);
+    end(session, model);
 }
 
 /* ---- branches that nobody takes ---- */
@@ -107,14 +109,14 @@ static cr_value *concat_of_many(net *n, cr_graph *branch) {
 
 static cr_value *scan_of_less_than_nothing(net *n, cr_graph *branch) {
     cr_value *y = net_body_node(branch, "Scan", IN(n->x));
-    cr_graph *body = net_body(y->producer, "body");
+    cr_graph *body = body_of(y->producer, "body");
     OK(cr_node_set_int(y->producer, "num_scan_inputs", INT64_MIN));
     OK(cr_graph_add_output(body, net_body_input(body, "slice", CREASE_FLOAT, &n->x->shape)));
     return y;
 }
 
 /* What inference would refuse in the main graph, it leaves alone in a branch; so must the passes. */
-Test(lower_bodies, branches_that_do_not_fit_are_left_alone, .init = needs_lanes) {
+Test(lower_bodies, branches_that_do_not_fit_are_left_alone, .init = net_needs_lanes) {
     static cr_value *(*const makers[])(net *, cr_graph *) = {conv_of_no_group, concat_of_many,
                                                              scan_of_less_than_nothing};
     const crease_options o = net_options();
@@ -123,8 +125,7 @@ Test(lower_bodies, branches_that_do_not_fit_are_left_alone, .init = needs_lanes)
         cr_value *s = net_input(&n, "s", 0, NULL), *y;
         OK(cr_model_set_opset(n.ir, "com.microsoft", 1));
         net_add(&n, "If", IN(net_node(&n, "Equal", IN(s, s))), 1, &y);
-        cr_graph *taken = net_body(net_last(&n), "then_branch"),
-                 *other = net_body(net_last(&n), "else_branch");
+        cr_graph *taken = body_of(net_last(&n), "then_branch"), *other = body_of(net_last(&n), "else_branch");
         cr_value *bad = makers[i](&n, other);
         bad->dtype = CREASE_FLOAT;
         bad->shape = n.x->shape;
@@ -133,12 +134,10 @@ Test(lower_bodies, branches_that_do_not_fit_are_left_alone, .init = needs_lanes)
         net_infer(&n);
         cr_assert(taken->steady);
         cr_assert_not(other->steady);
-        net_output(&n, y);
-        crease_model *model = net_publish(&n);
-        crease_session *session = net_lower(model, &o);
+        crease_model *model;
+        crease_session *session = lower(&n, y, &o, &model);
         cr_assert_eq(count_in_bodies(session, "Conv"), 1);
-        crease_session_free(session);
-        crease_model_free(model);
+        end(session, model);
     }
 }
 
@@ -148,13 +147,10 @@ static crease_session *end_loop(net *n, net_loop *t, cr_value *next, crease_mode
     const crease_options o = net_options();
     OK(cr_graph_add_output(t->body, next));
     t->y->dtype = CREASE_FLOAT;
-    net_infer(n);
-    net_output(n, t->y);
-    *model = net_publish(n);
-    return net_lower(*model, &o);
+    return lower(n, t->y, &o, model);
 }
 
-Test(lower_bodies, loops_that_keep_their_shapes, .init = needs_lanes) {
+Test(lower_bodies, loops_that_keep_their_shapes, .init = net_needs_lanes) {
     crease_model *model;
     net n = net_begin(13, DIMS(1, 6, 5, 7));
     net_loop t = net_begin_loop(&n, n.x, &n.x->shape);
@@ -162,12 +158,11 @@ Test(lower_bodies, loops_that_keep_their_shapes, .init = needs_lanes) {
     crease_session *session = end_loop(&n, &t, y, &model);
     cr_assert_eq(count_in_bodies(session, "Conv"), 1);
     cr_assert_eq(count_in_bodies(session, "Activation"), 0);
-    crease_session_free(session);
-    crease_model_free(model);
+    end(session, model);
 }
 
 /* Without folding, too: weights are constant where the body only hands them on. */
-Test(lower_bodies, loops_that_carry_their_weights, .init = needs_lanes) {
+Test(lower_bodies, loops_that_carry_their_weights, .init = net_needs_lanes) {
     crease_options o = net_options();
     cr_value *weights_out;
     o.fold = false;
@@ -180,17 +175,14 @@ Test(lower_bodies, loops_that_carry_their_weights, .init = needs_lanes) {
     cr_value *carried = net_body_input(t.body, "weights", CREASE_FLOAT, &weights->shape);
     OK(cr_graph_add_output(t.body, net_body_node(t.body, "Conv", IN(t.carried, carried))));
     OK(cr_graph_add_output(t.body, carried));
-    net_infer(&n);
-    net_output(&n, t.y);
-    crease_model *model = net_publish(&n);
-    crease_session *session = net_lower(model, &o);
+    crease_model *model;
+    crease_session *session = lower(&n, t.y, &o, &model);
     cr_assert_eq(count_in_bodies(session, "Conv"), 1);
-    crease_session_free(session);
-    crease_model_free(model);
+    end(session, model);
 }
 
 /* Each iteration makes the map wider, while the file states the first width for all. */
-Test(lower_bodies, loops_whose_shapes_grow, .init = needs_lanes) {
+Test(lower_bodies, loops_whose_shapes_grow, .init = net_needs_lanes) {
     crease_model *model;
     net n = net_begin(13, DIMS(1, 6, 5, 7));
     net_loop t = net_begin_loop(&n, n.x, &n.x->shape);
@@ -198,13 +190,12 @@ Test(lower_bodies, loops_whose_shapes_grow, .init = needs_lanes) {
     OK(cr_node_set_int(wider->producer, "axis", 3));
     crease_session *session = end_loop(&n, &t, wider, &model);
     cr_assert_eq(count_in_bodies(session, "Conv"), 1);
-    crease_session_free(session);
-    crease_model_free(model);
+    end(session, model);
 }
 
 /* What the file states of a body's output is not believed where the body reads it: twice its shapes,
  * stacked, are three. */
-Test(lower_bodies, loops_whose_output_states_its_first_shape, .init = needs_lanes) {
+Test(lower_bodies, loops_whose_output_states_its_first_shape, .init = net_needs_lanes) {
     crease_model *model;
     cr_value *stacked;
     net n = net_begin(13, DIMS(1, 6, 5, 7));
@@ -221,34 +212,31 @@ Test(lower_bodies, loops_whose_output_states_its_first_shape, .init = needs_lane
     cr_value *shape = net_body_node(t.body, "Shape", IN(wider)),
              *twice = net_body_node(t.body, "Add", IN(shape, shape));
     crease_session *session = end_loop(&n, &t, twice, &model);
-    crease_session_free(session);
-    crease_model_free(model);
+    end(session, model);
 }
 
 /* Nor where the output alone says how many channels there are: one more each time. */
-Test(lower_bodies, loops_whose_output_states_its_first_channels, .init = needs_lanes) {
+Test(lower_bodies, loops_whose_output_states_its_first_channels, .init = net_needs_lanes) {
     crease_model *model;
     net n = net_begin(13, DIMS(1, 6, 5, 7));
     net_loop t = net_begin_loop(&n, n.x, &n.x->shape);
     cr_value *one = net_ints(&n, 1, (int64_t[]){1}), *begin = net_ints(&n, 1, (int64_t[]){0});
-    cr_value *end = net_body_node(t.body, "Add", IN(t.body->inputs[0], one));
-    cr_value *y = net_body_node(t.body, "Slice", IN(add_conv(&n, t.body, n.x), begin, end, one));
+    cr_value *ends = net_body_node(t.body, "Add", IN(t.body->inputs[0], one));
+    cr_value *y = net_body_node(t.body, "Slice", IN(add_conv(&n, t.body, n.x), begin, ends, one));
     y->dtype = CREASE_FLOAT;
     y->shape = cr_shape_of(4, (int64_t[]){1, 1, 5, 7});
     crease_session *session = end_loop(&n, &t, y, &model);
-    crease_session_free(session);
-    crease_model_free(model);
+    end(session, model);
 }
 
 /* Their rank, too: nothing is known of what is carried. */
-Test(lower_bodies, loops_whose_ranks_grow, .init = needs_lanes) {
+Test(lower_bodies, loops_whose_ranks_grow, .init = net_needs_lanes) {
     crease_model *model;
     net n = net_begin(13, DIMS(2, 3));
     net_loop t = net_begin_loop(&n, n.x, &n.x->shape);
     cr_value *y = net_body_node(t.body, "Unsqueeze", IN(t.carried, net_ints(&n, 1, (int64_t[]){0})));
     crease_session *session = end_loop(&n, &t, net_body_node(t.body, "Tanh", IN(y)), &model);
-    crease_session_free(session);
-    crease_model_free(model);
+    end(session, model);
 }
 
 /* ---- inference ---- */
@@ -277,7 +265,7 @@ Test(lower_bodies, bodies_in_bodies_take_no_time, .timeout = 20) {
     cr_graph *graph = n.ir->graph, *bodies[LEVELS];
     for (int level = 0; level < LEVELS; level++) {
         results[level] = net_body_node(graph, "Loop", IN(trips, none, x));
-        graph = bodies[level] = net_body(results[level]->producer, "body");
+        graph = bodies[level] = body_of(results[level]->producer, "body");
         net_body_input(graph, "number", CREASE_INT64, &scalar);
         net_body_input(graph, "go", CREASE_BOOL, &scalar);
         x = net_body_input(graph, "carried", CREASE_FLOAT, &n.x->shape);

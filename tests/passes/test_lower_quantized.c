@@ -1,9 +1,5 @@
 #include "tests/passes/net.h"
 
-static void needs_lanes(void) {
-    cr_assert_eq(setenv("CREASE_CPU", "vector", 1), 0);
-}
-
 /* Lower, check the values, and count nodes of ONNX's domain and activations of ours that are left. */
 static void expect(net *n, const char *op, int left, int activations) {
     const crease_options o = net_options();
@@ -49,7 +45,7 @@ static net begin(cr_value **y) {
 }
 
 /* Of the plain layout, where nothing takes the activation in. */
-Test(lower_quantized, a_pair_of_every_type, .init = needs_lanes) {
+Test(lower_quantized, a_pair_of_every_type, .init = net_needs_lanes) {
     const crease_dtype types[] = {CREASE_UINT8, CREASE_INT8, CREASE_UINT16, CREASE_INT16};
     const double steps[] = {0.01, 0.02, 1e-4, 1e-4};
     for (int i = 0; i < 4; i++) {
@@ -60,14 +56,14 @@ Test(lower_quantized, a_pair_of_every_type, .init = needs_lanes) {
     }
 }
 
-Test(lower_quantized, a_convolution_rounds, .init = needs_lanes) {
+Test(lower_quantized, a_convolution_rounds, .init = net_needs_lanes) {
     cr_value *y;
     net n = begin(&y);
     net_output(&n, rounded(&n, y, 0.02, 120));
     expect(&n, "QuantizeLinear", 0, 0);
 }
 
-Test(lower_quantized, so_does_a_convolution_with_clamp_and_residual, .init = needs_lanes) {
+Test(lower_quantized, so_does_a_convolution_with_clamp_and_residual, .init = net_needs_lanes) {
     cr_value *y;
     net n = begin(&y);
     cr_value *a = rounded(&n, net_node(&n, "Relu", IN(y)), 0.02, 3);
@@ -76,7 +72,7 @@ Test(lower_quantized, so_does_a_convolution_with_clamp_and_residual, .init = nee
     expect(&n, "QuantizeLinear", 0, 0);
 }
 
-Test(lower_quantized, a_clamp_that_keeps_zero_out_stays, .init = needs_lanes) {
+Test(lower_quantized, a_clamp_that_keeps_zero_out_stays, .init = net_needs_lanes) {
     cr_value *y;
     net n = begin(&y);
     cr_value *high = net_node(&n, "Clip", IN(y, net_scalar(&n, 0.5), net_scalar(&n, 1)));
@@ -84,7 +80,7 @@ Test(lower_quantized, a_clamp_that_keeps_zero_out_stays, .init = needs_lanes) {
     expect(&n, "QuantizeLinear", 0, 1);
 }
 
-Test(lower_quantized, another_scale_stays, .init = needs_lanes) {
+Test(lower_quantized, another_scale_stays, .init = net_needs_lanes) {
     cr_value *y;
     net n = begin(&y);
     cr_value *z = zero_point(&n, CREASE_UINT8, 120);
@@ -92,7 +88,7 @@ Test(lower_quantized, another_scale_stays, .init = needs_lanes) {
     expect(&n, "QuantizeLinear", 1, 0);
 }
 
-Test(lower_quantized, another_zero_point_stays, .init = needs_lanes) {
+Test(lower_quantized, another_zero_point_stays, .init = net_needs_lanes) {
     cr_value *y;
     net n = begin(&y);
     cr_value *z = zero_point(&n, CREASE_UINT8, 120), *other = zero_point(&n, CREASE_UINT8, 121);
@@ -100,7 +96,7 @@ Test(lower_quantized, another_zero_point_stays, .init = needs_lanes) {
     expect(&n, "QuantizeLinear", 1, 0);
 }
 
-Test(lower_quantized, a_computed_scale_stays, .init = needs_lanes) {
+Test(lower_quantized, a_computed_scale_stays, .init = net_needs_lanes) {
     cr_value *y;
     net n = begin(&y);
     cr_value *z = zero_point(&n, CREASE_UINT8, 120);
@@ -111,7 +107,7 @@ Test(lower_quantized, a_computed_scale_stays, .init = needs_lanes) {
     expect(&n, "QuantizeLinear", 1, 0);
 }
 
-Test(lower_quantized, scales_by_channel_stay, .init = needs_lanes) {
+Test(lower_quantized, scales_by_channel_stay, .init = net_needs_lanes) {
     cr_value *y;
     net n = begin(&y);
     cr_value *scales = net_floats(&n, 0.01, 0.03, DIMS(6));
@@ -120,7 +116,7 @@ Test(lower_quantized, scales_by_channel_stay, .init = needs_lanes) {
     expect(&n, "QuantizeLinear", 1, 0);
 }
 
-Test(lower_quantized, a_graph_output_of_bytes_is_still_given, .init = needs_lanes) {
+Test(lower_quantized, a_graph_output_of_bytes_is_still_given, .init = net_needs_lanes) {
     cr_value *y;
     net n = begin(&y);
     cr_value *z = zero_point(&n, CREASE_UINT8, 120), *q = quantize(&n, y, 0.02, z);
@@ -129,7 +125,7 @@ Test(lower_quantized, a_graph_output_of_bytes_is_still_given, .init = needs_lane
     expect(&n, "QuantizeLinear", 1, 1);
 }
 
-Test(lower_quantized, several_users_share_what_is_rounded, .init = needs_lanes) {
+Test(lower_quantized, several_users_share_what_is_rounded, .init = net_needs_lanes) {
     cr_value *y;
     net n = begin(&y);
     cr_value *z = zero_point(&n, CREASE_UINT8, 120), *q = quantize(&n, y, 0.02, z);
@@ -138,7 +134,7 @@ Test(lower_quantized, several_users_share_what_is_rounded, .init = needs_lanes) 
     expect(&n, "DequantizeLinear", 0, 0);
 }
 
-Test(lower_quantized, movers_of_bytes_move_floats, .init = needs_lanes) {
+Test(lower_quantized, movers_of_bytes_move_floats, .init = net_needs_lanes) {
     cr_value *y, *pooled;
     net n = begin(&y);
     cr_value *z = zero_point(&n, CREASE_UINT8, 120), *q = quantize(&n, y, 0.02, z);
@@ -149,7 +145,7 @@ Test(lower_quantized, movers_of_bytes_move_floats, .init = needs_lanes) {
     expect(&n, "QuantizeLinear", 0, 0);
 }
 
-Test(lower_quantized, a_mover_whose_bytes_are_used_stays, .init = needs_lanes) {
+Test(lower_quantized, a_mover_whose_bytes_are_used_stays, .init = net_needs_lanes) {
     cr_value *y;
     net n = begin(&y);
     cr_value *z = zero_point(&n, CREASE_UINT8, 120);
@@ -159,7 +155,7 @@ Test(lower_quantized, a_mover_whose_bytes_are_used_stays, .init = needs_lanes) {
     expect(&n, "DequantizeLinear", 1, 0);
 }
 
-Test(lower_quantized, what_is_rounded_is_not_rounded_again, .init = needs_lanes) {
+Test(lower_quantized, what_is_rounded_is_not_rounded_again, .init = net_needs_lanes) {
     cr_value *y;
     net n = begin(&y);
     cr_value *flat = net_node(&n, "Flatten", IN(rounded(&n, y, 0.02, 120)));
@@ -167,7 +163,7 @@ Test(lower_quantized, what_is_rounded_is_not_rounded_again, .init = needs_lanes)
     expect(&n, "QuantizeLinear", 0, 0);
 }
 
-Test(lower_quantized, narrower_limits_round_again, .init = needs_lanes) {
+Test(lower_quantized, narrower_limits_round_again, .init = net_needs_lanes) {
     cr_value *y;
     net n = begin(&y);
     cr_value *flat = net_node(&n, "Flatten", IN(rounded(&n, y, 0.02, 120)));

@@ -1,11 +1,6 @@
 #include "tests/passes/net.h"
 
-/* The kernels that every machine has, with four lanes. */
-static void needs_lanes(void) {
-    cr_assert_eq(setenv("CREASE_CPU", "vector", 1), 0);
-}
-
-TestSuite(merge_siblings, .init = needs_lanes);
+TestSuite(merge_siblings, .init = net_needs_lanes);
 
 enum { CHANNELS = 48 };
 

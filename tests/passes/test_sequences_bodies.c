@@ -29,7 +29,7 @@ static cr_value *unknown_flag(small *s) {
 static void choose(small *s, cr_value *flag, cr_value *q, cr_value *then_position) {
     small_output(s, small_node(s, "If", "if", IN(flag)));
     for (int b = 0; b < 2; b++) {
-        cr_graph *body = lists_body(small_find(s, "if"), b ? "then_branch" : "else_branch");
+        cr_graph *body = body_of(small_find(s, "if"), b ? "then_branch" : "else_branch");
         cr_value *in[2] = {q, b ? then_position : lists_at(s, 2)};
         OK(cr_graph_add_output(body, lists_node(body, "SequenceAt", b ? "first" : "third", 2, in)));
     }
@@ -65,7 +65,7 @@ Test(sequences_bodies, branches_that_are_wrong) {
 static void choose_list(small *s, cr_value *flag) {
     cr_value *q = small_node(s, "If", "if", IN(flag));
     for (int b = 0; b < 2; b++) {
-        cr_graph *body = lists_body(small_find(s, "if"), b ? "then_branch" : "else_branch");
+        cr_graph *body = body_of(small_find(s, "if"), b ? "then_branch" : "else_branch");
         cr_value *neg = lists_node(body, "Neg", "neg", 1, &s->x), *in[2] = {s->x, neg};
         OK(cr_graph_add_output(body, lists_node(body, "SequenceConstruct", "list", 1 + b, in)));
     }
@@ -91,9 +91,9 @@ Test(sequences_bodies, an_element_if_there_is_one) {
         cr_value *maybe = small_node(&s, "Optional", "maybe", there, &s.x);
         cr_value *has = small_node(&s, "OptionalHasElement", "has", IN(maybe));
         small_output(&s, small_node(&s, "If", "if", IN(has)));
-        cr_graph *body = lists_body(small_find(&s, "if"), "then_branch");
+        cr_graph *body = body_of(small_find(&s, "if"), "then_branch");
         OK(cr_graph_add_output(body, lists_node(body, "OptionalGetElement", "get", 1, &maybe)));
-        body = lists_body(small_find(&s, "if"), "else_branch");
+        body = body_of(small_find(&s, "if"), "else_branch");
         OK(cr_graph_add_output(body, lists_node(body, "Shape", "shape", 1, &s.x)));
         if (there)
             lists_give(&s, NUMBERS(ROW(0), ROW(1), ROW(2)));
@@ -113,7 +113,7 @@ typedef struct turns {
 static turns loop(small *s, cr_value *trips, cr_value *condition, cr_value *start) {
     turns t;
     t.out = small_node(s, "Loop", "loop", IN(trips, condition, start));
-    t.body = lists_body(small_find(s, "loop"), "body");
+    t.body = body_of(small_find(s, "loop"), "body");
     t.number = lists_body_input(t.body, "number", CREASE_INT64);
     t.number->shape = (cr_shape){0};
     t.condition = lists_body_input(t.body, "condition", CREASE_BOOL);
@@ -222,7 +222,7 @@ Test(sequences_bodies, branches_in_a_loop) {
     cr_value *row = lists_node(t.body, "Gather", "row", 2, (cr_value *[]){s.x, t.number});
     cr_value *chosen = lists_node(t.body, "If", "chosen", 1, &flag);
     for (int b = 0; b < 2; b++) {
-        cr_graph *branch = lists_body(chosen->producer, b ? "then_branch" : "else_branch");
+        cr_graph *branch = body_of(chosen->producer, b ? "then_branch" : "else_branch");
         cr_value *ten;
         cr_tensor *tensor;
         OK(cr_graph_new_constant(branch, "ten", CREASE_DOUBLE, &(cr_shape){0}, &ten, &tensor));
@@ -307,7 +307,7 @@ static void map(small *s, cr_value *other) {
     cr_value *sums = small_node(s, "SequenceMap", "map", IN(rows(s), other)), *shapes;
     OK(cr_graph_add_value(s->model->graph, "shapes", true, &shapes));
     OK(cr_node_add_output(small_find(s, "map"), shapes));
-    cr_graph *body = lists_body(small_find(s, "map"), "body");
+    cr_graph *body = body_of(small_find(s, "map"), "body");
     cr_value *a = lists_body_input(body, "a", CREASE_DOUBLE), *b = lists_body_input(body, "b", CREASE_DOUBLE);
     OK(cr_graph_add_output(body, lists_node(body, "Add", "sum", 2, (cr_value *[]){a, b})));
     OK(cr_graph_add_output(body, lists_node(body, "Shape", "shape", 1, &b)));

@@ -1,11 +1,6 @@
 #include "tests/passes/net.h"
 
-/* The kernels that every machine has, with four lanes. */
-static void needs_lanes(void) {
-    cr_assert_eq(setenv("CREASE_CPU", "vector", 1), 0);
-}
-
-TestSuite(split_phases, .init = needs_lanes);
+TestSuite(split_phases, .init = net_needs_lanes);
 
 typedef struct turned {
     int64_t oc, kernel[2], stride, pads[4], more[2];

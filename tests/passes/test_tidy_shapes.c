@@ -1,11 +1,6 @@
 #include "tests/passes/net.h"
 
-/* The kernels that every machine has, with four lanes. */
-static void needs_lanes(void) {
-    cr_assert_eq(setenv("CREASE_CPU", "vector", 1), 0);
-}
-
-TestSuite(tidy_shapes, .init = needs_lanes);
+TestSuite(tidy_shapes, .init = net_needs_lanes);
 
 /* A convolution, reduced; how many of ours pool it. */
 static void expect(const char *op, int64_t opset, int n_axes, const int64_t *axes, int64_t keep,

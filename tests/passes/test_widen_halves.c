@@ -53,11 +53,7 @@ static void expect(net *n, int left, double tolerance) {
     crease_model_free(model);
 }
 
-static void needs_lanes(void) {
-    cr_assert_eq(setenv("CREASE_CPU", "vector", 1), 0);
-}
-
-Test(widen_halves, computes_in_float_between_the_casts, .init = needs_lanes) {
+Test(widen_halves, computes_in_float_between_the_casts, .init = net_needs_lanes) {
     static const crease_dtype types[] = {CREASE_FLOAT16, CREASE_BFLOAT16};
     for (int i = 0; i < 2; i++) {
         net n = net_begin(13, DIMS(2, 6, 8, 8));
@@ -68,7 +64,7 @@ Test(widen_halves, computes_in_float_between_the_casts, .init = needs_lanes) {
     }
 }
 
-Test(widen_halves, a_cast_in_between_still_rounds, .init = needs_lanes) {
+Test(widen_halves, a_cast_in_between_still_rounds, .init = net_needs_lanes) {
     net n = net_begin(13, DIMS(1, 6, 8, 8));
     cr_value *y = cast(&n, n.x, CREASE_FLOAT16);
     y = cast(&n, half_conv(&n, y, CREASE_FLOAT16), CREASE_BFLOAT16);
@@ -76,7 +72,7 @@ Test(widen_halves, a_cast_in_between_still_rounds, .init = needs_lanes) {
     expect(&n, 4, 0x1p-6);
 }
 
-Test(widen_halves, elementwise_operators_alone_stay, .init = needs_lanes) {
+Test(widen_halves, elementwise_operators_alone_stay, .init = net_needs_lanes) {
     net n = net_begin(13, DIMS(1, 6, 8, 8));
     cr_value *y = net_node(&n, "Relu", IN(cast(&n, n.x, CREASE_FLOAT16)));
     net_output(&n, cast(&n, y, CREASE_FLOAT));

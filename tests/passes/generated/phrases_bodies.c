@@ -1,3 +1,4 @@
+#include "tests/body.h"
 #include "tests/passes/generated/network.h"
 
 /* Operators and normalisations in the bodies of If, Loop and Scan, and of an If in a Loop. */
@@ -12,15 +13,6 @@ static const char *pointwise(const cr_value *w) {
 
 static const char *leaf(const cr_value *w) {
     return w->shape.rank == 2 ? "gemm" : "conv";
-}
-
-static cr_graph *new_body(network *n, const char *attribute, cr_node *owner) {
-    cr_graph **bodies;
-    OK(CR_ARENA_NEW(&n->base.model->arena, &bodies, 1));
-    OK(cr_graph_create(n->base.model, owner, bodies));
-    OK(cr_node_set_attr(owner,
-                        &(cr_attr){.name = attribute, .type = CR_ATTR_GRAPH, .n = 1, .graphs = bodies}));
-    return bodies[0];
 }
 
 /* ---- nodes of bodies ---- */
@@ -67,7 +59,7 @@ static cr_value *turn(network *n, cr_graph *body, cr_value *x, cr_value *w) {
 /* ---- If ---- */
 
 static void add_branch(network *n, const char *attribute, cr_node *owner, cr_value *x) {
-    cr_graph *body = new_body(n, attribute, owner);
+    cr_graph *body = body_of(owner, attribute);
     bool outside = net_chance(n, 30); /* what produces x stands outside of the body */
     cr_value *w = pointwise_weight(n, x->shape.rank, net_dim(x, 1));
     const char *outcome =
@@ -99,7 +91,7 @@ static cr_value *chosen_turn(network *n, cr_graph *body, cr_value *yes, cr_value
     cr_node *owner = y->producer;
     static const char *const branches[] = {"then_branch", "else_branch"};
     for (int i = 0; i < 2; i++) {
-        cr_graph *branch = new_body(n, branches[i], owner);
+        cr_graph *branch = body_of(owner, branches[i]);
         cr_value *w = pointwise_weight(n, x->shape.rank, net_dim(x, 1)), *z = turn(n, branch, x, w);
         z->dtype = n->dtype;
         OK(cr_graph_add_output(branch, z));
@@ -112,7 +104,7 @@ void phrase_loops(network *n) {
     cr_value *x = n->end, *none = NULL, *yes = net_chance(n, 40) ? net_input(n, CREASE_BOOL, 0, NULL) : NULL;
     net_settle(n);
     n->end = net_node(n, "Loop", IN(net_ints(n, 1, &times), none, x));
-    cr_graph *body = new_body(n, "body", net_last(n));
+    cr_graph *body = body_of(net_last(n), "body");
     cr_shape scalar = cr_shape_of(0, NULL);
     cr_value *number = body_value(n, body, CREASE_INT64, &scalar),
              *go = body_value(n, body, CREASE_BOOL, &scalar),
@@ -172,7 +164,7 @@ void phrase_scans(network *n) {
                         scanned));
     OK(cr_node_set_ints(owner, "scan_output_axes", (int64_t[]){any_sign(n, to, rank)}, 1));
     OK(cr_node_set_ints(owner, "scan_output_directions", (int64_t[]){net_pick(n, 0, 1)}, 1));
-    cr_graph *body = new_body(n, "body", owner);
+    cr_graph *body = body_of(owner, "body");
     cr_value *sum = NULL;
     for (int i = 0; i < states + scanned; i++) {
         cr_value *part = body_value(n, body, n->dtype, &slice);

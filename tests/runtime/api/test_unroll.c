@@ -1,5 +1,6 @@
 #include "runtime/api/unroll.h"
 #include "runtime/api/model.h"
+#include "tests/body.h"
 #include "tests/passes/net.h"
 
 /* A Loop around a normalised convolution as the line that its turns make. */
@@ -43,16 +44,12 @@ static void fill_body(net *n, cr_graph *body) {
 static crease_model *looped(int64_t times) {
     net n = net_begin(13, DIMS(2, 3, 2, 2));
     cr_value *none = NULL, *out[2];
-    cr_graph **body;
     for (int i = 0; i < 2; i++) {
         OK(cr_graph_add_value(n.ir->graph, i ? "all" : "y", true, &out[i]));
         out[i]->dtype = CREASE_FLOAT;
     }
     cr_node *loop = net_add(&n, "Loop", IN(net_ints(&n, 1, &times), none, n.x), 2, out);
-    OK(CR_ARENA_NEW(&n.ir->arena, &body, 1));
-    OK(cr_graph_create(n.ir, loop, body));
-    OK(cr_node_set_attr(loop, &(cr_attr){.name = "body", .type = CR_ATTR_GRAPH, .n = 1, .graphs = body}));
-    fill_body(&n, *body);
+    fill_body(&n, body_of(loop, "body"));
     net_output(&n, out[0]);
     net_output(&n, out[1]);
     return net_publish(&n);

@@ -3,6 +3,7 @@
 #include "runtime/graph/order.h"
 #include "runtime/graph/verify.h"
 #include "runtime/ops/infer.h"
+#include "tests/body.h"
 
 #define cr_free criterion_free /* Criterion declares a function of this name, too */
 #include <criterion/criterion.h>
@@ -79,15 +80,6 @@ static cr_value *node(cr_graph *graph, const char *op, int n_in, cr_value **in) 
     return out;
 }
 
-static cr_graph *body(cr_node *owner, const char *name) {
-    cr_model *model = owner->graph->model;
-    cr_graph **graphs;
-    OK(CR_ARENA_NEW(&model->arena, &graphs, 1));
-    OK(cr_graph_create(model, owner, graphs));
-    OK(cr_node_set_attr(owner, &(cr_attr){.name = name, .type = CR_ATTR_GRAPH, .n = 1, .graphs = graphs}));
-    return graphs[0];
-}
-
 static void output(cr_graph *graph, cr_value *value) {
     OK(cr_graph_add_output(graph, value));
 }
@@ -127,7 +119,7 @@ static bench summing(void) {
     cr_value *x = input(b.main, CREASE_FLOAT, 1, CR_DIM_UNKNOWN);
     cr_value *zero = node(b.main, "Sub", VALUES(x, x));
     cr_node *loop = nodes(b.main, "Loop", VALUES(n, go, zero), 2, out);
-    cr_graph *g = body(loop, "body");
+    cr_graph *g = body_of(loop, "body");
     input(g, CREASE_INT64, 0, 0);
     input(g, CREASE_BOOL, 0, 0);
     cr_value *sum = node(g, "Add", VALUES(input(g, CREASE_FLOAT, -1, 0), x));
@@ -186,7 +178,7 @@ Test(body, a_loop_may_not_run_at_all) {
 static cr_value *choose(cr_graph *graph, cr_value *condition, cr_value *x, float then, float otherwise) {
     cr_value *out;
     cr_node *node_if = nodes(graph, "If", VALUES(condition), 1, &out);
-    cr_graph *yes = body(node_if, "then_branch"), *no = body(node_if, "else_branch");
+    cr_graph *yes = body_of(node_if, "then_branch"), *no = body_of(node_if, "else_branch");
     output(yes, node(yes, "Mul", VALUES(x, number(yes, then))));
     output(no, node(no, "Mul", VALUES(x, number(no, otherwise))));
     return out;
@@ -202,7 +194,7 @@ Test(body, branches_stand_in_loops_and_use_what_is_around_both) {
         nodes(b.main, "Loop",
               VALUES(constant(b.main, CREASE_INT64, 0, &trips), constant(b.main, CREASE_BOOL, 0, &yes), x), 1,
               &out);
-    cr_graph *g = body(loop, "body");
+    cr_graph *g = body_of(loop, "body");
     cr_value *i = input(g, CREASE_INT64, 0, 0), *go = input(g, CREASE_BOOL, 0, 0);
     cr_value *carried = input(g, CREASE_FLOAT, 1, 2);
     int64_t two = 2;
@@ -225,7 +217,7 @@ Test(body, carried_values_may_grow) {
     uint8_t yes = 1;
     cr_value *n = input(b.main, CREASE_INT64, 0, 0), *x = input(b.main, CREASE_FLOAT, 1, 1);
     cr_node *loop = nodes(b.main, "Loop", VALUES(n, constant(b.main, CREASE_BOOL, 0, &yes), x), 1, &out);
-    cr_graph *g = body(loop, "body");
+    cr_graph *g = body_of(loop, "body");
     input(g, CREASE_INT64, 0, 0);
     cr_value *go = input(g, CREASE_BOOL, 0, 0), *carried = input(g, CREASE_FLOAT, -1, 0);
     cr_value *joined;
@@ -253,7 +245,7 @@ Test(body, what_branches_alone_use_stays_until_they_run) {
     slab = node(b.main, "Abs", VALUES(x));
     output(b.main, node(b.main, "Exp", VALUES(node(b.main, "Exp", VALUES(x)))));
     cr_node *node_if = nodes(b.main, "If", VALUES(go), 2, out);
-    cr_graph *yes = body(node_if, "then_branch"), *no = body(node_if, "else_branch");
+    cr_graph *yes = body_of(node_if, "then_branch"), *no = body_of(node_if, "else_branch");
     output(yes, node(yes, "Neg", VALUES(late)));
     output(yes, node(yes, "Neg", VALUES(slab)));
     output(no, late);
@@ -293,7 +285,7 @@ Test(body, a_branch_that_cannot_run_fails_when_taken) {
     bench b = begin();
     cr_value *out, *go = input(b.main, CREASE_BOOL, 0, 0), *x = input(b.main, CREASE_FLOAT, 1, 2);
     cr_node *node_if = nodes(b.main, "If", VALUES(go), 1, &out);
-    cr_graph *yes = body(node_if, "then_branch"), *no = body(node_if, "else_branch");
+    cr_graph *yes = body_of(node_if, "then_branch"), *no = body_of(node_if, "else_branch");
     output(yes, node(yes, "MatMul", VALUES(x, number(yes, 1))));
     output(no, node(no, "Neg", VALUES(x)));
     output(b.main, out);
@@ -321,7 +313,7 @@ Test(body, a_loop_without_end_is_cancelled, .timeout = 60) {
     pthread_t thread;
     cr_value *x = input(b.main, CREASE_FLOAT, 1, 2);
     cr_node *loop = nodes(b.main, "Loop", VALUES(NULL, NULL, x), 1, &out);
-    cr_graph *g = body(loop, "body");
+    cr_graph *g = body_of(loop, "body");
     input(g, CREASE_INT64, 0, 0);
     cr_value *go = input(g, CREASE_BOOL, 0, 0);
     output(g, go);
@@ -349,7 +341,7 @@ Test(body, a_scan_cuts_along_any_axis_and_backwards) {
     OK(cr_node_set_ints(scan, "scan_input_axes", (int64_t[]){-1}, 1));
     OK(cr_node_set_ints(scan, "scan_input_directions", (int64_t[]){1}, 1));
     OK(cr_node_set_ints(scan, "scan_output_axes", (int64_t[]){1}, 1));
-    cr_graph *g = body(scan, "body");
+    cr_graph *g = body_of(scan, "body");
     cr_value *was = input(g, CREASE_FLOAT, 1, 2);
     cr_value *sum = node(g, "Add", VALUES(was, input(g, CREASE_FLOAT, 1, 2)));
     output(g, sum);
@@ -370,7 +362,7 @@ Test(body, halves_run_in_bodies) {
     bench b = begin();
     cr_value *out, *go = input(b.main, CREASE_BOOL, 0, 0), *x = input(b.main, CREASE_FLOAT16, 1, 2);
     cr_node *node_if = nodes(b.main, "If", VALUES(go), 1, &out);
-    cr_graph *yes = body(node_if, "then_branch"), *no = body(node_if, "else_branch");
+    cr_graph *yes = body_of(node_if, "then_branch"), *no = body_of(node_if, "else_branch");
     output(yes, node(yes, "Add", VALUES(node(yes, "Tanh", VALUES(x)), x)));
     output(no, node(no, "Neg", VALUES(x)));
     output(b.main, out);
@@ -407,7 +399,7 @@ Test(body, iterations_are_planned_once) {
     uint8_t yes = 1;
     cr_value *n = input(b.main, CREASE_INT64, 0, 0), *x = input(b.main, CREASE_FLOAT, 1, 2);
     cr_node *loop = nodes(b.main, "Loop", VALUES(n, constant(b.main, CREASE_BOOL, 0, &yes), x), 1, &out);
-    cr_graph *g = body(loop, "body");
+    cr_graph *g = body_of(loop, "body");
     input(g, CREASE_INT64, 0, 0);
     output(g, input(g, CREASE_BOOL, 0, 0));
     cr_value *last = input(g, CREASE_FLOAT, 1, 2);

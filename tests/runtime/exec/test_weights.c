@@ -4,6 +4,7 @@
 #include "runtime/graph/verify.h"
 #include "runtime/kernels/gemm.h"
 #include "runtime/ops/infer.h"
+#include "tests/body.h"
 
 #define cr_free criterion_free /* Criterion declares a function of this name, too */
 #include <criterion/criterion.h>
@@ -160,22 +161,20 @@ Test(weights, of_one_plan_are_not_those_of_another) {
 /* A body is planned for each shape that it meets: here rows = 1, 2, 4, while x = [x w; x w]. */
 Test(weights, stay_in_bodies) {
     bench b = begin();
-    cr_graph *g = b.model->graph, **body;
+    cr_graph *g = b.model->graph;
     cr_node *loop, *made;
     cr_value *x = input(g, CREASE_FLOAT, cr_shape_of(2, (int64_t[]){1, K}));
     cr_value *trips = input(g, CREASE_INT64, cr_shape_of(0, NULL)), *out;
     OK(cr_graph_add_value(g, NULL, true, &out));
     OK(cr_graph_add_node(g, NULL, "Loop", "", "loop", (cr_value *[]){trips, NULL, x}, 3, &out, 1, &loop));
-    OK(CR_ARENA_NEW(&b.model->arena, &body, 1));
-    OK(cr_graph_create(b.model, loop, body));
-    OK(cr_node_set_attr(loop, &(cr_attr){.name = "body", .type = CR_ATTR_GRAPH, .n = 1, .graphs = body}));
-    input(*body, CREASE_INT64, cr_shape_of(0, NULL));
-    cr_value *go = input(*body, CREASE_BOOL, cr_shape_of(0, NULL));
-    cr_value *y = product(&b, *body, input(*body, CREASE_FLOAT, cr_shape_unknown()));
-    cr_value *both = node(*body, "Concat", y, y, &made);
+    cr_graph *body = body_of(loop, "body");
+    input(body, CREASE_INT64, cr_shape_of(0, NULL));
+    cr_value *go = input(body, CREASE_BOOL, cr_shape_of(0, NULL));
+    cr_value *y = product(&b, body, input(body, CREASE_FLOAT, cr_shape_unknown()));
+    cr_value *both = node(body, "Concat", y, y, &made);
     OK(cr_node_set_int(made, "axis", 0));
-    OK(cr_graph_add_output(*body, go));
-    OK(cr_graph_add_output(*body, both));
+    OK(cr_graph_add_output(body, go));
+    OK(cr_graph_add_output(body, both));
     OK(cr_graph_add_output(g, out));
     start(&b);
     for (int i = 0; i < 2; i++) {

@@ -6,6 +6,7 @@
 #include "runtime/graph/edit.h"
 #include "runtime/graph/order.h"
 #include "runtime/graph/verify.h"
+#include "tests/body.h"
 
 #define cr_free criterion_free /* Criterion declares a function of this name, too */
 #include <criterion/criterion.h>
@@ -64,15 +65,6 @@ static inline const char *sketch_order(const cr_graph *graph) {
         strncat(text, node->op_type, sizeof text - strlen(text) - 1);
     }
     return text;
-}
-
-/* A graph on attribute "body" of a node. */
-static inline cr_graph *sketch_body(cr_node *node) {
-    cr_graph **graphs;
-    OK(CR_ARENA_NEW(&model->arena, &graphs, 1));
-    OK(cr_graph_create(model, node, &graphs[0]));
-    OK(cr_node_set_attr(node, &(cr_attr){.name = "body", .type = CR_ATTR_GRAPH, .n = 1, .graphs = graphs}));
-    return graphs[0];
 }
 
 #endif

@@ -238,7 +238,7 @@ Test(edit, dead_nodes_go_in_one_sweep) {
     cr_value *a = sketch_value(model->graph, "a"), *b = sketch_value(model->graph, "b");
     sketch_node(model->graph, "Abs", a, r, NULL);
     cr_node *owner = sketch_node(model->graph, "If", b, a, NULL);
-    cr_value *inner = sketch_value(sketch_body(owner), "inner");
+    cr_value *inner = sketch_value(body_of(owner, "body"), "inner");
     sketch_node(inner->graph, "Exp", inner, r, NULL); /* uses r from inside: goes with its node */
     OK(cr_graph_add_output(inner->graph, inner));
     cr_assert_eq(r->n_uses, 3);
@@ -263,7 +263,7 @@ static void everything(void) {
     OK(cr_graph_new_constant(model->graph, "k", CREASE_FLOAT, &two, &k, &tensor));
     memset(tensor->data, 0, 8);
     cr_node *owner = sketch_node(model->graph, "If", z, x, k);
-    cr_value *inner = sketch_value(sketch_body(owner), "inner");
+    cr_value *inner = sketch_value(body_of(owner, "body"), "inner");
     sketch_node(inner->graph, "Add", inner, r, k);
     OK(cr_graph_add_output(inner->graph, inner));
     OK(cr_graph_add_output(model->graph, z));

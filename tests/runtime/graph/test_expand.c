@@ -23,7 +23,7 @@ static void make_body(void) {
     sketch_node(model->graph, "Exp", outer, x, NULL);
     owner = sketch_node(model->graph, "Loop", y, x, NULL);
     OK(cr_graph_add_output(model->graph, y));
-    body = sketch_body(owner);
+    body = body_of(owner, "body");
     i = sketch_input(body, "i");
     a = sketch_value(body, "a");
     b = sketch_value(body, "b");
@@ -74,7 +74,7 @@ Test(expand, bodies_in_the_body_are_copied_whole) {
     cr_value *given[2][1];
     make_body();
     cr_value *c = sketch_value(body, "c");
-    cr_graph *inner = sketch_body(sketch_node(body, "If", c, a, NULL));
+    cr_graph *inner = body_of(sketch_node(body, "If", c, a, NULL), "body");
     cr_value *k = sketch_input(inner, "k"), *d = sketch_value(inner, "d"), *own;
     k->shape = cr_shape_of(1, (int64_t[]){5});
     OK(cr_graph_add_constant(inner, "own", constant->constant, &own));

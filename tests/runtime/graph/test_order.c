@@ -25,7 +25,7 @@ Test(order, what_a_body_uses_comes_before_its_node) {
     cr_graph *g = model->graph;
     cr_value *x = sketch_input(g, "x"), *a = sketch_value(g, "a"), *y = sketch_value(g, "y");
     cr_node *owner = sketch_node(g, "If", y, x, NULL);
-    cr_value *inner = sketch_value(sketch_body(owner), "inner");
+    cr_value *inner = sketch_value(body_of(owner, "body"), "inner");
     sketch_node(inner->graph, "Exp", inner, a, NULL);
     OK(cr_graph_add_output(inner->graph, inner));
     sketch_node(g, "Relu", a, x, NULL);

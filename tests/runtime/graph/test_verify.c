@@ -62,7 +62,7 @@ Test(verify, nodes_are_counted) {
 Test(verify, bodies_are_looked_into) {
     chain();
     cr_value *z = sketch_value(model->graph, "z");
-    cr_value *inner = sketch_value(sketch_body(sketch_node(model->graph, "If", z, x, NULL)), "inner");
+    cr_value *inner = sketch_value(body_of(sketch_node(model->graph, "If", z, x, NULL), "body"), "inner");
     cr_value *nowhere = sketch_value(inner->graph, "nowhere");
     sketch_node(inner->graph, "Exp", inner, nowhere, NULL);
     OK(cr_graph_add_output(inner->graph, inner));
