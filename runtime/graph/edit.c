@@ -483,10 +483,10 @@ static bool is_dead(const cr_node *node) {
     return true;
 }
 
+/* Backwards: one sweep of a graph is enough for it. */
 static crease_status drop_dead(cr_graph *graph, void *context) {
     bool *dropped = context;
-    for (cr_node *node = graph->last, *previous; node;
-         node = previous) { /* backwards: one sweep of a graph */
+    for (cr_node *node = graph->last, *previous; node; node = previous) {
         previous = node->previous;
         if (!is_dead(node))
             continue;

@@ -252,16 +252,8 @@ static crease_status copy_list(copier *c, cr_value *const *from, int n, cr_value
     return CREASE_OK;
 }
 
-static crease_status copy_shapes(copier *c, const cr_shape *from, int n, cr_shape **to) {
-    *to = NULL;
-    if (!from)
-        return CREASE_OK;
-    CR_TRY(CR_ARENA_NEW(&c->to->arena, to, (size_t)n));
-    memcpy(*to, from, (size_t)n * sizeof *from);
-    return CREASE_OK;
-}
-
 static crease_status copy_graph(copier *c, const cr_graph *from, cr_graph *to) {
+    const void *empty;
     CR_TRY(cr_arena_string(&c->to->arena, from->name, &to->name));
     CR_TRY(cr_arena_string(&c->to->arena, from->doc, &to->doc));
     for (int i = 0; i < c->from->n_values; i++)
@@ -272,7 +264,8 @@ static crease_status copy_graph(copier *c, const cr_graph *from, cr_graph *to) {
     CR_TRY(copy_list(c, from->outputs, from->n_outputs, &to->outputs));
     to->n_outputs = from->n_outputs;
     to->steady = from->steady;
-    CR_TRY(copy_shapes(c, from->empty, from->n_outputs, &to->empty));
+    CR_TRY(copy_block(c, from->empty, (size_t)from->n_outputs * sizeof *from->empty, &empty));
+    to->empty = (cr_shape *)(uintptr_t)empty;
     CR_FOR_NODES(node, from)
     CR_TRY(copy_node(c, node, to));
     return CREASE_OK;

@@ -74,12 +74,17 @@ enum { MAX_ROUNDS = 64 };
 
 crease_status cr_control_settle(cr_infer *infer, const cr_graph *body, cr_info *inputs, int first_in,
                                 cr_info *outputs, int first_out, int carried, bool *settled) {
+    bool typed = true;
     do {
         CR_TRY(infer->body(infer, body, inputs, outputs));
         *settled = true;
         for (int i = 0; i < carried; i++)
             *settled &= !generalise(&inputs[first_in + i].shape, &outputs[first_out + i].shape);
     } while (!*settled && infer->walk->rounds++ < MAX_ROUNDS);
+    for (int i = 0; i < carried; i++)
+        typed &= inputs[first_in + i].dtype != CREASE_UNDEFINED;
+    if (!*settled || !typed)
+        cr_infer_walk_note(infer->walk, body, false);
     return CREASE_OK;
 }
 

@@ -211,7 +211,7 @@ static void forget(cr_infer_walk *walk, const cr_graph *graph) {
             walk->infos[node->outputs[i]->id] = (cr_info){.shape = cr_shape_unknown()};
 }
 
-/* The bit of cr_infer_walk.whole; 0: further on than there are bits. */
+/* Of cr_infer_walk.steady; 0: further on than there are bits. */
 static unsigned bit_of(const cr_graph *body) {
     unsigned bit = 1;
     for (int i = 0; i < body->owner->n_attrs && body->owner->attrs[i].type != CR_ATTR_GRAPHS; i++)
@@ -223,10 +223,12 @@ static unsigned bit_of(const cr_graph *body) {
     return 0;
 }
 
-static void note_whole(const cr_infer_walk *walk, const cr_graph *body, bool whole) {
+void cr_infer_walk_note(const cr_infer_walk *walk, const cr_graph *body, bool steady) {
+    if (!walk->steady)
+        return;
     const unsigned bit = bit_of(body);
-    unsigned char *bits = &walk->whole[body->owner->id];
-    *bits = (unsigned char)(whole ? *bits | bit : *bits & ~bit);
+    unsigned char *bits = &walk->steady[body->owner->id];
+    *bits = (unsigned char)(steady ? *bits | bit : *bits & ~bit);
 }
 
 static crease_status walk_body(const cr_infer *infer, const cr_graph *graph, const cr_info *inputs,
@@ -236,8 +238,7 @@ static crease_status walk_body(const cr_infer *infer, const cr_graph *graph, con
         walk->infos[graph->inputs[i]->id] = inputs[i];
     forget(walk, graph);
     crease_status status = cr_infer_walk_graph(walk, graph);
-    if (walk->whole)
-        note_whole(walk, graph, status == CREASE_OK);
+    cr_infer_walk_note(walk, graph, status == CREASE_OK);
     for (int i = 0; i < graph->n_outputs; i++)
         outputs[i] =
             status == CREASE_OK ? walk->infos[graph->outputs[i]->id] : (cr_info){.shape = cr_shape_unknown()};
@@ -354,40 +355,8 @@ static void record_value(cr_value *v, const cr_info *info) {
     refine(&v->shape, &info->shape);
 }
 
-static bool covers(const cr_shape *general, const cr_shape *shape) {
-    for (int d = 0; d < general->rank; d++)
-        if (d < shape->rank && general->dims[d] != CR_DIM_UNKNOWN && general->dims[d] != shape->dims[d])
-            return false;
-    return general->rank < 0 || general->rank == shape->rank;
-}
-
-/* Of the body of a Loop or Scan: the walk ended with an iteration that hands on what it was given, as far as
- * shapes go. */
-static bool repeats(const cr_infer_walk *walk, const cr_graph *body) {
-    const bool loop = cr_node_is(body->owner, "Loop");
-    const int first_in = loop ? 2 : 0, first_out = loop ? 1 : 0;
-    int64_t scanned = 0;
-    if (!loop && (cr_attr_int(body->owner, "num_scan_inputs", 0, &scanned) != CREASE_OK || scanned < 1 ||
-                  scanned > body->n_inputs))
-        return false;
-    for (int i = first_in; i < body->n_inputs - scanned; i++) {
-        const int o = i - first_in + first_out;
-        const cr_info *in = &walk->infos[body->inputs[i]->id];
-        if (o >= body->n_outputs || !in->dtype ||
-            !covers(&in->shape, &walk->infos[body->outputs[o]->id].shape))
-            return false;
-    }
-    return true;
-}
-
-/* Whether the walk went through the whole body, so that all of its nodes are what their operators allow. */
-static bool is_whole(const cr_infer_walk *walk, const cr_graph *body) {
-    return walk->whole[body->owner->id] & bit_of(body);
-}
-
-/* What the file states of outputs may be true of one iteration only, but is all that there is where none
- * runs.
- */
+/* What the file states of outputs may be true of one iteration only, but nothing else is known where none
+ * runs. */
 static crease_status keep_empty(const cr_infer_walk *walk, cr_graph *body) {
     if (!body->empty) {
         CR_TRY(CR_ARENA_NEW(&body->model->arena, &body->empty, (size_t)body->n_outputs));
@@ -410,7 +379,7 @@ static crease_status record(cr_infer_walk *walk, cr_graph *graph, bool repeated)
  * iteration only. */
 static crease_status record_body(cr_infer_walk *walk, cr_graph *body, bool repeated) {
     const bool branch = cr_node_is(body->owner, "If");
-    body->steady = is_whole(walk, body) && (branch || repeats(walk, body));
+    body->steady = walk->steady[body->owner->id] & bit_of(body);
     if (!body->steady)
         return CREASE_OK;
     if (!branch)
@@ -434,14 +403,14 @@ static crease_status record(cr_infer_walk *walk, cr_graph *graph, bool repeated)
 }
 
 static crease_status infer_and_record(cr_infer_walk *walk, cr_graph *graph) {
-    void *whole;
-    CR_TRY(cr_alloc_zeroed(walk->heap, (size_t)graph->model->n_nodes + 1, &whole));
-    walk->whole = whole;
+    void *steady;
+    CR_TRY(cr_alloc_zeroed(walk->heap, (size_t)graph->model->n_nodes + 1, &steady));
+    walk->steady = steady;
     crease_status status = cr_infer_walk_graph(walk, graph);
     if (status == CREASE_OK)
         status = record(walk, graph, false);
-    walk->whole = NULL;
-    cr_free(walk->heap, whole);
+    walk->steady = NULL;
+    cr_free(walk->heap, steady);
     return status;
 }
 

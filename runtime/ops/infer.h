@@ -49,10 +49,13 @@ typedef struct cr_infer_walk {
     cr_heap *heap;
     cr_info *infos;
     cr_tensor *known;
-    int n, capacity;      /* of both */
-    int rounds;           /* that bodies were inferred in anew, for cr_control_settle */
-    unsigned char *whole; /* by node id, a bit for each of its bodies: inferred without a failure; or NULL */
+    int n, capacity;       /* of both */
+    int rounds;            /* that bodies were inferred in anew, for cr_control_settle */
+    unsigned char *steady; /* by node id, a bit for each of its bodies (cr_graph.steady); NULL: not noted */
 } cr_infer_walk;
+/* Note whether what was found of a body, in the last walk through it, holds for all its runs. The walk itself
+ * notes whether it got through; operators that repeat their body say so again. */
+void cr_infer_walk_note(const cr_infer_walk *walk, const cr_graph *body, bool steady);
 crease_status cr_infer_walk_begin(cr_infer_walk *walk, const cr_model *model, cr_heap *heap) CREASE_MUST_TEST;
 crease_status cr_infer_walk_graph(cr_infer_walk *walk, const cr_graph *graph) CREASE_MUST_TEST;
 /* One node, of a graph that may have gained values since; infos may move. */
