@@ -44,11 +44,11 @@ void cr_profile_end(cr_plan *plan) {
 
 /* ---- the list ---- */
 
-static size_t count_steps(const cr_plan *plan) {
+size_t cr_profile_n_steps(const cr_plan *plan) {
     size_t n = (size_t)plan->n_steps;
     for (cr_body *body = plan->bodies; body; body = cr_body_next(body))
         if (cr_body_plan(body, 0))
-            n += count_steps(cr_body_plan(body, 0));
+            n += cr_profile_n_steps(cr_body_plan(body, 0));
     return n;
 }
 
@@ -68,10 +68,6 @@ static const cr_step *find(const cr_plan *plan, size_t *index, int *depth) {
             return found;
     }
     return NULL;
-}
-
-size_t cr_profile_n_steps(const cr_plan *plan) {
-    return plan->bodies ? count_steps(plan) : (size_t)plan->n_steps;
 }
 
 const cr_step *cr_profile_step(const cr_plan *plan, size_t index, int *depth) {

@@ -37,17 +37,12 @@ static void view_copy(const cr_direct_box *box, int64_t pixel, const float *copy
     view->block_step = (box->end[CR_D] - box->begin[CR_D]) * view->step[CR_D];
 }
 
-/* Of neighbouring pixels that all stand in one row, each read once; see cr_conv_flatten. */
-static bool is_pointwise(const cr_direct_plan *plan) {
-    const cr_conv_geometry *g = &plan->geometry;
-    return plan->taps == 1 && g->groups == 1 && plan->in_lanes == plan->kernels->lanes && g->out[CR_D] == 1 &&
-           g->out[CR_H] == 1 && g->in[CR_D] == 1 && g->in[CR_H] == 1 && g->in[CR_W] == g->out[CR_W] &&
-           g->stride[CR_W] == 1 && g->pad[CR_W] == 0;
-}
-
 bool cr_direct_transforms_in_tiles(const cr_direct_plan *plan, const cr_prologue *prologue, float *floor) {
+    const cr_conv_geometry *g = &plan->geometry;
+    const bool one_row = g->out[CR_D] == 1 && g->out[CR_H] == 1; /* phases are not flattened */
     float ceiling;
-    return is_pointwise(plan) && !plan->halved && plan->columns.size > 1 && prologue->shift != NULL &&
+    return one_row && cr_conv_is_pointwise(g) && g->groups == 1 && plan->in_lanes == plan->kernels->lanes &&
+           !plan->halved && plan->columns.size > 1 && prologue->shift != NULL &&
            cr_activation_is_clamp(&prologue->act, floor, &ceiling) && ceiling == INFINITY;
 }
 

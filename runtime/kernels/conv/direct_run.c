@@ -78,14 +78,13 @@ static bool scale_weights(cr_direct_walk *walk, cr_direct_box *tile) {
 }
 
 /* What the tiles of a chunk read: the tensor, or what is made of it now; or, by the tiles of the first output
- * tile, in passing: then *kept is for the others. */
-static void view_input(cr_direct_walk *walk, const cr_direct_box *chunk, int64_t begin, int64_t end,
-                       cr_direct_view *kept) {
+ * tile, in passing: then walk->kept is for the others. */
+static void view_input(cr_direct_walk *walk, const cr_direct_box *chunk, int64_t begin, int64_t end) {
     const cr_direct_plan *plan = walk->plan;
     const cr_prologue *prologue = walk->args->prologue;
     const cr_direct_span from = cr_direct_span_of(&plan->geometry, plan, begin);
     const cr_direct_span to = cr_direct_span_of(&plan->geometry, plan, end - 1);
-    walk->input = *kept = cr_direct_view_of(plan, walk->args->input, walk->n);
+    walk->input = cr_direct_view_of(plan, walk->args->input, walk->n);
     if (plan->padded)
         cr_direct_pad(plan, chunk, walk->transformed, &walk->input);
     if (prologue == NULL || prologue->scale == NULL || walk->scales_weights)
@@ -96,9 +95,9 @@ static void view_input(cr_direct_walk *walk, const cr_direct_box *chunk, int64_t
                             walk->transformed, &walk->input);
         return;
     }
-    cr_direct_view_copy(plan, chunk, from.first_block, walk->transformed, kept);
-    walk->first_pixel = chunk->begin[CR_W];
-    walk->pass.kept_step = kept->block_step;
+    walk->kept = walk->input;
+    cr_direct_view_copy(plan, chunk, from.first_block, walk->transformed, &walk->kept);
+    walk->pass.kept_step = walk->kept.block_step;
     walk->pass.factors = cr_direct_factors(plan, prologue, walk->n, &from);
     walk->pass.shifts = prologue->shift + (walk->pass.factors - prologue->scale);
 }
@@ -124,15 +123,14 @@ static void run_chunk(cr_direct_walk *walk, int64_t chunk, int64_t begin, int64_
     const int64_t first = plan->pixel_tiles * chunk / plan->chunks;
     const int64_t last = plan->pixel_tiles * (chunk + 1) / plan->chunks;
     const cr_direct_box all = cr_direct_tile_box(plan, first, last);
-    cr_direct_view kept;
-    view_input(walk, &all, begin, end, &kept);
+    view_input(walk, &all, begin, end);
     cr_direct_walk_chunk(walk);
     for (int64_t output_tile = begin; output_tile < end; output_tile++) {
         set_output_tile(walk, output_tile, output_tile == begin);
         fetch_weights_of(walk, output_tile + 1, end, last - first);
         run_output_tile(walk, first, last);
         if (walk->transforms)
-            walk->input = kept;
+            walk->input = walk->kept;
         walk->transforms = false;
     }
 }

@@ -205,7 +205,7 @@ static int64_t run_interior(cr_direct_walk *walk, cr_direct_box *tile, int64_t p
         most = cr_smaller(most, cr_larger(1, SOME_VECTORS / pixels));
     const int64_t tiles = several ? cr_smaller(alike, most) : 1;
     if (walk->transforms)
-        pass->kept = walk->transformed + (tile->begin[CR_W] - walk->first_pixel) * plan->kernels->lanes;
+        pass->kept = walk->transformed + (tile->begin[CR_W] - walk->kept.origin[CR_W]) * plan->kernels->lanes;
     pass->input = walk->span_input + (walk->input_first + reach(walk->input_step, tile->begin));
     pass->output = walk->args->output + offset;
     pass->output_ahead = walk->large_output ? pixels * plan->kernels->lanes : 0;

@@ -50,7 +50,7 @@ typedef struct cr_direct_walk {
     cr_direct_reach *runs[CR_CONV_RANK];  /* of the tile at hand */
     /* of this image, chunk and output tile */
     cr_direct_view input;
-    int64_t first_pixel;      /* of the chunk, of a single row */
+    cr_direct_view kept;      /* of the output tiles after one that transforms */
     int64_t n, block, blocks; /* output blocks of the tile */
     bool halved;              /* the last of them */
     const float *span_input;  /* input.data of the first block of the span */
