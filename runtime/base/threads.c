@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "runtime/base/threads.h"
+#include "runtime/base/float_mode.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -21,6 +22,7 @@ struct cr_pool {
     _Alignas(CR_ALIGNMENT) cr_task *body;
     void *context;
     int64_t n;
+    cr_float_mode mode; /* of the thread that has the work done */
     int ranges;
     bool stop;
     atomic_uint generation; /* changes when there is new work */
@@ -69,8 +71,10 @@ static void *work(void *argument) {
         seen++;
         if (pool->stop)
             return NULL;
-        if (self->index < pool->ranges)
+        if (self->index < pool->ranges) {
+            cr_float_mode_set(pool->mode);
             run_range(pool, self->index);
+        }
         atomic_fetch_sub_explicit(&pool->pending, 1, memory_order_release);
     }
 }
@@ -144,6 +148,7 @@ void cr_parallel_grain(cr_pool *pool, int64_t n, int64_t grain, cr_task *body, v
     pool->body = body;
     pool->context = context;
     pool->n = n;
+    pool->mode = cr_float_mode_get();
     pool->ranges = ranges < pool->threads ? (int)ranges : pool->threads;
     atomic_store_explicit(&pool->pending, pool->n_started, memory_order_relaxed);
     announce(pool);

@@ -17,8 +17,8 @@ void cr_pool_destroy(cr_pool *pool);      /* NULL is fine */
 int cr_pool_threads(const cr_pool *pool); /* NULL: 1 */
 
 /* Run body(context, begin, end, thread) over [0, n), cut into at most cr_pool_threads() contiguous ranges,
- * thread < that number; returns when all are done. pool NULL or n < 2: in the calling thread. Not reentrant.
- */
+ * thread < that number; returns when all are done. pool NULL or n < 2: in the calling thread. All compute in
+ * the calling thread's floating-point mode (float_mode.h). Not reentrant. */
 typedef void cr_task(void *context, int64_t begin, int64_t end, int thread);
 void cr_parallel(cr_pool *pool, int64_t n, cr_task *body, void *context);
 

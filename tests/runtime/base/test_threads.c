@@ -1,4 +1,5 @@
 #include "runtime/base/threads.h"
+#include "runtime/base/float_mode.h"
 
 #define cr_free criterion_free /* Criterion declares a function of this name, too */
 #include <criterion/criterion.h>
@@ -87,6 +88,40 @@ Test(threads, nothing_is_lost_between_many_short_tasks) {
         total += sums[t * 16];
     cr_assert_eq(total, 2000 * 4950);
     cr_pool_destroy(pool);
+    cr_heap_release(heap);
+}
+
+static volatile float smallest = 0x1p-126f;
+
+static void halve(void *context, int64_t begin, int64_t end, int thread) {
+    (void)begin, (void)end;
+    ((float *)context)[thread] = smallest * 0.5f;
+}
+
+static void check_halves(cr_pool *pool, float want) {
+    float halves[4] = {1, 1, 1, 1};
+    cr_parallel(pool, 4, halve, halves);
+    for (int t = 0; t < 4; t++)
+        cr_assert_eq(halves[t], want, "thread %d: %a", t, (double)halves[t]);
+}
+
+/* Workers start in the mode of whoever made the pool; that is another one in the second turn. */
+Test(threads, workers_compute_in_the_mode_of_the_caller) {
+    const cr_float_mode usual = cr_float_mode_get(), flushing = cr_float_mode_flushing(usual);
+    cr_heap *heap;
+    cr_pool *pool;
+    cr_assert_eq(cr_heap_create(NULL, 0, &heap), CREASE_OK);
+    for (int turn = 0; turn < 2; turn++) {
+        cr_float_mode_set(turn == 0 ? usual : flushing);
+        cr_assert_eq(cr_pool_create(heap, 4, &pool), CREASE_OK);
+        cr_float_mode_set(usual);
+        check_halves(pool, 0x1p-127f);
+        cr_float_mode_set(flushing);
+        check_halves(pool, flushing == usual ? 0x1p-127f : 0);
+        cr_float_mode_set(usual);
+        check_halves(pool, 0x1p-127f);
+        cr_pool_destroy(pool);
+    }
     cr_heap_release(heap);
 }
 
