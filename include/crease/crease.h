@@ -383,8 +383,9 @@ CREASE_API crease_status crease_session_bind_input(crease_session *session, cons
 CREASE_API crease_status crease_session_bind_output(crease_session *session, const char *name, void *data,
                                                     size_t bytes) CREASE_MUST_TEST;
 
-/* Run the network on the inputs set. Fails with INPUT when one is missing, RUN, MEMORY, UNSUPPORTED,
- * CANCELLED. */
+/* Run the network on the inputs set. Convolutions, and what else runs in this machine's own layout, take
+ * subnormal numbers (float32 below 1.2e-38) for 0; the calling thread's floating-point mode is restored.
+ * Fails with INPUT when one is missing, RUN, MEMORY, UNSUPPORTED, CANCELLED. */
 CREASE_API crease_status crease_session_run(crease_session *session) CREASE_MUST_TEST;
 
 /* Outputs of the model. */

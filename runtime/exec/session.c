@@ -350,7 +350,7 @@ static crease_status run_step(cr_session *session, cr_plan *plan, cr_step *step)
                   .scratch_bytes = plan->scratch_bytes,
                   .pool = session->pool,
                   .heap = session->heap};
-    return step->node->op->run(&run);
+    return cr_op_run(&run);
 }
 
 static crease_status run_pass(cr_session *session, cr_plan *plan, cr_step *step) {

@@ -1,8 +1,19 @@
 #include "runtime/ops/eval.h"
+#include "runtime/base/float_mode.h"
 #include "runtime/ops/infer.h"
 #include "runtime/ops/packs.h"
 
 #include <string.h>
+
+crease_status cr_op_run(cr_run *run) {
+    if (!cr_op_is_ours(run->op))
+        return run->op->run(run);
+    const cr_float_mode mode = cr_float_mode_get();
+    cr_float_mode_set(cr_float_mode_flushing(mode));
+    const crease_status status = run->op->run(run);
+    cr_float_mode_set(mode);
+    return status;
+}
 
 /* ---- one node ---- */
 
@@ -132,7 +143,7 @@ static crease_status prepare_and_run(job *j) {
                   .allocate = create_output,
                   .subgraph = j->eval->subgraph ? run_subgraph : NULL,
                   .executor = j};
-    crease_status status = node->op->run(&run);
+    crease_status status = cr_op_run(&run);
     cr_free(j->eval->heap, scratch);
     return status;
 }

@@ -128,6 +128,8 @@ extern const cr_op cr_ops_attention[], cr_ops_batch_norm[], cr_ops_binary[], cr_
 
 /* The row that runs op_type of domain at an operator-set version; NULL: none. */
 const cr_op *cr_op_find(const char *domain, const char *op_type, int64_t opset);
+/* Whether it is of the domain "crease", which lowered models alone have. */
+bool cr_op_is_ours(const cr_op *op);
 /* All rows in table order; NULL past the end. */
 const cr_op *cr_op_at(size_t index);
 
@@ -137,6 +139,9 @@ void cr_node_resolve(cr_node *node); /* one node */
 
 /* Why crease cannot run this node, as a sentence into text; NULL when it can. */
 const char *cr_node_problem(const cr_node *node, char *text, size_t bytes);
+
+/* Run run->op. Operators of the domain "crease" take subnormal numbers, operands and results, for 0. */
+crease_status cr_op_run(cr_run *run) CREASE_MUST_TEST;
 
 /* ---- for prepare ---- */
 

@@ -34,6 +34,10 @@ const cr_op *cr_op_find(const char *domain, const char *op_type, int64_t opset) 
     return NULL;
 }
 
+bool cr_op_is_ours(const cr_op *op) {
+    return op->domain && strcmp(op->domain, "crease") == 0;
+}
+
 /* Our own domain stands in lowered models only: in a model file it is as unknown as any other. */
 void cr_node_resolve(cr_node *node) {
     const cr_model *model = node->graph->model;
