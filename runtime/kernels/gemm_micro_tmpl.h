@@ -14,7 +14,7 @@ enum { MICRO_COLUMNS = 2 };
 
 /* How far ahead B is fetched where it streams past one panel of A; the hardware's prefetcher follows it, but
  * stops at the ends of pages: 5 to 20 % where B comes from memory. */
-enum { MICRO_AHEAD = 1024, MICRO_LINE = 16 };
+enum { MICRO_AHEAD = 4096, MICRO_LINE = 16 };
 
 /* What is fetched while a strip is read: from `from` on, `pace` floats for each line read. */
 typedef struct micro_fetch {
@@ -49,7 +49,7 @@ CR_INLINE void micro_multiply(int rows, int columns, const float *a, const float
         for (int l = 0; l < CR_LANES; l += 4, b += 4 * step) {
             CR_UNROLL
             for (int i = 0; i < 4 * columns * CR_LANES; i += MICRO_LINE, fetch.from += fetch.pace)
-                __builtin_prefetch(fetch.from);
+                __builtin_prefetch(fetch.from, 0, 2);
             micro_step(rows, columns, a + l, b, acc);
             micro_step(rows, columns, a + l + 1, b + step, acc);
             micro_step(rows, columns, a + l + 2, b + 2 * step, acc);
