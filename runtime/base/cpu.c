@@ -90,6 +90,16 @@ const char *cr_cpu_model(void) {
 }
 #endif
 
+double cr_cpu_memory_rate(void) {
+    enum { EMERALD_RAPIDS = 4, ZEN_5 = 9 };
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_is("intel"))
+        return EMERALD_RAPIDS;
+#endif
+    return ZEN_5;
+}
+
 long cr_cpu_l2_bytes(void) {
     long bytes = -1;
 #ifdef _SC_LEVEL2_CACHE_SIZE

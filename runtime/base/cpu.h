@@ -25,6 +25,10 @@ bool cr_cpu_permutes_bytes(void);
 /* The processor's own name, e.g. "AMD EPYC"; "" where it has none to tell. */
 const char *cr_cpu_model(void);
 
+/* Bytes that a core gets from memory in a cycle of its clock while it computes, for cost models: as measured
+ * on one processor of each maker. Never measured here, since a choice that follows would show in results. */
+double cr_cpu_memory_rate(void);
+
 /* Bytes of the second-level data cache of one core; a usual value where it cannot be found out. */
 long cr_cpu_l2_bytes(void);
 

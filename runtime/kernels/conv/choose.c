@@ -74,6 +74,10 @@ const cr_conv_algorithm *cr_conv_find(const cr_conv_algorithm *const *list, cons
     return NULL;
 }
 
+double cr_conv_memory_cost(const cr_conv *conv, double bytes) {
+    return bytes / (conv->memory_rate > 0 ? conv->memory_rate : 9);
+}
+
 static double price(const cr_conv_algorithm *algorithm, const cr_conv *conv) {
     const double bytes = conv->byte_cost > 0 ? (double)algorithm->packed_bytes(conv) : 0;
     return algorithm->cost(conv) + conv->byte_cost * bytes;

@@ -56,8 +56,12 @@ typedef struct cr_conv {
     bool has_border_bias;
     bool exact; /* refuse algorithms whose rounding differs from direct summation (Winograd) */
     int threads;
-    double byte_cost; /* of packed weights, in the units of cost(): what a byte must save to be worth it */
+    double memory_rate; /* bytes that a core gets from memory in a cycle, for cost(); 0: a usual value */
+    double byte_cost;   /* of packed weights, in the units of cost(): what a byte must save to be worth it */
 } cr_conv;
+
+/* What bytes from memory cost, in the units of cost(). */
+double cr_conv_memory_cost(const cr_conv *conv, double bytes);
 
 /* Transposed: output o of an axis sums over the inputs i and taps t with i stride + t dilation - pad = o. in
  * and out are the extents of the operator's input and output, output_padding and end pads are implied by the

@@ -307,9 +307,10 @@ static int64_t parts_inside(const cr_conv_geometry *g, int axis, const cr_direct
 
 /* Weights come from memory, fetched beneath the arithmetic of earlier output tiles if there are several tiles
  * of pixels to compute meanwhile. Those of several taps are more than the cache takes ahead. */
-static double weights_cycles(const cr_direct_plan *plan) {
+static double weights_cycles(const cr_conv *conv, const cr_direct_plan *plan) {
     const double bytes = (double)(plan->out_blocks * plan->block_weights) * (double)sizeof(float);
-    return bytes / (plan->pixel_tiles <= 1 ? 8 : plan->taps > 1 ? 24 : 64);
+    const double share = plan->pixel_tiles <= 1 ? 1.1 : plan->taps > 1 ? 0.38 : 0.14;
+    return share * cr_conv_memory_cost(conv, bytes);
 }
 
 /* Cycles of a core that does two vector multiply-adds a cycle, fitted to measurements on AVX-512: steps run
@@ -332,7 +333,7 @@ double cr_direct_cost(const cr_conv *conv, const cr_direct_kernels *kernels) {
     const double prologue = conv->has_prologue ? 3.0 * (double)(plan.in_blocks * cr_conv_volume(g->in)) : 0;
     return 1000 +
            (double)g->n * (work * inside / 2 / 0.93 + tiles * (double)plan.output_tiles.parts + prologue) +
-           weights_cycles(&plan);
+           weights_cycles(conv, &plan);
 }
 
 size_t cr_direct_packed_bytes(const cr_conv *conv, const cr_direct_kernels *kernels) {

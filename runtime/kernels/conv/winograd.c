@@ -164,7 +164,7 @@ int64_t cr_winograd_tasks(const cr_conv *conv, const cr_winograd *winograd) {
 
 /* Cycles of a core that does two vector multiply-adds a cycle, fitted to measurements on AVX-512 (16 to 512
  * channels, 7x7 to 320x320, weights cold): the products run at 95 % of the peak while weights arrive from
- * memory at 9 bytes a cycle, all transforms wait for the second-level cache, beneath which a prologue nearly
+ * memory, all transforms wait for the second-level cache, beneath which a prologue nearly
  * vanishes, and a later chunk finds the weights in a nearer cache. The weights of elements of several terms
  * are too many for that cache to hold those in use beside those that are fetched. A 16th of a cycle for each
  * byte is the price of memory and of packing: a few per cent of time are not worth several times the
@@ -176,16 +176,17 @@ double cr_winograd_cost(const cr_conv *conv, const cr_winograd *winograd) {
     cr_winograd_make_plan(&single, winograd, &plan);
     const double tiles = (double)plan.tiles, in_blocks = (double)plan.in_blocks,
                  out_blocks = (double)plan.out_blocks;
-    const double bytes = (double)cr_winograd_packed_bytes(conv, winograd), memory = bytes / 9;
+    const double bytes = (double)cr_winograd_packed_bytes(conv, winograd),
+                 memory = cr_conv_memory_cost(conv, bytes);
     double products = plan.terms * tiles * (double)conv->geometry.ic * out_blocks / 2 / 0.95;
     if (plan.terms > plan.elements)
-        products += 0.2 * memory;
+        products += 1.8 * cr_conv_memory_cost(conv, memory);
     const double prologue = conv->has_prologue ? 0.7 * plan.y->inputs * plan.x->inputs : 0;
     const double transforms =
         tiles * ((5.8 * plan.terms + prologue) * in_blocks + 6.7 * plan.elements * out_blocks);
     const double filters =
         winograd->packs == CR_PACKS_TAPS
-            ? 5.0 * plan.terms * (double)(plan.chunks * conv->geometry.ic * plan.out_blocks)
+            ? 9.0 * plan.terms * (double)(plan.chunks * conv->geometry.ic * plan.out_blocks)
             : (double)(plan.chunks - 1) * bytes / 64;
     return (products > memory ? products : memory) + transforms + filters + bytes / 16;
 }
