@@ -11,6 +11,9 @@ enum { CACHE_BYTES = 832 * 1024, LEAST_CHUNK_BYTES = 192 * 1024, MOST_CHUNK_BYTE
 /* Pixel tiles that are worth a thread. */
 enum { LEAST_TILES = 4 };
 
+/* Output blocks for which it pays to gather what they read. */
+enum { LEAST_READERS = 4 };
+
 /* Of a padded copy: little enough to stay near, much more than the rows that neighbouring chunks share. */
 enum { PADDED_CHUNK_BYTES = 192 * 1024, MOST_PADDED_KERNEL = 128, MOST_PADDED_STRIDE = 16 };
 
@@ -111,8 +114,25 @@ static double plan_channels(const cr_conv *conv, const cr_direct_kernels *kernel
 
 /* ---- output pixels ---- */
 
-/* Not a phase, whose outputs are apart. */
-static void flatten(const cr_conv *conv, cr_conv_geometry *g) {
+/* Whether there are strides between the pixels that are read, each by many output blocks. */
+static bool is_gathered(const cr_conv *conv, const cr_direct_plan *plan) {
+    const cr_conv_geometry *g = &conv->geometry;
+    bool inside = true;
+    for (int axis = 0; axis < CR_CONV_RANK; axis++)
+        inside = inside && g->pad[axis] == 0 && (g->out[axis] - 1) * g->stride[axis] < g->in[axis];
+    return inside && plan->taps == 1 && cr_conv_volume(g->stride) > 1 && plan->out_blocks >= LEAST_READERS &&
+           !conv->transposed && !conv->has_prologue && conv->input_blocked;
+}
+
+/* As the tiles see it. Phases of a transposed convolution, whose outputs are apart, are not flattened. */
+static void set_geometry(const cr_conv *conv, cr_direct_plan *plan) {
+    cr_conv_geometry *g = &plan->geometry;
+    plan->source = *g = conv->geometry;
+    plan->gathered = is_gathered(conv, plan);
+    for (int axis = 0; axis < CR_CONV_RANK && plan->gathered; axis++) {
+        g->in[axis] = g->out[axis];
+        g->stride[axis] = 1;
+    }
     if (!conv->transposed)
         cr_conv_flatten(g);
 }
@@ -193,8 +213,7 @@ static void plan_chunks(const cr_conv *conv, cr_direct_plan *plan) {
 
 void cr_direct_make_plan(const cr_conv *conv, const cr_direct_kernels *kernels, cr_direct_plan *plan) {
     plan_channels(conv, kernels, plan);
-    plan->geometry = conv->geometry;
-    flatten(conv, &plan->geometry);
+    set_geometry(conv, plan);
     plan->outputs = (cr_direct_outputs){.step = {1, 1, 1}};
     memcpy(plan->outputs.extents, plan->geometry.out, sizeof plan->outputs.extents);
     plan_tiles(plan);
@@ -315,12 +334,11 @@ static double weights_cycles(const cr_conv *conv, const cr_direct_plan *plan) {
 
 /* Cycles of a core that does two vector multiply-adds a cycle, fitted to measurements on AVX-512: steps run
  * at 93 % of the peak; a tile is begun and stored, on a border that is not padded in several passes; a
- * prologue copies the input. */
+ * prologue copies the input, as gathering does. */
 double cr_direct_cost(const cr_conv *conv, const cr_direct_kernels *kernels) {
     cr_direct_plan plan;
     const double work = plan_channels(conv, kernels, &plan);
-    plan.geometry = conv->geometry;
-    flatten(conv, &plan.geometry);
+    set_geometry(conv, &plan);
     plan_tiles(&plan);
     const cr_conv_geometry *g = &plan.geometry;
     const bool padded = is_padded(conv, &plan);
@@ -330,9 +348,9 @@ double cr_direct_cost(const cr_conv *conv, const cr_direct_kernels *kernels) {
         padded ? plan.pixel_tiles
                : g->out[CR_D] * parts_inside(g, CR_H, &plan.rows) * parts_inside(g, CR_W, &plan.columns);
     const double tiles = 50 * (double)plan.pixel_tiles + 500 * (double)(plan.pixel_tiles - whole);
-    const double prologue = conv->has_prologue ? 3.0 * (double)(plan.in_blocks * cr_conv_volume(g->in)) : 0;
-    return 1000 +
-           (double)g->n * (work * inside / 2 / 0.93 + tiles * (double)plan.output_tiles.parts + prologue) +
+    const double copy =
+        conv->has_prologue || plan.gathered ? 3.0 * (double)(plan.in_blocks * cr_conv_volume(g->in)) : 0;
+    return 1000 + (double)g->n * (work * inside / 2 / 0.93 + tiles * (double)plan.output_tiles.parts + copy) +
            weights_cycles(conv, &plan);
 }
 

@@ -9,7 +9,8 @@
  * sums stay in registers while a tile function runs over input channels and taps, broadcasting inputs against
  * vectors of weights. Taps that fall on padding are never computed: where the pixels of a tile see different
  * taps, the taps are cut into passes, each a box of taps that reach the same pixels, and the sums wait in
- * memory between passes. Plain input, whose passes would be short, is copied with its padding instead.
+ * memory between passes. Plain input, whose passes would be short, is copied with its padding instead. So are
+ * the pixels that a 1x1 kernel with strides reads: apart they fill a part of the caches' sets only.
  *
  * Where the output channels fill at most half of their last block, neighbouring pixels of a pointwise
  * convolution share its vector: the weights of that half stand in both. What ends up in the lanes past the
@@ -152,6 +153,9 @@ typedef struct cr_direct_plan {
     int64_t pixel_tiles;         /* of an image */
     int64_t chunks;              /* the pixel tiles of an image are cut evenly into as many */
     bool padded;                 /* plain input is read from a copy of the chunk's part with its padding */
+    bool gathered;           /* of the pixels that a 1x1 kernel with strides reads a copy is made, for each
+                                chunk, and `geometry` is that of the copy */
+    cr_conv_geometry source; /* the geometry before that */
 } cr_direct_plan;
 
 /* Part i of an extent. */

@@ -96,6 +96,36 @@ void cr_direct_pad(const cr_direct_plan *plan, const cr_direct_box *output, floa
             }
 }
 
+/* A part of a row of pixels, `step` floats apart. */
+static void gather_row(const float *from, ptrdiff_t step, int64_t lanes, int64_t n, float *to) {
+    enum { PIECE = 4 }; /* of which any number of lanes is a multiple */
+    for (; n > 0; n--, from += step, to += lanes)
+        for (int64_t l = 0; l < lanes; l += PIECE)
+            memcpy(to + l, from + l, PIECE * sizeof *to);
+}
+
+/* Pixels [begin, end) of the row that all outputs make, of one block. */
+static void gather_pixels(const cr_conv_geometry *g, int64_t lanes, const float *from, int64_t begin,
+                          int64_t end, float *to) {
+    for (int64_t pixel = begin, n; pixel < end; pixel += n, to += n * lanes) {
+        const int64_t x = pixel % g->out[CR_W], row = pixel / g->out[CR_W];
+        const int64_t d = row / g->out[CR_H] * g->stride[CR_D], y = row % g->out[CR_H] * g->stride[CR_H];
+        n = cr_smaller(g->out[CR_W] - x, end - pixel);
+        gather_row(from + ((d * g->in[CR_H] + y) * g->in[CR_W] + x * g->stride[CR_W]) * lanes,
+                   g->stride[CR_W] * lanes, lanes, n, to);
+    }
+}
+
+void cr_direct_gather(const cr_direct_plan *plan, const float *input, int64_t image,
+                      const cr_direct_box *output, int64_t first, int64_t end, float *to,
+                      cr_direct_view *view) {
+    const int64_t lanes = plan->kernels->lanes, block = cr_conv_volume(plan->source.in) * lanes;
+    cr_direct_view_copy(plan, output, first, to, view);
+    for (int64_t b = first; b < end; b++, to += view->block_step)
+        gather_pixels(&plan->source, lanes, input + (image * plan->in_blocks + b) * block,
+                      output->begin[CR_W], output->end[CR_W], to);
+}
+
 bool cr_direct_scales_weights(const cr_direct_plan *plan, const cr_prologue *prologue) {
     const int64_t *in = plan->geometry.in;
     const int64_t inputs = plan->in_blocks * plan->in_lanes * in[CR_D] * in[CR_H] * in[CR_W];

@@ -4,7 +4,7 @@
 #include "runtime/kernels/conv/direct.h"
 
 /* What the tiles of a direct convolution read: the tensor, or a copy of the part that a box of outputs reads,
- * with its padding or after a prologue. */
+ * with its padding, after a prologue or gathered. */
 
 typedef struct cr_direct_view {
     const float *data; /* of `origin`, block first_block */
@@ -34,6 +34,12 @@ void cr_direct_view_copy(const cr_direct_plan *plan, const cr_direct_box *output
 
 /* Copies what the box reads of a plain input, with its padding, and makes that, in `to`, the view. */
 void cr_direct_pad(const cr_direct_plan *plan, const cr_direct_box *output, float *to, cr_direct_view *view);
+
+/* Copies the pixels that the box reads of blocks [first, end), of a plan that is gathered, and makes those,
+ * in `to`, the view. */
+void cr_direct_gather(const cr_direct_plan *plan, const float *input, int64_t image,
+                      const cr_direct_box *output, int64_t first, int64_t end, float *to,
+                      cr_direct_view *view);
 
 /* A prologue that only scales may as well scale the weights: where they are fewer, since each chunk does so
  * anew. Not a question of the chunks, whose number depends on the threads: it would show in the rounding. */

@@ -87,6 +87,9 @@ static void view_input(cr_direct_walk *walk, const cr_direct_box *chunk, int64_t
     walk->input = cr_direct_view_of(plan, walk->args->input, walk->n);
     if (plan->padded)
         cr_direct_pad(plan, chunk, walk->transformed, &walk->input);
+    if (plan->gathered)
+        cr_direct_gather(plan, walk->args->input, walk->n, chunk, from.first_block,
+                         to.first_block + to.blocks, walk->transformed, &walk->input);
     if (prologue == NULL || prologue->scale == NULL || walk->scales_weights)
         return;
     walk->transforms = cr_direct_transforms_in_tiles(plan, prologue, &walk->pass.floor);
@@ -150,7 +153,7 @@ size_t cr_direct_workspace_bytes(const cr_conv *conv, const cr_direct_kernels *k
     cr_direct_make_plan(conv, kernels, &plan);
     const size_t taps = aligned((size_t)plan.taps * sizeof(cr_direct_tap));
     const size_t fixed = MAX_TILE_FLOATS * sizeof(float) + 2 * runs_bytes(&plan.geometry) + 2 * taps;
-    const bool transforms = conv->has_prologue || plan.padded;
+    const bool transforms = conv->has_prologue || plan.padded || plan.gathered;
     if (!transforms || plan.pixel_tiles == 0)
         return fixed;
     const size_t weights = (size_t)(plan.tile_blocks * plan.block_weights) * sizeof(float),

@@ -96,6 +96,25 @@ static void pointwise(const cr_conv_algorithm *algorithm, int lanes) {
     check(algorithm, &conv);
 }
 
+/* With strides the pixels are gathered first, if many output blocks read them. */
+static void strided_pointwise(const cr_conv_algorithm *algorithm, int lanes) {
+    const limits most = {90, 25, 1, 3, 1, 0, .rank = (int)random_int(1, 3)};
+    cr_conv conv = random_conv(lanes, &most);
+    cr_conv_geometry *g = &conv.geometry;
+    for (int axis = CR_CONV_RANK - most.rank; axis < CR_CONV_RANK; axis++)
+        g->in[axis] = random_int(1, most.rank == 3 ? 9 : 25);
+    conv_set_outputs(g);
+    g->oc = lanes * random_int(3, 7) - random_int(0, lanes - 1);
+    if (random_chance(20)) {
+        g->groups = random_int(2, 3);
+        g->ic *= g->groups;
+        g->oc *= g->groups;
+    }
+    random_options(&conv);
+    conv.has_prologue = random_chance(10);
+    check(algorithm, &conv);
+}
+
 /* A single pixel, in groups or not: its sums are several chains. */
 static void one_pixel(const cr_conv_algorithm *algorithm, int lanes) {
     const limits most = {90, 1, 3, 2, 1, 1, .rank = 2};
@@ -295,6 +314,10 @@ Test(direct, one_pixel) {
 
 Test(direct, prologue_of_few_weights) {
     each_isa("direct", few_weights);
+}
+
+Test(direct, pointwise_with_strides) {
+    each_isa("direct", strided_pointwise);
 }
 
 Test(direct, scale_of_pointwise) {
