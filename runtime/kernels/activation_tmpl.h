@@ -30,7 +30,7 @@ CR_INLINE cr_vec cr_gelu_tanh(cr_vec x) {
 CR_INLINE cr_vec cr_mish(cr_vec x) {
     const cr_vec e = cr_exp2(0x1.715476p0f * cr_min(cr_broadcast(20), x));
     const cr_vec product = e * (e + 2);
-    return x * (product / (product + 2));
+    return x * cr_quotient(product, product + 2);
 }
 
 /* Adding 1.5 2^23 rounds to an integer, ties to even; limits that are integers may come first. NaN is less

@@ -59,6 +59,11 @@ CR_INLINE cr_vec cr_exp2_plus_1(cr_vec x) {
     return 1 + cr_exp2(x);
 }
 
+/* numerator / d for d >= 1. */
+CR_INLINE cr_vec cr_quotient(cr_vec numerator, cr_vec d) {
+    return numerator / d;
+}
+
 #endif
 
 /* e^x - 1 within 2 ulp for x <= 0. */
@@ -71,7 +76,7 @@ CR_INLINE cr_vec cr_expm1_negative(cr_vec x) {
 /* numerator / (1 + e^-x) within 3 ulp for x >= 0. Below, where e^-x outgrows the 1, the rounding of
  * x log2(e) shows: within 3 + 1.25 |x| ulp. */
 CR_INLINE cr_vec cr_logistic(cr_vec numerator, cr_vec x) {
-    return numerator / cr_exp2_plus_1(x * -0x1.715476p0f);
+    return cr_quotient(numerator, cr_exp2_plus_1(x * -0x1.715476p0f));
 }
 
 /* Within 3 ulp. */
@@ -83,7 +88,7 @@ CR_INLINE cr_vec cr_tanh(cr_vec x) {
     p = cr_fma(p, square, cr_broadcast(0x1.110768p-3f));
     p = cr_fma(p, square, cr_broadcast(-0x1.555534p-2f));
     const cr_vec near = cr_fma(p * square, x, x);
-    const cr_vec far = cr_copysign(1 - 2 / cr_exp2_plus_1(size * 0x1.715476p1f), x);
+    const cr_vec far = cr_copysign(1 - cr_quotient(cr_broadcast(2), cr_exp2_plus_1(size * 0x1.715476p1f)), x);
     return cr_select(cr_less(size, cr_broadcast(0.625f)), near, far);
 }
 

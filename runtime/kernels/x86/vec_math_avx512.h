@@ -1,5 +1,14 @@
 /* What vec_math_tmpl.h does better on AVX-512: powers of two by a table of 32 roots, a polynomial between
- * them and an instruction that scales by any exponent, up to infinity and down to 0. */
+ * them and an instruction that scales by any exponent, up to infinity and down to 0; and division. */
+
+/* numerator / d for d >= 1, within 2 ulp more than the quotient: Newton's step from a reciprocal within
+ * 2^-14, in a quarter less time than an Intel processor takes to divide. Of infinity it would be NaN, but for
+ * the minimum, which is the second operand if there is a NaN. */
+CR_INLINE cr_vec cr_quotient(cr_vec numerator, cr_vec d) {
+    const cr_vec r = _mm512_rcp14_ps(d);
+    const cr_vec error = _mm512_min_ps(_mm512_fnmadd_ps(d, r, cr_broadcast(1)), cr_broadcast(1));
+    return numerator * _mm512_fmadd_ps(r, error, r);
+}
 
 static const float cr_exp2_roots[32] = {
     0x1p0f,        0x1.059b0ep0f, 0x1.0b5586p0f, 0x1.11301ep0f, 0x1.172b84p0f, 0x1.1d4874p0f, 0x1.2387a6p0f,
