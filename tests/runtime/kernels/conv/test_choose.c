@@ -43,3 +43,24 @@ Test(conv_choose, dear_bytes_make_weights_smaller) {
         cr_assert_leq(bytes, (size_t)(channels[i] * channels[i]) * 9 * sizeof(float));
     }
 }
+
+/* From slow memory large weights take longer than they save where maps are small; in large ones they do not.
+ * Beneath the arithmetic of narrower vectors more of them arrive. */
+Test(conv_choose, slow_memory_makes_weights_of_small_maps_smaller) {
+    const cr_isa isa = cr_cpu_isa();
+    const int64_t channels[] = {512, 256, 64}, sides[] = {7, 14, 56};
+    if (!cr_conv_lanes(isa))
+        return; /* as above */
+    for (int i = 0; i < 3; i++) {
+        cr_conv conv = conv_of(isa, channels[i], sides[i]);
+        double fast, slow;
+        conv.memory_rate = 9;
+        const size_t bytes = chosen_bytes(isa, conv, 0, &fast);
+        conv.memory_rate = 3;
+        const size_t fewer = chosen_bytes(isa, conv, 0, &slow);
+        cr_assert_geq(slow, fast);
+        cr_assert_leq(fewer, bytes);
+        if (conv.lanes == 16)
+            cr_assert_eq(fewer < bytes, sides[i] < 56, "%d: %zu of %zu", (int)sides[i], fewer, bytes);
+    }
+}
