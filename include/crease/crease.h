@@ -383,9 +383,10 @@ CREASE_API crease_status crease_session_bind_input(crease_session *session, cons
 CREASE_API crease_status crease_session_bind_output(crease_session *session, const char *name, void *data,
                                                     size_t bytes) CREASE_MUST_TEST;
 
-/* Run the network on the inputs set. Convolutions, and what else runs in this machine's own layout, take
- * subnormal numbers (float32 below 1.2e-38) for 0; the calling thread's floating-point mode is restored.
- * Fails with INPUT when one is missing, RUN, MEMORY, UNSUPPORTED, CANCELLED. */
+/* Run the network on the inputs set. On x86-64 and 64-bit ARM, operators that were made for this machine,
+ * nearly all convolutions among them, take subnormal numbers (float32 below 1.2e-38, also between steps of a
+ * computation) for 0; the calling thread's floating-point mode is restored. Fails with INPUT when one is
+ * missing, RUN, MEMORY, UNSUPPORTED, CANCELLED. */
 CREASE_API crease_status crease_session_run(crease_session *session) CREASE_MUST_TEST;
 
 /* Outputs of the model. */

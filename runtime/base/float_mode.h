@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 /* What arithmetic of the calling thread does with subnormal numbers, its rounding and its exceptions: MXCSR
- * of x86-64 processors, FPCR of 64-bit ARM; elsewhere there is one mode only. */
+ * of x86-64 processors, FPCR of 64-bit ARM; elsewhere nothing is set. */
 typedef uint64_t cr_float_mode;
 
 static inline cr_float_mode cr_float_mode_get(void) {

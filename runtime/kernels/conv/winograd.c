@@ -180,7 +180,7 @@ double cr_winograd_cost(const cr_conv *conv, const cr_winograd *winograd) {
                  memory = cr_conv_memory_cost(conv, bytes);
     double products = plan.terms * tiles * (double)conv->geometry.ic * out_blocks / 2 / 0.95;
     if (plan.terms > plan.elements)
-        products += 1.8 * cr_conv_memory_cost(conv, memory);
+        products += 1.8 * memory * cr_conv_memory_cost(conv, 1);
     const double prologue = conv->has_prologue ? 0.7 * plan.y->inputs * plan.x->inputs : 0;
     const double transforms =
         tiles * ((5.8 * plan.terms + prologue) * in_blocks + 6.7 * plan.elements * out_blocks);

@@ -2,8 +2,9 @@
  * them and an instruction that scales by any exponent, up to infinity and down to 0; and division. */
 
 /* numerator / d for d >= 1, within 2 ulp more than the quotient: Newton's step from a reciprocal within
- * 2^-14, in a quarter less time than an Intel processor takes to divide. Of infinity it would be NaN, but for
- * the minimum, which is the second operand if there is a NaN. */
+ * 2^-14, in a quarter less time than an Intel processor takes to divide. Beyond 2^126 the reciprocal is
+ * subnormal, and so 0 where those are; of infinity it would be NaN, but for the minimum, which is the second
+ * operand if there is a NaN. */
 CR_INLINE cr_vec cr_quotient(cr_vec numerator, cr_vec d) {
     const cr_vec r = _mm512_rcp14_ps(d);
     const cr_vec error = _mm512_min_ps(_mm512_fnmadd_ps(d, r, cr_broadcast(1)), cr_broadcast(1));
