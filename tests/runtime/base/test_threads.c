@@ -1,5 +1,5 @@
 #include "runtime/base/threads.h"
-#include "runtime/base/float_mode.h"
+#include "tests/runtime/halve.h"
 
 #define cr_free criterion_free /* Criterion declares a function of this name, too */
 #include <criterion/criterion.h>
@@ -89,13 +89,6 @@ Test(threads, nothing_is_lost_between_many_short_tasks) {
     cr_assert_eq(total, 2000 * 4950);
     cr_pool_destroy(pool);
     cr_heap_release(heap);
-}
-
-static volatile float smallest = 0x1p-126f;
-
-static void halve(void *context, int64_t begin, int64_t end, int thread) {
-    (void)begin, (void)end;
-    ((float *)context)[thread] = smallest * 0.5f;
 }
 
 static void check_halves(cr_pool *pool, cr_float_mode mode, float want) {

@@ -1,18 +1,11 @@
-#include "runtime/base/float_mode.h"
 #include "runtime/ops/op.h"
+#include "tests/runtime/halve.h"
 
 #define cr_free criterion_free /* Criterion declares a function of this name, too */
 #include <criterion/criterion.h>
 #undef cr_free
 
 enum { THREADS = 3 };
-
-static volatile float smallest = 0x1p-126f;
-
-static void halve(void *context, int64_t begin, int64_t end, int thread) {
-    (void)begin, (void)end;
-    ((float *)context)[thread] = smallest * 0.5f;
-}
 
 static crease_status halve_run(cr_run *run) {
     cr_parallel(run->pool, THREADS, halve, run->executor);
