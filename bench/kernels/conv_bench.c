@@ -82,7 +82,6 @@ static void make_conv(bench *b, const conv_layer *layer, int lanes) {
     b->conv = (cr_conv){.lanes = lanes, .output_blocked = true, .threads = b->options->threads};
     b->conv.input_blocked = layer->ic > 4;
     b->conv.has_prologue = layer->prologue;
-    b->conv.memory_rate = cr_cpu_memory_rate();
     b->conv.transposed = layer->transposed;
     layer_geometry(layer, &b->conv.geometry);
 }

@@ -62,7 +62,6 @@ static int64_t rounded(int64_t channels, int lanes) {
 static cr_conv conv_of(const conv_layer *layer, int lanes, int threads) {
     cr_conv c = {.lanes = lanes, .output_blocked = lanes > 0, .input_blocked = lanes > 0 && layer->ic > 4};
     c.threads = threads;
-    c.memory_rate = cr_cpu_memory_rate();
     layer_geometry(layer, &c.geometry);
     return c;
 }

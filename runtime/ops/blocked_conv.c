@@ -197,7 +197,6 @@ static void describe(const cr_prepare *p, conv_state *s) {
     s->conv.has_border_bias = input(p, TAP_SUMS) != NULL;
     s->conv.exact = p->exact;
     s->conv.threads = cr_pool_threads(p->pool);
-    s->conv.memory_rate = cr_cpu_memory_rate();
     s->conv.byte_cost = p->byte_cost;
 }
 

@@ -75,7 +75,7 @@ const cr_conv_algorithm *cr_conv_find(const cr_conv_algorithm *const *list, cons
 }
 
 double cr_conv_memory_cost(const cr_conv *conv, double bytes) {
-    return bytes / (conv->memory_rate > 0 ? conv->memory_rate : 9);
+    return bytes / (conv->memory_rate > 0 ? conv->memory_rate : cr_cpu_memory_rate());
 }
 
 static double price(const cr_conv_algorithm *algorithm, const cr_conv *conv) {

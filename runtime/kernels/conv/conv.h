@@ -56,7 +56,7 @@ typedef struct cr_conv {
     bool has_border_bias;
     bool exact; /* refuse algorithms whose rounding differs from direct summation (Winograd) */
     int threads;
-    double memory_rate; /* bytes that a core gets from memory in a cycle, for cost(); 0: a usual value */
+    double memory_rate; /* bytes that a core gets from memory in a cycle, for cost(); 0: this processor's */
     double byte_cost;   /* of packed weights, in the units of cost(): what a byte must save to be worth it */
 } cr_conv;
 
