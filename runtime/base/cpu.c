@@ -91,11 +91,11 @@ const char *cr_cpu_model(void) {
 #endif
 
 double cr_cpu_memory_rate(void) {
-    enum { EMERALD_RAPIDS = 4, ZEN_5 = 9 };
+    enum { XEON = 4, ZEN_5 = 9 };
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_cpu_init();
     if (__builtin_cpu_is("intel"))
-        return EMERALD_RAPIDS;
+        return XEON;
 #endif
     return ZEN_5;
 }

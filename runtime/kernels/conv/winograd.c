@@ -166,8 +166,8 @@ int64_t cr_winograd_tasks(const cr_conv *conv, const cr_winograd *winograd) {
  * channels, 7x7 to 320x320, weights cold): the products run at 95 % of the peak while weights arrive from
  * memory, all transforms wait for the second-level cache, beneath which a prologue nearly vanishes, and a
  * later chunk finds the weights in a nearer cache. The weights of elements of several terms are too many for
- * that cache to hold those in use beside those that are fetched: a fifth of their time on a Zen 5, half on an
- * Emerald Rapids, whose memory is slower. A 16th of a cycle for each byte is the price of memory and of
+ * that cache to hold those in use beside those that are fetched: a fifth of their time on a Zen 5, half on a
+ * Xeon, whose memory is slower. A 16th of a cycle for each byte is the price of memory and of
  * packing: a few per cent of time are not worth several times the weights. */
 double cr_winograd_cost(const cr_conv *conv, const cr_winograd *winograd) {
     cr_winograd_plan plan;
