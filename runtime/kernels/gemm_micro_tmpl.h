@@ -12,8 +12,9 @@
 
 enum { MICRO_COLUMNS = 2 };
 
-/* How far ahead B is fetched where it streams past one panel of A; the hardware's prefetcher follows it, but
- * stops at the ends of pages: 5 to 20 % where B comes from memory. */
+/* How far ahead B is fetched where it streams past one panel of A: the hardware's prefetcher follows it, but
+ * stops at the ends of pages. Into the second-level cache, since the first has few buffers for lines on their
+ * way, and the loads of the multiply-adds need them. Up to 80 % where B comes from memory. */
 enum { MICRO_AHEAD = 4096, MICRO_LINE = 16 };
 
 /* What is fetched while a strip is read: from `from` on, `pace` floats for each line read. */
