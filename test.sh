@@ -27,7 +27,7 @@ step() { # name, command...
 }
 
 build() { cmake --preset "$1" -B "build/$1" && cmake --build "build/$1"; }
-need_release() { [ -n "${release_built:-}" ] || { release_built=1; step "build: release" build release; }; }
+need_test() { [ -n "${test_built:-}" ] || { test_built=1; step "build: test" build test; }; }
 
 # Suppressed: cppcheck takes the two ways of finding an option in cli/args.c (by long name, by letter) for one, reads the hex
 # floats in constant.c and gemm.c as decimal, and overlooks that range_length returns on a step of 0.
@@ -47,36 +47,36 @@ suite_style() {
         --suppress=missingInclude --suppress=internalAstError --suppress=normalCheckLevelMaxBranches"
 }
 suite_docs() {
-    need_release
-    step "docs: operators.md is current" bash -c "docs/operators.sh build/release/crease | diff - docs/operators.md"
+    need_test
+    step "docs: operators.md is current" bash -c "docs/operators.sh build/test/crease | diff - docs/operators.md"
 }
 suite_unit() {
-    step "build: test" build test
+    need_test
     step "unit" ctest --test-dir build/test --output-on-failure -j2
 }
 suite_cli() {
-    need_release
-    for script in tests/cli/*.sh; do step "cli: $(basename "$script")" bash "$script" "$PWD/build/release/crease"; done
+    need_test
+    for script in tests/cli/*.sh; do step "cli: $(basename "$script")" bash "$script" "$PWD/build/test/crease"; done
 }
 suite_conformance() {
-    need_release
-    for cpu in "" avx2 vector plain; do
+    need_test
+    for cpu in "" avx512 avx2 vector plain; do
         for option in "" --no-fold --freeze; do
             step "conformance: public operator tests ${cpu:-best kernels} $option" env ${cpu:+CREASE_CPU=$cpu} \
-                /usr/bin/python3 tests/conformance/run.py build/release/crease $option
+                /usr/bin/python3 tests/conformance/run.py build/test/crease $option
         done
     done
 }
 suite_models() {
-    need_release
-    step "models: trained network" /usr/bin/python3 tests/models/accuracy.py build/release/crease
-    step "models: every algorithm on every kind of kernels" /usr/bin/python3 tests/models/forced.py build/release/crease
-    step "models: demo networks" /usr/bin/python3 tests/models/demo.py build/release/crease
-    step "models: folded files in ONNX Runtime" /usr/bin/python3 tests/models/runtime.py build/release/crease
+    need_test
+    step "models: trained network" /usr/bin/python3 tests/models/accuracy.py build/test/crease
+    step "models: every algorithm on every kind of kernels" /usr/bin/python3 tests/models/forced.py build/test/crease
+    step "models: demo networks" /usr/bin/python3 tests/models/demo.py build/test/crease
+    step "models: folded files in ONNX Runtime" /usr/bin/python3 tests/models/runtime.py build/test/crease
 }
 suite_install() {
-    need_release
-    step "install: consumers" bash tests/install/run.sh build/release
+    need_test
+    step "install: consumers" bash tests/install/run.sh build/test
 }
 # The arm64 build in an emulator, which computes floats slowly: fewer random cases, and not the batches of large images.
 suite_neon() {
@@ -85,7 +85,7 @@ suite_neon() {
     reason=$(tests/arm64/sysroot.sh)
     [ $? -ne 3 ] || { echo "== neon: skipped, $reason"; return; }
     step "build: neon" build neon
-    step "neon: unit" env CREASE_TEST_PERCENT=25 CREASE_TEST_GRAPHS=20 \
+    step "neon: unit" env CREASE_TEST_PERCENT=10 CREASE_TEST_GRAPHS=20 \
         ctest --test-dir build/neon --output-on-failure -j2
     step "neon: kernels chosen" bash -o pipefail -c "tests/arm64/crease --version | grep 'kernels neon'"
     step "neon: trained network" /usr/bin/python3 tests/models/accuracy.py tests/arm64/crease vector
@@ -100,9 +100,10 @@ suite_tsan() {
     step "build: tsan" bash -c "cmake --preset tsan && cmake --build build/tsan --target threads_sessions"
     step "tsan: sessions" env TSAN_OPTIONS="suppressions=$PWD/tests/threads/tsan.supp" setarch -R build/tsan/tests/threads_sessions models/fashion/fashion.onnx
 }
+# The sanitizers' kernels take five times as long: half the random cases.
 suite_asan() {
     step "build: asan" build asan
-    step "asan: unit" ctest --test-dir build/asan --output-on-failure -j2
+    step "asan: unit" env CREASE_TEST_PERCENT=50 ctest --test-dir build/asan --output-on-failure -j2
     step "asan: conformance" /usr/bin/python3 tests/conformance/run.py build/asan/crease
     for script in tests/cli/*.sh; do step "asan: $(basename "$script")" bash "$script" "$PWD/build/asan/crease"; done
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The trained network gets the held-out accuracy that models/README.md states: folded and unfolded, on every kind of
-kernels that this processor has (or on the best and those named), by choice and with each algorithm wherever it can."""
+kernels that this processor has, by choice and with each algorithm wherever it can. With names of kernels after EXE: those
+and the best, and each algorithm on the best alone."""
 import os
 import subprocess
 import sys
@@ -13,9 +14,9 @@ folder = os.path.join(here, "..", "..", "models", "fashion")
 labels = np.load(os.path.join(folder, "heldout_labels.npy"))
 algorithms = ("direct", "winograd2", "winograd4", "winograd4_taps", "depthwise", "grouped")
 runs = [("", []), ("", ["--no-fold"]), ("", ["--threads", "1"])]
-cpus = sys.argv[2:] or ["plain", "vector", "avx2"]
+cpus = sys.argv[2:] or ["plain", "vector", "avx2", "avx512"]
 runs += [(cpu, []) for cpu in cpus]
-runs += [(cpu, ["--algorithm", name]) for cpu in [""] + cpus for name in algorithms if cpu != "plain"]
+runs += [(cpu, ["--algorithm", name]) for cpu in [""] + cpus * (len(sys.argv) == 2) for name in algorithms if cpu != "plain"]
 passed = 0
 for cpu, extra in runs:
     with tempfile.TemporaryDirectory() as out:

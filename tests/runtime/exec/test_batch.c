@@ -124,7 +124,7 @@ static void try(unsigned seed) {
 
 /* Sizes speak of the whole batch, which is many times what a part has. */
 Test(batch, a_resize_to_the_sizes_of_another) {
-    enum { MANY = 4000 };
+    enum { MANY = 1000 };
     const crease_options o = net_options();
     const cr_shape shape = cr_shape_of(4, (int64_t[]){MANY, 8, 6, 6});
     cr_assert_eq(setenv("CREASE_CPU", "vector", 1), 0);
