@@ -13,7 +13,8 @@ typedef struct engine_options {
 
 #define ENGINE_ARGS(o)                                                                                         \
     {"threads", 'j', ARG_INT, &(o).threads, "N", "threads; 0, the default: one for each core", 0, 1024},       \
-        {"exact", 0, ARG_FLAG, &(o).exact, NULL, "convolutions by direct summation only, no Winograd", 0, 0},  \
+        {"exact", 0, ARG_FLAG, &(o).exact, NULL, "convolutions sum products of floats: no Winograd, no AMX",   \
+         0,       0},                                                                                          \
         {"algorithm", 0, ARG_TEXT, &(o).convolution, "NAME", "this convolution algorithm wherever it can",     \
          0,           0},                                                                                      \
         {"plain-layout", 0, ARG_FLAG, &(o).plain_layout, NULL, "row-major throughout, nothing blocked", 0, 0}, \

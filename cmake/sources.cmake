@@ -101,6 +101,8 @@ set(crease_library_sources
   runtime/kernels/blocked/pool_bytes.c
   runtime/kernels/blocked/reference.c
   runtime/kernels/contract.c
+  runtime/kernels/conv/amx.c
+  runtime/kernels/conv/amx_run.c
   runtime/kernels/conv/bytes.c
   runtime/kernels/conv/bytes_depthwise.c
   runtime/kernels/conv/bytes_direct.c
@@ -218,6 +220,7 @@ set(crease_x86_sources
   runtime/kernels/x86/blocked_avx2.c
   runtime/kernels/x86/blocked_avx512.c
   runtime/kernels/x86/bytes_avx512vnni.c
+  runtime/kernels/x86/conv_amx.c
   runtime/kernels/x86/conv_direct_avx2.c
   runtime/kernels/x86/conv_direct_avx512.c
   runtime/kernels/x86/depthwise_avx2.c

@@ -64,8 +64,10 @@ CREASE_API const char *crease_version(void);
  * Valid for the life of the process. */
 CREASE_API const char *crease_build_info(void);
 
-/* Two parts of it, for reports: the instruction set of the kernels, e.g. "avx512", and the BLAS and its core.
- */
+/* Two parts of it, for reports: the instruction set of the kernels, e.g. "avx512" or "amx", and the BLAS and
+ * its core. Where the processor has AMX, the first that asks, or the first session, has Linux allow this
+ * process to use it: signal frames of threads that compute grow by 8 KB, which an alternate signal stack
+ * must have room for. The environment variable CREASE_CPU=avx512 does without. */
 CREASE_API const char *crease_kernels_name(void);
 CREASE_API const char *crease_blas_name(void);
 
@@ -164,7 +166,7 @@ typedef struct crease_options {
     const crease_allocator *allocator; /* copied; NULL: the C library's */
     size_t memory_limit_bytes;         /* of one model or one session; 0: none */
     bool fold;                         /* sessions fold batch normalisations; default true */
-    bool exact;                        /* only convolution algorithms that sum directly, no Winograd */
+    bool exact;                        /* convolutions sum products of floats: no Winograd, no AMX */
     bool assume_const;                 /* treat overridable initializers (IR >= 4) as constants */
     bool keep_all;     /* keep every intermediate for crease_session_peek(); no fusing, more memory */
     bool plain_layout; /* no channel-blocked layout: all is row-major, as in ONNX */

@@ -22,7 +22,7 @@ static char build_info[256];
 
 static void describe_build(void) {
     snprintf(build_info, sizeof build_info, "crease %s, kernels %s, BLAS %s, compiler %s", crease_version(),
-             cr_isa_name(cr_cpu_isa()), cr_blas_description(), __VERSION__);
+             cr_cpu_kernels_name(), cr_blas_description(), __VERSION__);
 }
 
 const char *crease_build_info(void) {
@@ -32,7 +32,7 @@ const char *crease_build_info(void) {
 }
 
 const char *crease_kernels_name(void) {
-    return cr_isa_name(cr_cpu_isa());
+    return cr_cpu_kernels_name();
 }
 
 const char *crease_blas_name(void) {

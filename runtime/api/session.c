@@ -129,23 +129,24 @@ static crease_status keep_name(crease_session *s, const char **name, char **owne
     return CREASE_OK;
 }
 
-/* Of the portable build, which has every algorithm: what a name means does not depend on the processor. */
+static bool is_among(const char *const *names, const char *name) {
+    while (*names && strcmp(*names, name) != 0)
+        names++;
+    return *names != NULL;
+}
+
+/* What a name means does not depend on the processor. */
 static crease_status check_convolution(const char *name) {
-    const cr_conv_algorithm *const *blocked = cr_conv_algorithms(CR_ISA_VECTOR);
-    const char *const *plain = cr_conv_plain_names();
+    const char *const *blocked = cr_conv_blocked_names(), *const *plain = cr_conv_plain_names();
     char known[384] = "";
     size_t at = 0;
-    for (size_t i = 0; plain[i]; i++) {
-        if (strcmp(plain[i], name) == 0)
-            return CREASE_OK;
-        if (!cr_conv_find(blocked, plain[i]))
+    if (is_among(plain, name) || is_among(blocked, name))
+        return CREASE_OK;
+    for (size_t i = 0; plain[i]; i++)
+        if (!is_among(blocked, plain[i]))
             at += (size_t)snprintf(known + at, sizeof known - at, "%s, ", plain[i]);
-    }
-    for (size_t i = 0; blocked[i] && at < sizeof known; i++) {
-        if (strcmp(blocked[i]->name, name) == 0)
-            return CREASE_OK;
-        at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", i ? ", " : "", blocked[i]->name);
-    }
+    for (size_t i = 0; blocked[i] && at < sizeof known; i++)
+        at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", i ? ", " : "", blocked[i]);
     return cr_fail(CREASE_ERROR_ARGUMENT, "there is no convolution algorithm '%s'; there are %s", name,
                    known);
 }

@@ -8,10 +8,14 @@
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 #endif
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#endif
 
 static const char *const names[] = {"plain", "vector", "avx2", "avx512", "neon"};
 
 static cr_isa chosen;
+static bool amx;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static cr_isa best(void) {
@@ -29,6 +33,22 @@ static cr_isa best(void) {
     return CR_ISA_VECTOR;
 }
 
+#if defined(__x86_64__) && defined(__linux__)
+/* CPUID leaf 7 tells of the processor; Linux has to be asked, since tiles enlarge what it saves of a thread.
+ */
+static bool has_amx(void) {
+    enum { TILE = 1 << 24, TILE_BFLOAT = 1 << 22 };
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & TILE) != 0 && (d & TILE_BFLOAT) != 0 &&
+           syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+}
+#else
+static bool has_amx(void) {
+    return false;
+}
+#endif
+
 static bool contains(cr_isa whole, cr_isa part) {
     return part <= CR_ISA_VECTOR || part == whole || (part < whole && whole != CR_ISA_NEON);
 }
@@ -36,9 +56,13 @@ static bool contains(cr_isa whole, cr_isa part) {
 static void choose(void) {
     chosen = best();
     const char *wish = getenv("CREASE_CPU");
-    for (int i = 0; wish && i <= (int)chosen; i++)
-        if (strcmp(wish, names[i]) == 0 && contains(chosen, (cr_isa)i))
+    bool lowered = false;
+    for (int i = 0; wish && i <= (int)chosen && !lowered; i++) {
+        lowered = strcmp(wish, names[i]) == 0 && contains(chosen, (cr_isa)i);
+        if (lowered)
             chosen = (cr_isa)i;
+    }
+    amx = !lowered && chosen == CR_ISA_AVX512 && has_amx();
 }
 
 cr_isa cr_cpu_isa(void) {
@@ -48,6 +72,15 @@ cr_isa cr_cpu_isa(void) {
 
 const char *cr_isa_name(cr_isa isa) {
     return names[isa];
+}
+
+bool cr_cpu_has_amx(void) {
+    pthread_once(&once, choose);
+    return amx;
+}
+
+const char *cr_cpu_kernels_name(void) {
+    return cr_cpu_has_amx() ? "amx" : cr_isa_name(cr_cpu_isa());
 }
 
 bool cr_cpu_sums_bytes(void) {

@@ -13,9 +13,18 @@ typedef enum cr_isa {
 } cr_isa;
 
 /* The best one that processor and operating system support. The environment variable CREASE_CPU (plain,
- * vector, avx2, avx512, neon) lowers it; names it cannot satisfy are ignored. Decided once. Thread-safe. */
+ * vector, avx2, avx512, amx, neon) lowers it; names it cannot satisfy are ignored. Decided once. Thread-safe.
+ */
 cr_isa cr_cpu_isa(void);
 const char *cr_isa_name(cr_isa isa);
+
+/* Whether it has, besides CR_ISA_AVX512 and unless CREASE_CPU says avx512, Intel's tiles of bfloat16 (AMX),
+ * which a process has to ask the operating system for: its threads' signal frames grow by 8 KB when they use
+ * them. */
+bool cr_cpu_has_amx(void);
+
+/* What CREASE_CPU calls the kernels in use. */
+const char *cr_cpu_kernels_name(void);
 
 /* Whether it has, besides CR_ISA_AVX512, instructions that sum products of bytes (AVX-512 VNNI), and that
  * permute bytes (AVX-512 VBMI). */

@@ -97,7 +97,7 @@ static uint64_t hash(uint64_t h, const char *text) {
 static uint64_t key_of(const signature *s) {
     char machine[64];
     uint64_t h = UINT64_C(0xcbf29ce484222325);
-    snprintf(machine, sizeof machine, "%s %ld", cr_isa_name(cr_cpu_isa()), cr_cpu_l2_bytes());
+    snprintf(machine, sizeof machine, "%s %ld", cr_cpu_kernels_name(), cr_cpu_l2_bytes());
     h = hash(h, crease_version());
     h = hash(h, cr_cpu_model());
     h = hash(h, machine);

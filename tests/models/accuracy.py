@@ -12,7 +12,7 @@ import numpy as np
 exe, here = os.path.abspath(sys.argv[1]), os.path.dirname(os.path.abspath(__file__))
 folder = os.path.join(here, "..", "..", "models", "fashion")
 labels = np.load(os.path.join(folder, "heldout_labels.npy"))
-algorithms = ("direct", "winograd2", "winograd4", "winograd4_taps", "depthwise", "grouped")
+algorithms = ("direct", "amx", "winograd2", "winograd4", "winograd4_taps", "depthwise", "grouped")
 runs = [("", []), ("", ["--no-fold"]), ("", ["--threads", "1"])]
 cpus = sys.argv[2:] or ["plain", "vector", "avx2", "avx512"]
 runs += [(cpu, []) for cpu in cpus]

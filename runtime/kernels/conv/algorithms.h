@@ -12,6 +12,10 @@ int cr_conv_lanes(cr_isa isa);
  * ended by NULL. The last is the reference, which accepts everything. */
 const cr_conv_algorithm *const *cr_conv_algorithms(cr_isa isa);
 
+/* The names of the algorithms on the blocked layout that any processor has, ended by NULL: what a name means
+ * does not depend on the one at hand. */
+const char *const *cr_conv_blocked_names(void);
+
 /* By name; NULL if the list has none of that name. */
 const cr_conv_algorithm *cr_conv_find(const cr_conv_algorithm *const *list, const char *name);
 

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "runtime/kernels/conv/algorithms.h"
+#include "runtime/kernels/conv/amx.h"
 #include "runtime/kernels/conv/depthwise.h"
 #include "runtime/kernels/conv/few.h"
 #include "runtime/kernels/conv/grouped.h"
@@ -12,24 +13,23 @@
         cr_conv_transposed_##suffix;
 #define ROW(suffix, row)                   &cr_conv_##row##_##suffix
 #define WINOGRAD(suffix, row, y, x, packs) ROW(suffix, row),
+#define ROWS(suffix)                                                                                         \
+    ROW(suffix, depthwise), ROW(suffix, grouped), ROW(suffix, direct), ROW(suffix, few), ROW(suffix, stem),  \
+        ROW(suffix, thin), CR_WINOGRAD_ROWS(WINOGRAD, suffix) ROW(suffix, transposed), &cr_conv_reference,   \
+        NULL
 #define LIST(suffix)                                                                                         \
     DECLARE(suffix)                                                                                          \
-    static const cr_conv_algorithm *const algorithms_##suffix[] = {ROW(suffix, depthwise),                   \
-                                                                   ROW(suffix, grouped),                     \
-                                                                   ROW(suffix, direct),                      \
-                                                                   ROW(suffix, few),                         \
-                                                                   ROW(suffix, stem),                        \
-                                                                   ROW(suffix, thin),                        \
-                                                                   CR_WINOGRAD_ROWS(WINOGRAD, suffix)        \
-                                                                       ROW(suffix, transposed),              \
-                                                                   &cr_conv_reference,                       \
-                                                                   NULL};
+    static const cr_conv_algorithm *const algorithms_##suffix[] = {ROWS(suffix)};
 
 LIST(generic)
 #if defined __x86_64__ || defined __i386__
 LIST(avx2)
 LIST(avx512)
-#elif defined __aarch64__
+#endif
+#if defined __x86_64__
+static const cr_conv_algorithm *const algorithms_amx[] = {&cr_conv_amx, ROWS(avx512)};
+#endif
+#if defined __aarch64__
 LIST(neon)
 #endif
 static const cr_conv_algorithm *const algorithms_plain[] = {&cr_conv_reference, NULL};
@@ -57,6 +57,10 @@ const cr_conv_algorithm *const *cr_conv_algorithms(cr_isa isa) {
     case CR_ISA_AVX2:
         return algorithms_avx2;
     case CR_ISA_AVX512:
+#if defined __x86_64__
+        if (cr_cpu_has_amx())
+            return algorithms_amx;
+#endif
         return algorithms_avx512;
 #elif defined __aarch64__
     case CR_ISA_NEON:
@@ -65,6 +69,14 @@ const cr_conv_algorithm *const *cr_conv_algorithms(cr_isa isa) {
     default:
         return algorithms_plain;
     }
+}
+
+#define NAME(suffix, row, y, x, packs) #row,
+const char *const *cr_conv_blocked_names(void) {
+    static const char *const all[] = {"depthwise", "grouped", "direct", "amx",
+                                      "few",       "stem",    "thin",   CR_WINOGRAD_ROWS(NAME, ) "transposed",
+                                      "reference", NULL};
+    return all;
 }
 
 const cr_conv_algorithm *cr_conv_find(const cr_conv_algorithm *const *list, const char *name) {

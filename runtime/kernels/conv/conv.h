@@ -54,7 +54,7 @@ typedef struct cr_conv {
     bool has_prologue;
     bool has_residual;
     bool has_border_bias;
-    bool exact; /* refuse algorithms whose rounding differs from direct summation (Winograd) */
+    bool exact; /* refuse algorithms that do not sum products of floats (Winograd, AMX) */
     int threads;
     double memory_rate; /* bytes that a core gets from memory in a cycle, for cost(); 0: this processor's */
     double byte_cost;   /* of packed weights, in the units of cost(): what a byte must save to be worth it */

@@ -33,6 +33,12 @@ Test(cpu, neon_is_for_arm_alone) {
 }
 #endif
 
+Test(cpu, vectors_come_without_tiles) {
+    cr_assert_neq(chosen_for("avx512"), NULL);
+    cr_assert_not(cr_cpu_has_amx());
+    cr_assert_str_eq(cr_cpu_kernels_name(), cr_isa_name(cr_cpu_isa()));
+}
+
 Test(cpu, unknown_names_are_ignored) {
     cr_assert_gt(strlen(chosen_for("abacus")), 0);
     cr_assert_neq(cr_cpu_isa(), CR_ISA_PLAIN);

@@ -1,6 +1,8 @@
 #include "runtime/kernels/conv/algorithms.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* 3x3 over a square map: where Winograd pays and its weights are several times the plain ones. */
 static cr_conv conv_of(cr_isa isa, int64_t channels, int64_t side) {
@@ -47,6 +49,7 @@ Test(conv_choose, dear_bytes_make_weights_smaller) {
 /* From slow memory large weights take longer than they save where maps are small; in large ones they do not.
  * Beneath the arithmetic of narrower vectors more of them arrive. */
 Test(conv_choose, slow_memory_makes_weights_of_small_maps_smaller) {
+    cr_assert_eq(setenv("CREASE_CPU", "avx512", 1), 0); /* on AMX nothing is larger than what it packs */
     const cr_isa isa = cr_cpu_isa();
     const int64_t channels[] = {512, 256, 64}, sides[] = {7, 14, 56};
     if (!cr_conv_lanes(isa))
@@ -62,5 +65,27 @@ Test(conv_choose, slow_memory_makes_weights_of_small_maps_smaller) {
         cr_assert_leq(fewer, bytes);
         if (conv.lanes == 16)
             cr_assert_eq(fewer < bytes, sides[i] < 56, "%d: %zu of %zu", (int)sides[i], fewer, bytes);
+    }
+}
+
+Test(conv_choose, names_are_those_of_the_lists) {
+    size_t n = 0;
+    for (const char *const *name = cr_conv_blocked_names(); *name != NULL; name++, n++)
+        for (const char *const *other = cr_conv_blocked_names(); other < name; other++)
+            cr_assert_str_neq(*name, *other);
+    for (int isa = CR_ISA_VECTOR; isa <= CR_ISA_NEON; isa++) {
+        const cr_conv_algorithm *const *list = cr_conv_algorithms((cr_isa)isa);
+        if (cr_conv_lanes((cr_isa)isa) == 0 || list[1] == NULL)
+            continue; /* not of this build */
+        size_t missing = 0;
+        for (const char *const *name = cr_conv_blocked_names(); *name != NULL; name++)
+            if (cr_conv_find(list, *name) == NULL) {
+                cr_assert_str_eq(*name, "amx");
+                missing++;
+            }
+        size_t length = 0;
+        while (list[length] != NULL)
+            length++;
+        cr_assert_eq(length + missing, n, "%d has %zu algorithms, there are %zu names", isa, length, n);
     }
 }

@@ -1,0 +1,150 @@
+#include "runtime/kernels/conv/amx.h"
+
+#include "runtime/base/whole.h"
+
+#include <string.h>
+
+/* The copy of a chunk: it is read once for each two blocks of outputs, and the weights of those once for each
+ * two tiles of pixels, so both are to stay in a second-level cache, which where there is AMX has 2 MB. Few
+ * weights may as well come more often, if what is copied then still is in a near cache. */
+enum { LEAST_CHUNK_BYTES = 384 * 1024, MOST_CHUNK_BYTES = 1024 * 1024 };
+enum { RECORD_BYTES = CR_AMX_RECORD * sizeof(uint16_t) };
+
+/* Pixels that are multiplied at a time, in units of which a row is cut; and how many of those, or rows, are
+ * worth a thread. */
+enum { UNIT = 2 * CR_AMX_PIXELS, LEAST_UNITS = 2 };
+
+const char *cr_amx_refuses(const cr_conv *conv) {
+    if (conv->lanes != CR_AMX_LANES || !conv->input_blocked || !conv->output_blocked)
+        return "needs blocked input and output";
+    if (conv->transposed)
+        return "is not for transposed convolution";
+    if (conv->exact)
+        return "exact results are asked for and AMX multiplies parts of floats";
+    if (conv->geometry.groups != 1)
+        return "is for one group";
+    return NULL;
+}
+
+/* ---- plan ---- */
+
+int64_t cr_amx_row_span(const cr_amx_plan *plan, int64_t n) {
+    const cr_conv_geometry *g = &plan->geometry;
+    return (n - 1) * plan->copied_step + (g->kernel[CR_W] - 1) * g->dilation[CR_W] + 1;
+}
+
+/* The most pixels of a pair of blocks that a chunk of so many rows and columns copies. */
+static int64_t copied_pixels(const cr_amx_plan *plan, int64_t rows, int64_t columns) {
+    const int64_t row = cr_round_up(cr_amx_row_span(plan, columns), plan->copied_step);
+    return plan->geometry.kernel[CR_D] * plan->phases * (rows + plan->more_rows) * row;
+}
+
+int64_t cr_amx_pixels_past(const cr_amx_plan *plan) {
+    const cr_conv_geometry *g = &plan->geometry;
+    return CR_AMX_PIXELS * plan->copied_step + (g->kernel[CR_W] - 1) * g->dilation[CR_W];
+}
+
+int64_t cr_amx_copy_numbers(const cr_amx_plan *plan) {
+    const int64_t pixels = plan->in_pairs * copied_pixels(plan, plan->tallest, plan->widest);
+    return (pixels + cr_amx_pixels_past(plan)) * CR_AMX_RECORD;
+}
+
+/* As few parts of a plane as the cache allows, since weights are read anew for each; where threads share the
+ * pixels, because they have less to read then, equally many for each. */
+static void cut_planes(const cr_conv *conv, cr_amx_plan *plan) {
+    const cr_conv_geometry *g = &plan->geometry;
+    const int64_t across = g->out[CR_W], down = g->out[CR_H];
+    const int64_t units = cr_larger(plan->by_columns ? cr_divide_up(across, UNIT) : down, 1);
+    const int64_t pixels = copied_pixels(plan, down, across), inputs = plan->in_pairs * pixels * RECORD_BYTES;
+    const int64_t more = plan->by_columns ? 0 : plan->more_rows;
+    const int64_t unit = cr_larger(cr_divide_up(inputs, units + more), 1);
+    const int64_t weights = (int64_t)cr_amx_packed_bytes(conv),
+                  fits = cr_within(2 * weights, LEAST_CHUNK_BYTES, MOST_CHUNK_BYTES);
+    plan->parts = cr_divide_up(units, cr_larger(fits / unit - more, 1));
+    if (conv->threads > 1 && inputs * g->out[CR_D] >= weights) {
+        const int64_t shares = cr_conv_shares(g->n * g->out[CR_D], conv->threads);
+        if (units >= LEAST_UNITS * shares)
+            plan->parts = cr_smaller(cr_divide_up(plan->parts, shares), units / shares) * shares;
+    }
+    const int64_t most = cr_divide_up(units, plan->parts);
+    plan->tallest = plan->by_columns ? 1 : most;
+    plan->widest = plan->by_columns ? cr_smaller(most * UNIT, across) : across;
+}
+
+static void set_channels(const cr_conv *conv, cr_amx_plan *plan) {
+    plan->in_blocks = cr_divide_up(conv->geometry.ic, CR_AMX_LANES);
+    plan->in_pairs = cr_divide_up(plan->in_blocks, 2);
+    plan->out_blocks = cr_divide_up(conv->geometry.oc, CR_AMX_LANES);
+    plan->out_pairs = cr_divide_up(plan->out_blocks, 2);
+    plan->taps = cr_conv_volume(conv->geometry.kernel);
+}
+
+void cr_amx_make_plan(const cr_conv *conv, cr_amx_plan *plan) {
+    cr_conv_geometry *g = &plan->geometry;
+    *g = conv->geometry;
+    if (cr_conv_is_pointwise(g))
+        cr_conv_flatten(g);
+    set_channels(conv, plan);
+    const int64_t reach = (g->kernel[CR_H] - 1) * g->dilation[CR_H];
+    plan->phases = cr_smaller(g->stride[CR_H], reach + 1);
+    plan->more_rows = reach / g->stride[CR_H];
+    plan->copied_step = g->kernel[CR_W] == 1 ? 1 : g->stride[CR_W];
+    plan->source_step = g->kernel[CR_W] == 1 ? g->stride[CR_W] : 1;
+    plan->by_columns = g->out[CR_H] == 1;
+    cut_planes(conv, plan);
+}
+
+/* Cycles of a core that does two vector multiply-adds a cycle, fitted to measurements on a Xeon as those of
+ * the other algorithms are: of a pass over two tiles of pixels and of outputs, each step takes 24 products of
+ * 16 cycles of a clock that is then lower, and some more where it splits weights; sums are stored and
+ * finished; each pixel of a pair of blocks is split, which waits for the third-level cache. Weights come from
+ * memory, and once more from the third-level cache for each further chunk. */
+double cr_amx_cost(const cr_conv *conv) {
+    cr_conv single = *conv;
+    single.threads = 1; /* what is chosen by cost must not depend on threads: it would show in the results */
+    cr_amx_plan plan;
+    cr_amx_make_plan(&single, &plan);
+    const cr_conv_geometry *g = &plan.geometry;
+    const double images = (double)(g->n * g->out[CR_D]), steps = (double)(plan.in_pairs * plan.taps);
+    const int64_t row = cr_divide_up(cr_amx_row_span(&plan, g->out[CR_W]) - g->pad[CR_W], plan.copied_step);
+    const int64_t pixels = plan.by_columns ? g->out[CR_W] : g->out[CR_H] * row;
+    const int64_t copied = plan.in_pairs * copied_pixels(&plan, g->out[CR_H], g->out[CR_W]);
+    const double passes = (double)cr_divide_up(pixels, UNIT) * (double)plan.out_pairs;
+    const double bytes = (double)cr_amx_packed_bytes(conv), memory = cr_conv_memory_cost(conv, bytes);
+    const double products = images * steps * (480 * passes + 150 * (double)(plan.parts * plan.out_pairs));
+    return 1000 + (products > memory ? products : memory) + 0.8 * memory +
+           (images * (double)plan.parts - 1) * bytes / 7 + images * (350 * passes + 28 * (double)copied);
+}
+
+/* ---- weights ---- */
+
+size_t cr_amx_packed_bytes(const cr_conv *conv) {
+    cr_amx_plan plan;
+    set_channels(conv, &plan);
+    return (size_t)(plan.out_blocks * plan.in_pairs * plan.taps * CR_AMX_TILE) * sizeof(float);
+}
+
+/* The weights of some input channels of one output, [channels][taps]. */
+static void pack_output(const float *weights, int64_t channels, int64_t taps, float *to) {
+    for (int64_t c = 0; c < channels; c++, to += CR_AMX_LANES)
+        for (int64_t tap = 0; tap < taps; tap++)
+            to[tap * CR_AMX_TILE] = *weights++;
+}
+
+void cr_amx_pack(const cr_conv *conv, const float *weights, void *packed) {
+    const int64_t ic = conv->geometry.ic, oc = conv->geometry.oc,
+                  taps = cr_conv_volume(conv->geometry.kernel);
+    float *to = packed;
+    memset(packed, 0, cr_amx_packed_bytes(conv));
+    for (int64_t first = 0; first < oc; first += CR_AMX_LANES)
+        for (int64_t c = 0; c < ic; c += CR_AMX_CHANNELS, to += taps * CR_AMX_TILE)
+            for (int64_t o = 0; o < cr_smaller(CR_AMX_LANES, oc - first); o++)
+                pack_output(weights + ((first + o) * ic + c) * taps, cr_smaller(ic - c, CR_AMX_CHANNELS),
+                            taps, to + o);
+}
+
+int64_t cr_amx_tasks(const cr_conv *conv) {
+    cr_amx_plan plan;
+    cr_amx_make_plan(conv, &plan);
+    return plan.geometry.n * plan.geometry.out[CR_D] * plan.parts * plan.out_pairs;
+}
