@@ -111,8 +111,11 @@ double cr_amx_cost(const cr_conv *conv) {
     const int64_t copied = plan.in_pairs * copied_pixels(&plan, g->out[CR_H], g->out[CR_W]);
     const double passes = (double)cr_divide_up(pixels, UNIT) * (double)plan.out_pairs;
     const double bytes = (double)cr_amx_packed_bytes(conv), memory = cr_conv_memory_cost(conv, bytes);
-    const double products = images * steps * (480 * passes + 150 * (double)(plan.parts * plan.out_pairs));
-    return 1000 + (products > memory ? products : memory) + 0.8 * memory +
+    const double splits = pixels > UNIT && pixels <= CR_AMX_ROWS * CR_AMX_PIXELS
+                              ? 0
+                              : 150 * (double)(plan.parts * plan.out_pairs);
+    const double products = images * steps * (480 * passes + splits);
+    return 1000 + (products > memory ? products : memory) + 0.6 * memory +
            (images * (double)plan.parts - 1) * bytes / 7 + images * (350 * passes + 28 * (double)copied);
 }
 

@@ -21,12 +21,14 @@
  * Packed weights: [output block][pair of input blocks][kd][kh][kw][channel][16 outputs], as floats. Those of
  * two output blocks are split while the first two tiles of pixels are multiplied by them, beneath the
  * products, and are kept for the other tiles of the chunk: in place of parts, half as many bytes more, only
- * floats come from memory. */
+ * floats come from memory. Chunks of three or four tiles are multiplied whole by one output block after
+ * another, for which nothing need be kept. */
 
 enum {
     CR_AMX_LANES = 16,  /* of a block, and outputs of a tile */
     CR_AMX_PIXELS = 16, /* of a tile */
     CR_AMX_CHANNELS = 2 * CR_AMX_LANES,
+    CR_AMX_ROWS = 4, /* tiles of pixels, of a pass with one block of outputs */
     CR_AMX_PARTS = 3,
     CR_AMX_RECORD = CR_AMX_PARTS * CR_AMX_CHANNELS, /* numbers for a pixel: high, middle and low parts */
     CR_AMX_TILE =
@@ -68,7 +70,8 @@ typedef struct cr_amx_kernels {
     void (*split)(const float *first, const float *second, int64_t n, ptrdiff_t step, int channels,
                   uint16_t *records);
     /* Sums over all taps and pairs: [columns][rows 16 pixels][16 outputs]. rows and columns, the tiles of
-     * pixels and of outputs, are 1 or 2. Splits the weights to pass->parts, or finds them there. */
+     * pixels and of outputs, are 1 or 2: splits the weights to pass->parts, or finds them there. Or rows are
+     * 3 or 4 and columns 1: splits them, and needs room for two steps. */
     void (*multiply)(int rows, int columns, bool splits, const cr_amx_pass *pass, float *sums);
     /* y = act_after(act(sums + bias) + residual) for n pixels of a block whose lane 0 is `channel`, bias
      * being of that block or NULL, next to each other at output + offset. Overwrites the sums. */

@@ -221,23 +221,36 @@ static void finish_tiles(const walk *w, int64_t block, int64_t begin, int64_t en
     }
 }
 
-/* The pair of output blocks at `block`; if `next`, another follows, whose weights are fetched. */
-static void run_blocks(walk *w, int64_t block, bool next) {
-    const chunk *c = &w->chunk;
-    const int columns = block + 1 < w->plan->out_blocks ? 2 : 1;
-    const int64_t tiles = cr_divide_up(c->pixels, CR_AMX_PIXELS), passes = cr_divide_up(tiles, 2);
+/* Tiles [tile, tile + rows) of pixels and `columns` output blocks. */
+static void run_pass(walk *w, int64_t block, int columns, int64_t tile, int rows) {
+    const int64_t begin = tile * CR_AMX_PIXELS,
+                  end = cr_smaller(begin + rows * CR_AMX_PIXELS, w->chunk.pixels);
+    w->pass.input = w->copy + begin * w->pass.pixel_step;
     w->pass.weights = (const float *)w->args->packed + block * w->pass.block_step;
-    w->pass.fetch = w->pass.weights + 2 * w->pass.block_step;
-    w->pass.fetch_lines = next ? cr_divide_up(2 * CR_AMX_TILE / LINE_FLOATS, cr_larger(passes, 1)) : 0;
-    for (int64_t tile = 0; tile < tiles; tile += 2) {
-        const int rows = tile + 1 < tiles ? 2 : 1;
-        const int64_t begin = tile * CR_AMX_PIXELS, end = cr_smaller(begin + rows * CR_AMX_PIXELS, c->pixels);
-        w->pass.input = w->copy + begin * w->pass.pixel_step;
-        w->kernels->multiply(rows, columns, tile == 0, &w->pass, w->sums);
-        w->pass.fetch += w->pass.fetch_lines * LINE_FLOATS * w->pass.n_taps * w->pass.pairs;
-        for (int b = 0; b < columns; b++)
-            finish_tiles(w, block + b, begin, end, w->sums + b * rows * CR_AMX_PIXELS * CR_AMX_LANES);
+    w->kernels->multiply(rows, columns, tile == 0, &w->pass, w->sums);
+    w->pass.fetch += w->pass.fetch_lines * LINE_FLOATS * w->pass.n_taps * w->pass.pairs;
+    for (int b = 0; b < columns; b++)
+        finish_tiles(w, block + b, begin, end, w->sums + b * rows * CR_AMX_PIXELS * CR_AMX_LANES);
+}
+
+/* The pair of output blocks at `block`; if `next`, another follows. Meanwhile the weights are fetched of what
+ * comes after. */
+static void run_blocks(walk *w, int64_t block, bool next) {
+    enum { LINES = CR_AMX_TILE / LINE_FLOATS };
+    const int columns = block + 1 < w->plan->out_blocks ? 2 : 1;
+    const int64_t tiles = cr_divide_up(w->chunk.pixels, CR_AMX_PIXELS), passes = cr_divide_up(tiles, 2);
+    if (tiles > 2 && tiles <= CR_AMX_ROWS) {
+        w->pass.fetch = (const float *)w->args->packed + (block + 1) * w->pass.block_step;
+        for (int b = 0; b < columns; b++) {
+            w->pass.fetch_lines = b + 1 < columns || next ? LINES : 0;
+            run_pass(w, block + b, 1, 0, (int)tiles);
+        }
+        return;
     }
+    w->pass.fetch = (const float *)w->args->packed + (block + 2) * w->pass.block_step;
+    w->pass.fetch_lines = next ? cr_divide_up(2 * LINES, cr_larger(passes, 1)) : 0;
+    for (int64_t tile = 0; tile < tiles; tile += 2)
+        run_pass(w, block, columns, tile, tile + 1 < tiles ? 2 : 1);
 }
 
 static cr_amx_finish finish_of(const cr_epilogue *e) {

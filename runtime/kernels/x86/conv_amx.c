@@ -135,18 +135,59 @@ CR_INLINE void add_step(int rows, int columns, ptrdiff_t pixel_step, const uint1
     split_some(columns, next, 14, 16);
 }
 
-/* One line of four: the processor's own prefetcher then brings the others, and leaves the buffers that tiles
- * from the second-level cache go through free. All four took up to a third more time. */
 CR_INLINE void fetch(const cr_amx_pass *pass, int64_t step) {
-    enum { LINE = 16, OF_LINES = 4 };
+    enum { LINE = 16 }; /* floats of a cache line */
     const float *from = pass->fetch + step * pass->fetch_lines * LINE;
-    for (int64_t i = 0; i < pass->fetch_lines; i += OF_LINES)
+    for (int64_t i = 0; i < pass->fetch_lines; i++)
         __builtin_prefetch(from + i * LINE, 0, 2);
+}
+
+/* One part of three or four tiles of pixels, times weights in tile 6 or 7; tile i sums those of tile i. */
+#define ADD_PIXELS(sum, tile, of_weights)                                                                    \
+    if (rows > sum) {                                                                                        \
+        _tile_loadd(tile, input + sum * CR_AMX_PIXELS * pixel_step, (size_t)pixel_step * sizeof *input);     \
+        _tile_dpbf16ps(sum, tile, of_weights);                                                               \
+    }
+#define ADD_ROWS(of_weights)                                                                                 \
+    ADD_PIXELS(0, 4, of_weights)                                                                             \
+    ADD_PIXELS(1, 5, of_weights)                                                                             \
+    ADD_PIXELS(2, 4, of_weights)                                                                             \
+    ADD_PIXELS(3, 5, of_weights)
+
+CR_INLINE void add_rows_6(int rows, ptrdiff_t pixel_step, const uint16_t *input){ADD_ROWS(6)}
+
+CR_INLINE void add_rows_7(int rows, ptrdiff_t pixel_step, const uint16_t *input){ADD_ROWS(7)}
+
+CR_INLINE void add_tall_step(int rows, ptrdiff_t pixel_step, const uint16_t *input, const uint16_t *parts,
+                             const next_step *next) {
+    enum { MIDDLE = CR_AMX_CHANNELS, LOW = 2 * CR_AMX_CHANNELS };
+    _tile_loadd(6, parts, ROW_BYTES);
+    add_rows_6(rows, pixel_step, input + LOW);
+    split_some(1, next, 0, 3);
+    _tile_loadd(7, parts + CR_AMX_TILE, ROW_BYTES);
+    add_rows_6(rows, pixel_step, input + MIDDLE);
+    split_some(1, next, 3, 6);
+    add_rows_7(rows, pixel_step, input + MIDDLE);
+    split_some(1, next, 6, 9);
+    add_rows_6(rows, pixel_step, input);
+    split_some(1, next, 9, 12);
+    _tile_loadd(6, parts + 2 * CR_AMX_TILE, ROW_BYTES);
+    add_rows_7(rows, pixel_step, input);
+    split_some(1, next, 12, 14);
+    add_rows_6(rows, pixel_step, input);
+    split_some(1, next, 14, 16);
 }
 
 CR_INLINE void store_sums(int rows, int columns, float *sums) {
     enum { TILE_FLOATS = CR_AMX_PIXELS * CR_LANES };
     _tile_stored(0, sums, ROW_BYTES);
+    if (rows > 2) {
+        _tile_stored(1, sums + TILE_FLOATS, ROW_BYTES);
+        _tile_stored(2, sums + 2 * TILE_FLOATS, ROW_BYTES);
+        if (rows > 3)
+            _tile_stored(3, sums + 3 * TILE_FLOATS, ROW_BYTES);
+        return;
+    }
     if (rows > 1)
         _tile_stored(2, sums + TILE_FLOATS, ROW_BYTES);
     if (columns > 1)
@@ -169,14 +210,17 @@ CR_INLINE void multiply_tiles(int rows, int columns, bool splits, const cr_amx_p
     for (int64_t pair = 0, step = 0; pair < pass->pairs; pair++, input += pass->input_step)
         for (int64_t t = 0; t < pass->n_taps; t++, step++) {
             const bool last = t + 1 == pass->n_taps;
-            uint16_t *const parts = pass->parts + step * step_parts;
+            const uint16_t *const parts = pass->parts + (rows > 2 ? step % 2 : step) * step_parts;
             if (splits && step + 1 < steps) {
                 next.weights =
                     pass->weights + (pair + last) * pass->weights_step + pass->taps[last ? 0 : t + 1].weights;
-                next.parts = parts + step_parts;
+                next.parts = pass->parts + (rows > 2 ? (step + 1) % 2 : step + 1) * step_parts;
             }
             fetch(pass, step);
-            add_step(rows, columns, pass->pixel_step, input + pass->taps[t].input, parts, &next);
+            if (rows > 2)
+                add_tall_step(rows, pass->pixel_step, input + pass->taps[t].input, parts, &next);
+            else
+                add_step(rows, columns, pass->pixel_step, input + pass->taps[t].input, parts, &next);
         }
     store_sums(rows, columns, sums);
 }
@@ -194,10 +238,21 @@ MULTIPLY(1, 2)
 MULTIPLY(2, 1)
 MULTIPLY(2, 2)
 
+static void multiply_3x1(const cr_amx_pass *pass, float *sums) {
+    multiply_tiles(3, 1, true, pass, sums);
+}
+
+static void multiply_4x1(const cr_amx_pass *pass, float *sums) {
+    multiply_tiles(4, 1, true, pass, sums);
+}
+
 static void multiply(int rows, int columns, bool splits, const cr_amx_pass *pass, float *sums) {
     static void (*const shapes[2][2])(bool, const cr_amx_pass *, float *) = {{multiply_1x1, multiply_1x2},
                                                                              {multiply_2x1, multiply_2x2}};
-    shapes[rows - 1][columns - 1](splits, pass, sums);
+    if (rows > 2)
+        (rows > 3 ? multiply_4x1 : multiply_3x1)(pass, sums);
+    else
+        shapes[rows - 1][columns - 1](splits, pass, sums);
 }
 
 /* ---- epilogue ---- */
