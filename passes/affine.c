@@ -302,16 +302,28 @@ void cr_put(cr_tensor *tensor, int64_t i, double value, cr_fit *fit) {
 
 /* The common type in a loop that compilers make vectors of. What is wrong, if anything is, comes after it:
  * beside a value above 2^-100 nothing counts that the numbers below the normal ones, 2^-126, may lose. */
-static void put_scaled_floats(float *to, const float *from, int64_t n, double s, cr_fit *fit) {
-    const uint32_t exponent = 0x7f800000; /* all ones: NaN or infinity */
+static uint32_t scale_floats(float *to, const float *from, int64_t n, double s) {
     uint32_t largest = 0;
-    float value;
     for (int64_t i = 0; i < n; i++) {
         uint32_t bits;
         to[i] = (float)((double)from[i] * s);
         memcpy(&bits, &to[i], sizeof bits);
         bits = bits & 0x7fffffff; /* without the sign */
         largest = bits > largest ? bits : largest;
+    }
+    return largest;
+}
+
+static void put_scaled_floats(float *to, const float *from, int64_t n, double s, cr_fit *fit) {
+    enum { PIECE = 256, AHEAD = 1024, LINE = 16 }; /* weights come from memory, and are soon done with */
+    const uint32_t exponent = 0x7f800000;          /* all ones: NaN or infinity */
+    uint32_t largest = 0;
+    float value;
+    for (int64_t i = 0; i < n; i += PIECE) {
+        for (int64_t k = i; k < i + PIECE; k += LINE)
+            __builtin_prefetch(from + k + AHEAD);
+        const uint32_t of_piece = scale_floats(to + i, from + i, n - i < PIECE ? n - i : PIECE, s);
+        largest = of_piece > largest ? of_piece : largest;
     }
     memcpy(&value, &largest, sizeof value);
     if (largest < exponent && value > 0x1p-100F) {

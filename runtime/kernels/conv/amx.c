@@ -127,18 +127,23 @@ size_t cr_amx_packed_bytes(const cr_conv *conv) {
     return (size_t)(plan.out_blocks * plan.in_pairs * plan.taps * CR_AMX_TILE) * sizeof(float);
 }
 
-/* The weights of some input channels of one output, [channels][taps]. */
+/* The weights of some input channels of one output, [channels][taps]. Those of the next ones are fetched:
+ * weights come from memory, those of 16 outputs in turn. */
 static void pack_output(const float *weights, int64_t channels, int64_t taps, float *to) {
-    for (int64_t c = 0; c < channels; c++, to += CR_AMX_LANES)
-        for (int64_t tap = 0; tap < taps; tap++)
-            to[tap * CR_AMX_TILE] = *weights++;
+    enum { LINE = 16 };
+    for (int64_t i = 0; i < channels * taps; i += LINE)
+        __builtin_prefetch(weights + channels * taps + i);
+    for (int64_t tap = 0; tap < taps; tap++, to += CR_AMX_TILE)
+        for (int64_t c = 0; c < channels; c++)
+            to[c * CR_AMX_LANES] = weights[c * taps + tap];
 }
 
 void cr_amx_pack(const cr_conv *conv, const float *weights, void *packed) {
     const int64_t ic = conv->geometry.ic, oc = conv->geometry.oc,
                   taps = cr_conv_volume(conv->geometry.kernel);
     float *to = packed;
-    memset(packed, 0, cr_amx_packed_bytes(conv));
+    if (ic % CR_AMX_CHANNELS != 0 || oc % CR_AMX_LANES != 0)
+        memset(packed, 0, cr_amx_packed_bytes(conv));
     for (int64_t first = 0; first < oc; first += CR_AMX_LANES)
         for (int64_t c = 0; c < ic; c += CR_AMX_CHANNELS, to += taps * CR_AMX_TILE)
             for (int64_t o = 0; o < cr_smaller(CR_AMX_LANES, oc - first); o++)
