@@ -167,8 +167,8 @@ static void print_sums(const crease_step *steps, size_t n, double all, const cre
 }
 
 /* The roofline (Williams, Waterman and Patterson 2009): a step takes at least its arithmetic at peak, or its
- * bytes at the bandwidth, whichever is more. Products are counted as if summed directly, so that Winograd can
- * pass it. */
+ * bytes at the bandwidth, whichever is more. Products are counted as if summed directly and the peak is that
+ * of vectors of floats, so that Winograd and AMX can pass it. */
 static void print_roofline(const crease_step *steps, size_t n, double all, const crease_machine *machine) {
     double least = 0;
     for (const crease_step *step = steps; step < steps + n; step++)
@@ -176,7 +176,7 @@ static void print_roofline(const crease_step *steps, size_t n, double all, const
                              (double)(step->input_bytes + step->output_bytes) / machine->gb_per_second);
     printf("all steps %.4f ms; the roofline of %.1f GFLOP/s and %.1f GB/s is %.4f ms, %.0f %% of it%s\n",
            1e3 * all, machine->gflops, machine->gb_per_second, 1e3 * least, all > 0 ? 100 * least / all : 0,
-           least > all ? " (Winograd needs less arithmetic than is counted)" : "");
+           least > all ? " (Winograd computes less than is counted, AMX faster than vectors)" : "");
 }
 
 /* Reasons stand one below the other, and steps that share all of them together. */
