@@ -153,6 +153,8 @@ void cr_amx_pack(const cr_conv *conv, const float *weights, void *packed) {
 
 int64_t cr_amx_tasks(const cr_conv *conv) {
     cr_amx_plan plan;
+    if (cr_conv_volume(conv->geometry.out) == 0)
+        return 0;
     cr_amx_make_plan(conv, &plan);
     return plan.geometry.n * plan.geometry.out[CR_D] * plan.parts * plan.out_pairs;
 }

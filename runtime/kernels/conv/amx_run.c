@@ -41,7 +41,7 @@ static int64_t source_row(const cr_amx_plan *plan) {
     const cr_conv_geometry *g = &plan->geometry;
     const int64_t reach =
         (plan->widest - 1) * g->stride[CR_W] + (g->kernel[CR_W] - 1) * g->dilation[CR_W] + 1;
-    return cr_smaller(reach, g->in[CR_W]) * CR_AMX_LANES;
+    return cr_within(reach, 0, g->in[CR_W]) * CR_AMX_LANES;
 }
 
 static size_t parts_bytes(const cr_amx_plan *plan) {

@@ -158,6 +158,7 @@ CR_INLINE void add_rows_6(int rows, ptrdiff_t pixel_step, const uint16_t *input)
 
 CR_INLINE void add_rows_7(int rows, ptrdiff_t pixel_step, const uint16_t *input){ADD_ROWS(7)}
 
+/* In the order of add_step, since the shape of a pass may depend on the number of threads. */
 CR_INLINE void add_tall_step(int rows, ptrdiff_t pixel_step, const uint16_t *input, const uint16_t *parts,
                              const next_step *next) {
     enum { MIDDLE = CR_AMX_CHANNELS, LOW = 2 * CR_AMX_CHANNELS };
@@ -169,11 +170,11 @@ CR_INLINE void add_tall_step(int rows, ptrdiff_t pixel_step, const uint16_t *inp
     split_some(1, next, 3, 6);
     add_rows_7(rows, pixel_step, input + MIDDLE);
     split_some(1, next, 6, 9);
-    add_rows_6(rows, pixel_step, input);
-    split_some(1, next, 9, 12);
-    _tile_loadd(6, parts + 2 * CR_AMX_TILE, ROW_BYTES);
     add_rows_7(rows, pixel_step, input);
+    split_some(1, next, 9, 12);
+    add_rows_6(rows, pixel_step, input);
     split_some(1, next, 12, 14);
+    _tile_loadd(6, parts + 2 * CR_AMX_TILE, ROW_BYTES);
     add_rows_6(rows, pixel_step, input);
     split_some(1, next, 14, 16);
 }

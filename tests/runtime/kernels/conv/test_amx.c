@@ -78,6 +78,44 @@ Test(amx, agrees_over_several_chunks) {
     }
 }
 
+/* Threads decide how a map is cut, and so what is multiplied at a time. */
+Test(amx, bits_do_not_depend_on_threads) {
+    test_seed();
+    for (int i = 0; i < test_rounds(60) && has_amx(); i++) {
+        cr_conv conv = random_conv();
+        conv.threads = 1;
+        conv_case c = conv_case_new(&conv);
+        guarded one = conv_case_run(&c, fast, 1);
+        for (c.conv.threads = 2; c.conv.threads <= 9; c.conv.threads++) {
+            guarded more = conv_case_run(&c, fast, 1);
+            cr_assert_eq(memcmp(one.data, more.data, one.n * sizeof(float)), 0, "%s",
+                         conv_case_text(&c.conv));
+            guarded_free(&more);
+        }
+        guarded_free(&one);
+        conv_case_free(&c);
+    }
+}
+
+/* Neither outputs, nor inputs, nor a tap inside. */
+Test(amx, empty_maps) {
+    for (int i = 0; i < 4; i++) {
+        cr_conv conv = {.lanes = CR_AMX_LANES, .input_blocked = true, .output_blocked = true, .threads = 2};
+        conv.geometry = (cr_conv_geometry){.n = i != 1, .groups = 1, .ic = 20, .oc = 20};
+        for (int axis = 0; axis < CR_CONV_RANK; axis++) {
+            conv.geometry.kernel[axis] = conv.geometry.dilation[axis] = 1;
+            conv.geometry.stride[axis] = 3;
+            conv.geometry.pad[axis] = i == 3;
+            conv.geometry.in[axis] = i == 2 ? 0 : 1;
+            conv.geometry.out[axis] = i == 0 && axis == CR_W ? 0 : 1;
+        }
+        conv.has_prologue = true;
+        conv_check_sums(&conv, &amx_plain_algorithm);
+        if (has_amx())
+            conv_check_sums(&conv, fast);
+    }
+}
+
 Test(amx, refuses_what_it_is_not_for) {
     cr_conv conv = random_conv();
     cr_assert_null(cr_amx_refuses(&conv));
