@@ -10,9 +10,24 @@
 enum { LEAST_CHUNK_BYTES = 384 * 1024, MOST_CHUNK_BYTES = 1024 * 1024 };
 enum { RECORD_BYTES = CR_AMX_RECORD * sizeof(uint16_t) };
 
-/* Pixels that are multiplied at a time, in units of which a row is cut; and how many of those, or rows, are
- * worth a thread. */
-enum { UNIT = 2 * CR_AMX_PIXELS, LEAST_UNITS = 2 };
+/* Rows, or pieces of the only one, that are worth a thread. */
+enum { LEAST_UNITS = 2 };
+
+/* Of what a thread needs, whatever the chunks. Dilations and strides that are far larger than the map would
+ * have much padding copied, or more than can be. */
+static const double MOST_BYTES = 256 << 20;
+
+static double least_bytes(const cr_conv_geometry *g) {
+    const double down = (double)(g->kernel[CR_H] - 1) * (double)g->dilation[CR_H],
+                 across = (double)(g->kernel[CR_W] - 1) * (double)g->dilation[CR_W];
+    const double rows = down + (double)cr_smaller(g->stride[CR_H], g->kernel[CR_H] * g->dilation[CR_H]);
+    const double outputs = (double)(g->out[CR_H] == 1 ? CR_AMX_UNIT : g->out[CR_W]) + CR_AMX_PIXELS;
+    const double pairs = (double)cr_divide_up(g->ic, CR_AMX_CHANNELS);
+    const double taps = (double)g->kernel[CR_D] * (double)g->kernel[CR_H] * (double)g->kernel[CR_W];
+    return pairs * RECORD_BYTES *
+           ((double)g->kernel[CR_D] * rows * (outputs * (double)g->stride[CR_W] + across) +
+            taps * 2 * CR_AMX_LANES);
+}
 
 const char *cr_amx_refuses(const cr_conv *conv) {
     if (conv->lanes != CR_AMX_LANES || !conv->input_blocked || !conv->output_blocked)
@@ -23,19 +38,40 @@ const char *cr_amx_refuses(const cr_conv *conv) {
         return "exact results are asked for and AMX multiplies parts of floats";
     if (conv->geometry.groups != 1)
         return "is for one group";
+    if (least_bytes(&conv->geometry) > MOST_BYTES)
+        return "would copy too much at a time";
     return NULL;
 }
 
 /* ---- plan ---- */
 
-int64_t cr_amx_row_span(const cr_amx_plan *plan, int64_t n) {
+/* Pixels of the copy from what the first tap reads for the first of n outputs of a row to what the last reads
+ * for the last. */
+static int64_t row_span(const cr_amx_plan *plan, int64_t n) {
     const cr_conv_geometry *g = &plan->geometry;
     return (n - 1) * plan->copied_step + (g->kernel[CR_W] - 1) * g->dilation[CR_W] + 1;
 }
 
+/* Padding at the end of a row is that before the next, as far as both have it. */
+cr_amx_row cr_amx_row_of(const cr_amx_plan *plan, int64_t x, int64_t rows, int64_t columns) {
+    const cr_conv_geometry *g = &plan->geometry;
+    const int64_t first = x * g->stride[CR_W] - g->pad[CR_W], step = plan->source_step;
+    const int64_t span = row_span(plan, columns);
+    cr_amx_row row = {.pitch = columns, .copied = span};
+    row.lead = cr_smaller(cr_divide_up(cr_larger(-first, 0), step), span);
+    const int64_t end = cr_within(cr_divide_up(cr_larger(g->in[CR_W] - first, 0), step), row.lead, span);
+    row.inside = end - row.lead;
+    if (rows == 1)
+        return row;
+    const int64_t shared = cr_smaller(row.lead, span - end);
+    row.pitch = cr_larger(columns, cr_divide_up(span - shared, plan->copied_step));
+    row.copied = row.pitch * plan->copied_step;
+    return row;
+}
+
 /* The most pixels of a pair of blocks that a chunk of so many rows and columns copies. */
 static int64_t copied_pixels(const cr_amx_plan *plan, int64_t rows, int64_t columns) {
-    const int64_t row = cr_round_up(cr_amx_row_span(plan, columns), plan->copied_step);
+    const int64_t row = cr_round_up(row_span(plan, columns), plan->copied_step);
     return plan->geometry.kernel[CR_D] * plan->phases * (rows + plan->more_rows) * row;
 }
 
@@ -54,7 +90,7 @@ int64_t cr_amx_copy_numbers(const cr_amx_plan *plan) {
 static void cut_planes(const cr_conv *conv, cr_amx_plan *plan) {
     const cr_conv_geometry *g = &plan->geometry;
     const int64_t across = g->out[CR_W], down = g->out[CR_H];
-    const int64_t units = cr_larger(plan->by_columns ? cr_divide_up(across, UNIT) : down, 1);
+    const int64_t units = cr_larger(plan->by_columns ? cr_divide_up(across, CR_AMX_UNIT) : down, 1);
     const int64_t pixels = copied_pixels(plan, down, across), inputs = plan->in_pairs * pixels * RECORD_BYTES;
     const int64_t more = plan->by_columns ? 0 : plan->more_rows;
     const int64_t unit = cr_larger(cr_divide_up(inputs, units + more), 1);
@@ -68,7 +104,7 @@ static void cut_planes(const cr_conv *conv, cr_amx_plan *plan) {
     }
     const int64_t most = cr_divide_up(units, plan->parts);
     plan->tallest = plan->by_columns ? 1 : most;
-    plan->widest = plan->by_columns ? cr_smaller(most * UNIT, across) : across;
+    plan->widest = plan->by_columns ? cr_smaller(most * CR_AMX_UNIT, across) : across;
 }
 
 static void set_channels(const cr_conv *conv, cr_amx_plan *plan) {
@@ -106,12 +142,12 @@ double cr_amx_cost(const cr_conv *conv) {
     cr_amx_make_plan(&single, &plan);
     const cr_conv_geometry *g = &plan.geometry;
     const double images = (double)(g->n * g->out[CR_D]), steps = (double)(plan.in_pairs * plan.taps);
-    const int64_t row = cr_divide_up(cr_amx_row_span(&plan, g->out[CR_W]) - g->pad[CR_W], plan.copied_step);
-    const int64_t pixels = plan.by_columns ? g->out[CR_W] : g->out[CR_H] * row;
-    const int64_t copied = plan.in_pairs * copied_pixels(&plan, g->out[CR_H], g->out[CR_W]);
-    const double passes = (double)cr_divide_up(pixels, UNIT) * (double)plan.out_pairs;
+    const int64_t down = g->out[CR_H], across = g->out[CR_W];
+    const int64_t pixels = (down - 1) * cr_amx_row_of(&plan, 0, down, across).pitch + across;
+    const int64_t copied = plan.in_pairs * copied_pixels(&plan, down, across);
+    const double passes = (double)cr_divide_up(pixels, CR_AMX_UNIT) * (double)plan.out_pairs;
     const double bytes = (double)cr_amx_packed_bytes(conv), memory = cr_conv_memory_cost(conv, bytes);
-    const double splits = pixels > UNIT && pixels <= CR_AMX_ROWS * CR_AMX_PIXELS
+    const double splits = pixels > CR_AMX_UNIT && pixels <= CR_AMX_ROWS * CR_AMX_PIXELS
                               ? 0
                               : 150 * (double)(plan.parts * plan.out_pairs);
     const double products = images * steps * (480 * passes + splits);

@@ -5,13 +5,14 @@
 
 /* Direct convolution on a processor's tiles of bfloat16 (Intel AMX), blocked -> blocked.
  *
- * A float is the sum of three bfloat16, its high, middle and low part, each the first 8 bits of what the one
- * before leaves. Of the nine products of the parts of two floats the six are summed that can reach the last
- * bits of a float: high with all, middle with high and middle, low with high; as Henry, Tang and Heinecke,
- * "Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision Computations" (2019), do
- * with matrices. Sums are float32. Results are as near to the exact ones as those of direct.h, and do not
- * depend on how work is split. An infinity in the input gives NaN, as it may in Winograd's transforms;
- * subnormal parts count as 0.
+ * A float is the sum of three bfloat16, its high, middle and low part, each 8 bits of what the one before
+ * leaves; the middle one rounded to nearest, so that low parts have either sign. Of the nine products of the
+ * parts of two floats six are summed: high with all, middle with high and middle, low with high; as Henry,
+ * Tang and Heinecke, "Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision
+ * Computations" (2019), do with matrices. The others add up to 2^-23 of a product at most. Sums are float32,
+ * about as near to the exact ones as those of direct.h, and do not depend on how work is split. An infinity
+ * among inputs or weights gives NaN, as it may in Winograd's transforms; parts that are subnormal, as some of
+ * numbers below 2^-110 are, count as 0.
  *
  * What a chunk of output pixels reads is copied with its padding, and split: for each pair of channel blocks
  * a record of 32 high, 32 middle and 32 low parts for each pixel. Pixels of a tile are records at a constant
@@ -25,8 +26,9 @@
  * another, for which nothing need be kept. */
 
 enum {
-    CR_AMX_LANES = 16,  /* of a block, and outputs of a tile */
-    CR_AMX_PIXELS = 16, /* of a tile */
+    CR_AMX_LANES = 16,               /* of a block, and outputs of a tile */
+    CR_AMX_PIXELS = 16,              /* of a tile */
+    CR_AMX_UNIT = 2 * CR_AMX_PIXELS, /* of which parts of a row have whole numbers */
     CR_AMX_CHANNELS = 2 * CR_AMX_LANES,
     CR_AMX_ROWS = 4, /* tiles of pixels, of a pass with one block of outputs */
     CR_AMX_PARTS = 3,
@@ -99,9 +101,14 @@ typedef struct cr_amx_plan {
 
 void cr_amx_make_plan(const cr_conv *conv, cr_amx_plan *plan);
 
-/* Pixels of the copy from what the first tap reads for the first of n outputs of a row to what the last reads
- * for the last. */
-int64_t cr_amx_row_span(const cr_amx_plan *plan, int64_t n);
+/* Rows of outputs and of the copy, in chunks of so many rows and columns from column x on. */
+typedef struct cr_amx_row {
+    int64_t pitch;  /* outputs from row to row */
+    int64_t copied; /* pixels of a row of the copy */
+    int64_t lead;   /* of those: padding before what is inside the input */
+    int64_t inside;
+} cr_amx_row;
+cr_amx_row cr_amx_row_of(const cr_amx_plan *plan, int64_t x, int64_t rows, int64_t columns);
 
 /* Pixels past those of the last pair that tiles read for outputs that are dropped, or as padding. */
 int64_t cr_amx_pixels_past(const cr_amx_plan *plan);

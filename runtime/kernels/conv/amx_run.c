@@ -8,14 +8,13 @@ enum { VECTOR_BYTES = 64, LINE_FLOATS = VECTOR_BYTES / sizeof(float) };
 enum { MAX_SUMS = 2 * CR_AMX_PIXELS * 2 * CR_AMX_LANES };
 
 /* A chunk, and its copy: [pair of input blocks][plane][phase][row][pixel]. Output pixels are counted row
- * after row, `pitch` in each, of which the last stand for no pixel. */
+ * after row, row.pitch in each, of which the last stand for no pixel. */
 typedef struct chunk {
     int64_t n, d, y, x, rows, columns;
     int64_t first_plane, planes; /* the taps along the depth that read inside the input */
-    int64_t pitch, pixels;
-    int64_t lead, inside;  /* pixels of a copied row: padding before it, inside the input */
-    int64_t row, row_step; /* numbers of a copied row, of all of a phase, of a plane, of a pair */
-    int64_t phase_step, plane_step, pair_step;
+    cr_amx_row row;
+    int64_t pixels;
+    int64_t row_step, phase_step, plane_step, pair_step; /* numbers of the copy */
 } chunk;
 
 typedef struct walk {
@@ -32,16 +31,16 @@ typedef struct walk {
 
 /* ---- workspace: sums, taps, parts of weights, transformed rows, the copy ---- */
 
-static size_t aligned(size_t bytes) {
-    return (bytes + VECTOR_BYTES - 1) / VECTOR_BYTES * VECTOR_BYTES;
-}
-
 /* Floats of a row of one block that a chunk reads. */
 static int64_t source_row(const cr_amx_plan *plan) {
     const cr_conv_geometry *g = &plan->geometry;
     const int64_t reach =
         (plan->widest - 1) * g->stride[CR_W] + (g->kernel[CR_W] - 1) * g->dilation[CR_W] + 1;
     return cr_within(reach, 0, g->in[CR_W]) * CR_AMX_LANES;
+}
+
+static size_t taps_bytes(const cr_amx_plan *plan) {
+    return (size_t)cr_round_up(plan->taps * (int64_t)sizeof(cr_amx_tap), VECTOR_BYTES);
 }
 
 static size_t parts_bytes(const cr_amx_plan *plan) {
@@ -52,15 +51,15 @@ size_t cr_amx_workspace_bytes(const cr_conv *conv) {
     cr_amx_plan plan;
     cr_amx_make_plan(conv, &plan);
     const size_t rows = conv->has_prologue ? 2 * (size_t)source_row(&plan) * sizeof(float) : 0;
-    return MAX_SUMS * sizeof(float) + aligned((size_t)plan.taps * sizeof(cr_amx_tap)) + parts_bytes(&plan) +
-           rows + (size_t)cr_amx_copy_numbers(&plan) * sizeof(uint16_t);
+    return MAX_SUMS * sizeof(float) + taps_bytes(&plan) + parts_bytes(&plan) + rows +
+           (size_t)cr_amx_copy_numbers(&plan) * sizeof(uint16_t);
 }
 
 static void carve_workspace(walk *w, bool transforms, char *workspace) {
     w->sums = (float *)workspace;
     workspace += MAX_SUMS * sizeof(float);
     w->taps = (cr_amx_tap *)workspace;
-    workspace += aligned((size_t)w->plan->taps * sizeof(cr_amx_tap));
+    workspace += taps_bytes(w->plan);
     w->pass.parts = (uint16_t *)workspace;
     workspace += parts_bytes(w->plan);
     w->transformed = (float *)workspace;
@@ -74,7 +73,7 @@ static void place_chunk(const cr_amx_plan *plan, int64_t index, chunk *c) {
     const cr_conv_geometry *g = &plan->geometry;
     const int64_t part = index % plan->parts, plane = index / plan->parts;
     const int64_t extent = g->out[plan->by_columns ? CR_W : CR_H];
-    const int64_t unit = plan->by_columns ? 2 * CR_AMX_PIXELS : 1, units = cr_divide_up(extent, unit);
+    const int64_t unit = plan->by_columns ? CR_AMX_UNIT : 1, units = cr_divide_up(extent, unit);
     const int64_t begin = units * part / plan->parts * unit,
                   end = cr_smaller(units * (part + 1) / plan->parts * unit, extent);
     *c = (chunk){.n = plane / g->out[CR_D], .d = plane % g->out[CR_D]};
@@ -84,29 +83,14 @@ static void place_chunk(const cr_amx_plan *plan, int64_t index, chunk *c) {
     c->columns = plan->by_columns ? end - begin : g->out[CR_W];
 }
 
-/* What a row of the copy holds, and how rows follow each other: padding at the end of one is that before the
- * next, as far as both have it. */
-static void measure_rows(const cr_amx_plan *plan, chunk *c) {
-    const cr_conv_geometry *g = &plan->geometry;
-    const int64_t first = c->x * g->stride[CR_W] - g->pad[CR_W], step = plan->source_step;
-    const int64_t span = cr_amx_row_span(plan, c->columns);
-    c->lead = cr_smaller(cr_divide_up(cr_larger(-first, 0), step), span);
-    const int64_t end = cr_within(cr_divide_up(cr_larger(g->in[CR_W] - first, 0), step), c->lead, span);
-    c->inside = end - c->lead;
-    const int64_t shared = cr_smaller(c->lead, span - end);
-    c->pitch =
-        c->rows == 1 ? c->columns : cr_larger(c->columns, cr_divide_up(span - shared, plan->copied_step));
-    c->row = c->rows == 1 ? span : c->pitch * plan->copied_step;
-    c->pixels = (c->rows - 1) * c->pitch + c->columns;
-}
-
 static void measure_chunk(const cr_amx_plan *plan, chunk *c) {
     const cr_conv_geometry *g = &plan->geometry;
     int64_t end;
     cr_conv_taps(g, CR_D, c->d, &c->first_plane, &end);
     c->planes = cr_larger(end - c->first_plane, 0);
-    measure_rows(plan, c);
-    c->row_step = c->row * CR_AMX_RECORD;
+    c->row = cr_amx_row_of(plan, c->x, c->rows, c->columns);
+    c->pixels = (c->rows - 1) * c->row.pitch + c->columns;
+    c->row_step = c->row.copied * CR_AMX_RECORD;
     c->phase_step = (c->rows + plan->more_rows) * c->row_step;
     c->plane_step = plan->phases * c->phase_step;
     c->pair_step = c->planes * c->plane_step;
@@ -123,13 +107,13 @@ static void split_row(walk *w, int64_t pair, const float *const *rows, uint16_t 
     const cr_prologue *prologue = w->args->prologue;
     const float *from[2] = {rows[0], rows[1]};
     const int64_t channels = plan->geometry.ic - pair * CR_AMX_CHANNELS;
-    const int64_t read = (c->inside - 1) * plan->source_step + 1;
+    const int64_t read = (c->row.inside - 1) * plan->source_step + 1;
     for (int b = 0; b < 2 && prologue != NULL && prologue->scale != NULL && from[b] != NULL; b++) {
         float *transformed = w->transformed + b * read * CR_AMX_LANES;
         w->kernels->transform(prologue, c->n, (2 * pair + b) * CR_AMX_LANES, rows[b], transformed, read);
         from[b] = transformed;
     }
-    w->kernels->split(from[0], from[1], c->inside, plan->source_step * CR_AMX_LANES,
+    w->kernels->split(from[0], from[1], c->row.inside, plan->source_step * CR_AMX_LANES,
                       (int)cr_smaller(channels, CR_AMX_CHANNELS), to);
 }
 
@@ -138,20 +122,19 @@ static void copy_row(walk *w, int64_t pair, int64_t d, int64_t y, uint16_t *to) 
     const cr_amx_plan *plan = w->plan;
     const cr_conv_geometry *g = &plan->geometry;
     const chunk *c = &w->chunk;
-    if (y < 0 || y >= g->in[CR_H] || c->inside == 0) {
-        clear(to, c->row);
+    if (y < 0 || y >= g->in[CR_H] || c->row.inside == 0) {
+        clear(to, c->row.copied);
         return;
     }
     const int64_t plane = cr_conv_volume(g->in) * CR_AMX_LANES;
-    const int64_t x = c->x * g->stride[CR_W] - g->pad[CR_W] + c->lead * plan->source_step;
+    const int64_t x = c->x * g->stride[CR_W] - g->pad[CR_W] + c->row.lead * plan->source_step;
     const float *row = w->args->input + (c->n * plan->in_blocks + 2 * pair) * plane +
                        ((d * g->in[CR_H] + y) * g->in[CR_W] + x) * CR_AMX_LANES;
     const float *rows[2] = {row, 2 * pair + 1 < plan->in_blocks ? row + plane : NULL};
-    const int64_t lead = cr_smaller(c->lead, c->row), rest = c->row - lead - c->inside;
-    clear(to, lead);
-    split_row(w, pair, rows, to + lead * CR_AMX_RECORD);
-    if (rest > 0)
-        clear(to + (lead + c->inside) * CR_AMX_RECORD, rest);
+    const int64_t end = c->row.lead + c->row.inside;
+    clear(to, c->row.lead);
+    split_row(w, pair, rows, to + c->row.lead * CR_AMX_RECORD);
+    clear(to + end * CR_AMX_RECORD, c->row.copied - end);
 }
 
 static void copy_input(walk *w) {
@@ -214,8 +197,8 @@ static void finish_run(const walk *w, int64_t block, int64_t y, int64_t x, float
 static void finish_tiles(const walk *w, int64_t block, int64_t begin, int64_t end, float *sums) {
     const chunk *c = &w->chunk;
     for (int64_t i = begin, n; i < end; i += n) {
-        const int64_t y = i / c->pitch, x = i % c->pitch;
-        n = cr_smaller(c->pitch - x, end - i);
+        const int64_t y = i / c->row.pitch, x = i % c->row.pitch;
+        n = cr_smaller(c->row.pitch - x, end - i);
         if (x < c->columns)
             finish_run(w, block, y, x, sums + (i - begin) * CR_AMX_LANES, cr_smaller(c->columns - x, n));
     }

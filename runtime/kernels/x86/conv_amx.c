@@ -10,24 +10,24 @@
 
 /* ---- splitting ---- */
 
-/* The first 8 bits of the mantissa, toward 0: a bfloat16 as a float. */
-CR_INLINE __m512 first_bits(__m512 v) {
-    return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(v), _mm512_set1_epi32(-0x10000)));
+/* A bfloat16 as a float: the first bits of v, rounded to nearest or toward 0. */
+CR_INLINE __m512 first_bits(bool rounds, __m512 v) {
+    __m512i bits = _mm512_castps_si512(v);
+    if (rounds)
+        bits = _mm512_add_epi32(bits, _mm512_set1_epi32(0x8000));
+    return _mm512_castsi512_ps(_mm512_and_si512(bits, _mm512_set1_epi32(-0x10000)));
 }
 
-/* The first halves of two vectors, side by side; of which those are all that is not 0 or dropped. */
-CR_INLINE __m512i side_by_side(__m512 even, __m512 odd) {
-    return _mm512_or_si512(_mm512_srli_epi32(_mm512_castps_si512(even), 16),
-                           _mm512_castps_si512(first_bits(odd)));
-}
-
-/* The parts of 32 numbers, `step` numbers apart. */
+/* The parts of 32 numbers, `step` numbers apart; of both vectors side by side. What is NaN is so in its high
+ * part or, if that holds none of its bits, by what they leave. */
 CR_INLINE void store_parts(__m512 even, __m512 odd, ptrdiff_t step, uint16_t *to) {
     CR_UNROLL
     for (int part = 0; part < CR_AMX_PARTS; part++, to += step) {
-        _mm512_storeu_si512(to, side_by_side(even, odd));
-        even -= first_bits(even);
-        odd -= first_bits(odd);
+        const __m512 first = first_bits(part == 1, even), second = first_bits(part == 1, odd);
+        _mm512_storeu_si512(to, _mm512_or_si512(_mm512_srli_epi32(_mm512_castps_si512(first), 16),
+                                                _mm512_castps_si512(second)));
+        even -= first;
+        odd -= second;
     }
 }
 
@@ -73,6 +73,7 @@ static void end(void) {
 
 /* Tiles 0 to 3 are sums of pixel tile i and output tile j, 2 i + j; 4 and 5 inputs, 6 and 7 weights. */
 #define ROW_BYTES 64
+enum { HIGH = 0, MIDDLE = CR_AMX_CHANNELS, LOW = 2 * CR_AMX_CHANNELS }; /* parts of a record */
 
 CR_INLINE void load_pixels(int rows, ptrdiff_t pixel_step, const uint16_t *input) {
     const size_t bytes = (size_t)pixel_step * sizeof *input;
@@ -113,7 +114,6 @@ CR_INLINE void split_some(int columns, const next_step *next, int begin, int end
 /* The products of the parts of 32 channels, in an order that loads few tiles twice. */
 CR_INLINE void add_step(int rows, int columns, ptrdiff_t pixel_step, const uint16_t *input,
                         const uint16_t *parts, const next_step *next) {
-    enum { MIDDLE = CR_AMX_CHANNELS, LOW = 2 * CR_AMX_CHANNELS };
     load_pixels(rows, pixel_step, input + LOW);
     load_weights(columns, parts);
     add_products(rows, columns);
@@ -124,7 +124,7 @@ CR_INLINE void add_step(int rows, int columns, ptrdiff_t pixel_step, const uint1
     load_weights(columns, parts + CR_AMX_TILE);
     add_products(rows, columns);
     split_some(columns, next, 6, 9);
-    load_pixels(rows, pixel_step, input);
+    load_pixels(rows, pixel_step, input + HIGH);
     add_products(rows, columns);
     split_some(columns, next, 9, 12);
     load_weights(columns, parts);
@@ -142,40 +142,36 @@ CR_INLINE void fetch(const cr_amx_pass *pass, int64_t step) {
         __builtin_prefetch(from + i * LINE, 0, 2);
 }
 
-/* One part of three or four tiles of pixels, times weights in tile 6 or 7; tile i sums those of tile i. */
-#define ADD_PIXELS(sum, tile, of_weights)                                                                    \
+/* A part of three or four tiles of pixels, times weights in tile 6 or 7; tile i sums those of tile i. */
+#define ADD_PIXELS(sum, tile, part, of_weights)                                                              \
     if (rows > sum) {                                                                                        \
-        _tile_loadd(tile, input + sum * CR_AMX_PIXELS * pixel_step, (size_t)pixel_step * sizeof *input);     \
+        _tile_loadd(tile, input + part + sum * CR_AMX_PIXELS * pixel_step,                                   \
+                    (size_t)pixel_step * sizeof *input);                                                     \
         _tile_dpbf16ps(sum, tile, of_weights);                                                               \
     }
-#define ADD_ROWS(of_weights)                                                                                 \
-    ADD_PIXELS(0, 4, of_weights)                                                                             \
-    ADD_PIXELS(1, 5, of_weights)                                                                             \
-    ADD_PIXELS(2, 4, of_weights)                                                                             \
-    ADD_PIXELS(3, 5, of_weights)
-
-CR_INLINE void add_rows_6(int rows, ptrdiff_t pixel_step, const uint16_t *input){ADD_ROWS(6)}
-
-CR_INLINE void add_rows_7(int rows, ptrdiff_t pixel_step, const uint16_t *input){ADD_ROWS(7)}
+#define ADD_ROWS(part, of_weights)                                                                           \
+    ADD_PIXELS(0, 4, part, of_weights)                                                                       \
+    ADD_PIXELS(1, 5, part, of_weights)                                                                       \
+    ADD_PIXELS(2, 4, part, of_weights)                                                                       \
+    ADD_PIXELS(3, 5, part, of_weights)
 
 /* In the order of add_step, since the shape of a pass may depend on the number of threads. */
 CR_INLINE void add_tall_step(int rows, ptrdiff_t pixel_step, const uint16_t *input, const uint16_t *parts,
                              const next_step *next) {
-    enum { MIDDLE = CR_AMX_CHANNELS, LOW = 2 * CR_AMX_CHANNELS };
     _tile_loadd(6, parts, ROW_BYTES);
-    add_rows_6(rows, pixel_step, input + LOW);
+    ADD_ROWS(LOW, 6)
     split_some(1, next, 0, 3);
     _tile_loadd(7, parts + CR_AMX_TILE, ROW_BYTES);
-    add_rows_6(rows, pixel_step, input + MIDDLE);
+    ADD_ROWS(MIDDLE, 6)
     split_some(1, next, 3, 6);
-    add_rows_7(rows, pixel_step, input + MIDDLE);
+    ADD_ROWS(MIDDLE, 7)
     split_some(1, next, 6, 9);
-    add_rows_7(rows, pixel_step, input);
+    ADD_ROWS(HIGH, 7)
     split_some(1, next, 9, 12);
-    add_rows_6(rows, pixel_step, input);
+    ADD_ROWS(HIGH, 6)
     split_some(1, next, 12, 14);
     _tile_loadd(6, parts + 2 * CR_AMX_TILE, ROW_BYTES);
-    add_rows_6(rows, pixel_step, input);
+    ADD_ROWS(HIGH, 6)
     split_some(1, next, 14, 16);
 }
 
@@ -212,12 +208,14 @@ CR_INLINE void multiply_tiles(int rows, int columns, bool splits, const cr_amx_p
         for (int64_t t = 0; t < pass->n_taps; t++, step++) {
             const bool last = t + 1 == pass->n_taps;
             const uint16_t *const parts = pass->parts + (rows > 2 ? step % 2 : step) * step_parts;
+            next.parts = NULL;
             if (splits && step + 1 < steps) {
                 next.weights =
                     pass->weights + (pair + last) * pass->weights_step + pass->taps[last ? 0 : t + 1].weights;
                 next.parts = pass->parts + (rows > 2 ? (step + 1) % 2 : step + 1) * step_parts;
             }
             fetch(pass, step);
+            __asm__ volatile("" ::: "memory"); /* compilers do not know that tiles are read from memory */
             if (rows > 2)
                 add_tall_step(rows, pass->pixel_step, input + pass->taps[t].input, parts, &next);
             else

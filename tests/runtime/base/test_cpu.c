@@ -34,9 +34,14 @@ Test(cpu, neon_is_for_arm_alone) {
 #endif
 
 Test(cpu, vectors_come_without_tiles) {
-    cr_assert_neq(chosen_for("avx512"), NULL);
+    cr_assert_str_neq(chosen_for("avx512"), "plain");
     cr_assert_not(cr_cpu_has_amx());
     cr_assert_str_eq(cr_cpu_kernels_name(), cr_isa_name(cr_cpu_isa()));
+}
+
+Test(cpu, tiles_are_among_the_best) {
+    cr_assert_str_neq(chosen_for("amx"), "plain");
+    cr_assert_str_eq(cr_cpu_kernels_name(), cr_cpu_has_amx() ? "amx" : cr_isa_name(cr_cpu_isa()));
 }
 
 Test(cpu, unknown_names_are_ignored) {

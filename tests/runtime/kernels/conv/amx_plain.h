@@ -10,11 +10,11 @@
 
 static void amx_plain_nothing(void) {}
 
-/* The first 8 bits of the mantissa, toward 0. */
-static uint16_t amx_plain_part(float *x) {
+/* The first 8 bits of the mantissa, rounded to nearest, ties away from 0, or toward 0; *x is what is left. */
+static uint16_t amx_plain_part(bool rounds, float *x) {
     uint32_t bits;
     memcpy(&bits, x, sizeof bits);
-    const uint16_t part = (uint16_t)(bits >> 16);
+    const uint16_t part = (uint16_t)((bits + (rounds ? 0x8000 : 0)) >> 16);
     *x -= cr_bfloat_to_float(part);
     return part;
 }
@@ -22,7 +22,7 @@ static uint16_t amx_plain_part(float *x) {
 /* The parts of a number, `step` apart. */
 static void amx_plain_parts(float x, ptrdiff_t step, uint16_t *to) {
     for (int part = 0; part < CR_AMX_PARTS; part++)
-        to[part * step] = amx_plain_part(&x);
+        to[part * step] = amx_plain_part(part == 1, &x);
 }
 
 static void amx_plain_split(const float *first, const float *second, int64_t n, ptrdiff_t step, int channels,

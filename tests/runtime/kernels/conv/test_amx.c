@@ -33,6 +33,8 @@ static cr_conv random_conv(void) {
         g->in[axis] = flat ? 1 : random_int(1, axis == CR_D ? 5 : small ? 9 : 23);
     }
     conv_set_outputs(g);
+    for (int axis = 0; axis < CR_CONV_RANK; axis++) /* other pads at the end than at the begin */
+        g->out[axis] = random_chance(50) ? random_int(1, g->out[axis] + 2) : g->out[axis];
     conv.has_residual = random_chance(50);
     conv.has_prologue = random_chance(50);
     conv.has_border_bias = random_chance(30);
@@ -127,6 +129,40 @@ Test(amx, refuses_what_it_is_not_for) {
     conv.lanes = CR_AMX_LANES;
     conv.geometry.groups = 2;
     cr_assert_not_null(cr_amx_refuses(&conv));
+    conv.geometry.groups = 1;
+    conv.input_blocked = false;
+    cr_assert_not_null(cr_amx_refuses(&conv));
+    conv.input_blocked = true;
+    conv.transposed = true;
+    cr_assert_not_null(cr_amx_refuses(&conv));
+}
+
+/* A file may say any of them. What is accepted has a cost, and a workspace that a program can have. */
+Test(amx, absurd_geometries) {
+    const int64_t extremes[] = {1, 2, 3, 50, (1 << 20) - 1, (1 << 30) - 1, 1 << 30};
+    enum { N = sizeof extremes / sizeof *extremes };
+    test_seed();
+    int accepted = 0, refused = 0;
+    for (int i = 0; i < 20000; i++) {
+        cr_conv conv = random_conv();
+        cr_conv_geometry *g = &conv.geometry;
+        g->ic = random_chance(50) ? 64 : 262144;
+        for (int axis = CR_H; axis <= CR_W; axis++) {
+            g->stride[axis] = extremes[random_int(0, N - 1)];
+            g->dilation[axis] = extremes[random_int(0, N - 1)];
+            g->pad[axis] = extremes[random_int(0, N - 1)];
+            g->in[axis] = random_int(1, 8);
+            g->out[axis] = random_chance(90) ? random_int(1, 8) : extremes[random_int(0, N - 1)];
+        }
+        if (cr_amx_refuses(&conv) != NULL) {
+            refused++;
+            continue;
+        }
+        accepted++;
+        cr_assert(cr_amx_cost(&conv) > 0, "%s", conv_case_text(&conv));
+        cr_assert_lt(cr_amx_workspace_bytes(&conv), (size_t)1 << 30, "%s", conv_case_text(&conv));
+    }
+    cr_assert(accepted > 100 && refused > 100, "%d accepted, %d refused", accepted, refused);
 }
 
 /* ---- kernels ---- */
@@ -153,15 +189,28 @@ Test(amx, splits_as_the_plain_twin) {
     }
 }
 
-/* What three parts leave of a number is at most its last two bits. */
+/* To the last bit, and whatever is NaN stays so in one of them. */
 Test(amx, parts_make_up_the_number) {
     test_seed();
     for (int i = 0; i < 10000; i++) {
         const float x = ldexpf(random_float(), (int)random_int(-60, 60));
         float sum = 0, rest = x;
         for (int part = 0; part < CR_AMX_PARTS; part++)
-            sum += cr_bfloat_to_float(amx_plain_part(&rest));
+            sum += cr_bfloat_to_float(amx_plain_part(part == 1, &rest));
         cr_assert_eq(sum, x);
+    }
+    const uint32_t nans[] = {0x7fc00000, 0xffffffff, 0x7fffffff, 0x7f800001, 0xff800001, 0x7f80ffff};
+    for (size_t i = 0; i < sizeof nans / sizeof *nans; i++) {
+        float x[CR_AMX_LANES] = {0};
+        uint16_t parts[2][CR_AMX_RECORD] = {{0}};
+        memcpy(x, &nans[i], sizeof *x);
+        amx_plain_split(x, NULL, 1, 0, 1, parts[0]);
+        if (has_amx())
+            kernels->split(x, NULL, 1, 0, 1, parts[1]);
+        for (int k = 0; k < (has_amx() ? 2 : 1); k++)
+            cr_assert(isnan(cr_bfloat_to_float(parts[k][0])) ||
+                          isnan(cr_bfloat_to_float(parts[k][CR_AMX_CHANNELS])),
+                      "%x", nans[i]);
     }
 }
 
