@@ -104,7 +104,8 @@ TEST_UNUSED static guarded random_buffer(size_t n) {
     return g;
 }
 
-/* The number of random cases where usually there are `usual`: CREASE_TEST_PERCENT of them, for emulators. */
+/* The number of random cases where usually there are `usual`: CREASE_TEST_PERCENT of them, for emulators
+ * and sanitizers. */
 TEST_UNUSED static int test_rounds(int usual) {
     const char *percent = getenv("CREASE_TEST_PERCENT");
     const int rounds = percent != NULL ? usual * atoi(percent) / 100 : usual;
