@@ -1,4 +1,5 @@
 #include "passes/affine.h"
+#include "runtime/base/whole.h"
 #include "runtime/graph/attr.h"
 
 #include <math.h>
@@ -300,8 +301,7 @@ void cr_put(cr_tensor *tensor, int64_t i, double value, cr_fit *fit) {
     note(fit, value, cr_load_float(tensor->dtype, tensor->data, i));
 }
 
-/* The common type in a loop that compilers make vectors of. What is wrong, if anything is, comes after it:
- * beside a value above 2^-100 nothing counts that the numbers below the normal ones, 2^-126, may lose. */
+/* In a loop that compilers make vectors of. Returns the largest magnitude of what it writes, as its bits. */
 static uint32_t scale_floats(float *to, const float *from, int64_t n, double s) {
     uint32_t largest = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -314,6 +314,8 @@ static uint32_t scale_floats(float *to, const float *from, int64_t n, double s) 
     return largest;
 }
 
+/* The common type. What is wrong, if anything is, comes after the loop: beside a value above 2^-100 nothing
+ * counts that the numbers below the normal ones, 2^-126, may lose. */
 static void put_scaled_floats(float *to, const float *from, int64_t n, double s, cr_fit *fit) {
     enum { PIECE = 256, AHEAD = 1024, LINE = 16 }; /* weights come from memory, and are soon done with */
     const uint32_t exponent = 0x7f800000;          /* all ones: NaN or infinity */
@@ -322,7 +324,7 @@ static void put_scaled_floats(float *to, const float *from, int64_t n, double s,
     for (int64_t i = 0; i < n; i += PIECE) {
         for (int64_t k = i; k < i + PIECE; k += LINE)
             __builtin_prefetch(from + k + AHEAD);
-        const uint32_t of_piece = scale_floats(to + i, from + i, n - i < PIECE ? n - i : PIECE, s);
+        const uint32_t of_piece = scale_floats(to + i, from + i, cr_smaller(n - i, PIECE), s);
         largest = of_piece > largest ? of_piece : largest;
     }
     memcpy(&value, &largest, sizeof value);

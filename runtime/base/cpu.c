@@ -56,13 +56,11 @@ static bool contains(cr_isa whole, cr_isa part) {
 static void choose(void) {
     chosen = best();
     const char *wish = getenv("CREASE_CPU");
-    bool lowered = false;
-    for (int i = 0; wish && i <= (int)chosen && !lowered; i++) {
-        lowered = strcmp(wish, names[i]) == 0 && contains(chosen, (cr_isa)i);
-        if (lowered)
+    for (int i = 0; wish && i <= (int)chosen; i++)
+        if (strcmp(wish, names[i]) == 0 && contains(chosen, (cr_isa)i))
             chosen = (cr_isa)i;
-    }
-    amx = !lowered && chosen == CR_ISA_AVX512 && has_amx();
+    const bool vectors_alone = wish && strcmp(wish, names[CR_ISA_AVX512]) == 0;
+    amx = chosen == CR_ISA_AVX512 && !vectors_alone && has_amx();
 }
 
 cr_isa cr_cpu_isa(void) {

@@ -85,6 +85,18 @@ int64_t cr_amx_copy_numbers(const cr_amx_plan *plan) {
     return (pixels + cr_amx_pixels_past(plan)) * CR_AMX_RECORD;
 }
 
+static void set_channels(const cr_conv *conv, cr_amx_plan *plan) {
+    plan->in_blocks = cr_divide_up(conv->geometry.ic, CR_AMX_LANES);
+    plan->in_pairs = cr_divide_up(plan->in_blocks, 2);
+    plan->out_blocks = cr_divide_up(conv->geometry.oc, CR_AMX_LANES);
+    plan->out_pairs = cr_divide_up(plan->out_blocks, 2);
+    plan->taps = cr_conv_volume(conv->geometry.kernel);
+}
+
+static int64_t weights_bytes(const cr_amx_plan *plan) {
+    return plan->out_blocks * plan->in_pairs * plan->taps * CR_AMX_TILE * (int64_t)sizeof(float);
+}
+
 /* As few parts of a plane as the cache allows, since weights are read anew for each; where threads share the
  * pixels, because they have less to read then, equally many for each. */
 static void cut_planes(const cr_conv *conv, cr_amx_plan *plan) {
@@ -94,7 +106,7 @@ static void cut_planes(const cr_conv *conv, cr_amx_plan *plan) {
     const int64_t pixels = copied_pixels(plan, down, across), inputs = plan->in_pairs * pixels * RECORD_BYTES;
     const int64_t more = plan->by_columns ? 0 : plan->more_rows;
     const int64_t unit = cr_larger(cr_divide_up(inputs, units + more), 1);
-    const int64_t weights = (int64_t)cr_amx_packed_bytes(conv),
+    const int64_t weights = weights_bytes(plan),
                   fits = cr_within(2 * weights, LEAST_CHUNK_BYTES, MOST_CHUNK_BYTES);
     plan->parts = cr_divide_up(units, cr_larger(fits / unit - more, 1));
     if (conv->threads > 1 && inputs * g->out[CR_D] >= weights) {
@@ -105,14 +117,6 @@ static void cut_planes(const cr_conv *conv, cr_amx_plan *plan) {
     const int64_t most = cr_divide_up(units, plan->parts);
     plan->tallest = plan->by_columns ? 1 : most;
     plan->widest = plan->by_columns ? cr_smaller(most * CR_AMX_UNIT, across) : across;
-}
-
-static void set_channels(const cr_conv *conv, cr_amx_plan *plan) {
-    plan->in_blocks = cr_divide_up(conv->geometry.ic, CR_AMX_LANES);
-    plan->in_pairs = cr_divide_up(plan->in_blocks, 2);
-    plan->out_blocks = cr_divide_up(conv->geometry.oc, CR_AMX_LANES);
-    plan->out_pairs = cr_divide_up(plan->out_blocks, 2);
-    plan->taps = cr_conv_volume(conv->geometry.kernel);
 }
 
 void cr_amx_make_plan(const cr_conv *conv, cr_amx_plan *plan) {
@@ -146,7 +150,7 @@ double cr_amx_cost(const cr_conv *conv) {
     const int64_t pixels = (down - 1) * cr_amx_row_of(&plan, 0, down, across).pitch + across;
     const int64_t copied = plan.in_pairs * copied_pixels(&plan, down, across);
     const double passes = (double)cr_divide_up(pixels, CR_AMX_UNIT) * (double)plan.out_pairs;
-    const double bytes = (double)cr_amx_packed_bytes(conv), memory = cr_conv_memory_cost(conv, bytes);
+    const double bytes = (double)weights_bytes(&plan), memory = cr_conv_memory_cost(conv, bytes);
     const double splits = pixels > CR_AMX_UNIT && pixels <= CR_AMX_ROWS * CR_AMX_PIXELS
                               ? 0
                               : 150 * (double)(plan.parts * plan.out_pairs);
@@ -160,7 +164,7 @@ double cr_amx_cost(const cr_conv *conv) {
 size_t cr_amx_packed_bytes(const cr_conv *conv) {
     cr_amx_plan plan;
     set_channels(conv, &plan);
-    return (size_t)(plan.out_blocks * plan.in_pairs * plan.taps * CR_AMX_TILE) * sizeof(float);
+    return (size_t)weights_bytes(&plan);
 }
 
 /* The weights of some input channels of one output, [channels][taps]. Those of the next ones are fetched:

@@ -1,7 +1,7 @@
 #ifndef CREASE_RUNTIME_KERNELS_CONV_AMX_H
 #define CREASE_RUNTIME_KERNELS_CONV_AMX_H
 
-#include "runtime/kernels/conv/conv.h"
+#include "runtime/kernels/conv/clamp.h"
 
 /* Direct convolution on a processor's tiles of bfloat16 (Intel AMX), blocked -> blocked.
  *
@@ -55,13 +55,6 @@ typedef struct cr_amx_pass {
     int64_t fetch_lines;                /* cache lines */
 } cr_amx_pass;
 
-/* An epilogue, of which it is known whether its activations are clamps. */
-typedef struct cr_amx_finish {
-    const cr_epilogue *epilogue;
-    bool clamps;
-    float low, high, low_after, high_after;
-} cr_amx_finish;
-
 /* What the processor contributes. Nothing fails or allocates. */
 typedef struct cr_amx_kernels {
     void (*begin)(void); /* before multiply is called in a thread, and after: tiles are the thread's state */
@@ -75,10 +68,10 @@ typedef struct cr_amx_kernels {
      * pixels and of outputs, are 1 or 2: splits the weights to pass->parts, or finds them there. Or rows are
      * 3 or 4 and columns 1: splits them, and needs room for two steps. */
     void (*multiply)(int rows, int columns, bool splits, const cr_amx_pass *pass, float *sums);
-    /* y = act_after(act(sums + bias) + residual) for n pixels of a block whose lane 0 is `channel`, bias
-     * being of that block or NULL, next to each other at output + offset. Overwrites the sums. */
-    void (*finish)(const cr_amx_finish *finish, const float *bias, float *sums, int64_t n, int64_t channel,
-                   int64_t offset, float *output);
+    /* Applies an epilogue, which clamp is if it applies, to n sums of a block whose lane 0 is `channel`, and
+     * stores them next to each other at output + offset. Overwrites the sums. */
+    void (*finish)(const cr_epilogue *epilogue, const cr_clamp_epilogue *clamp, float *sums, int64_t n,
+                   int64_t channel, int64_t offset, float *output);
     /* to = act(scale x + shift) for n vectors of one image and block, whose lane 0 is `channel`. */
     void (*transform)(const cr_prologue *prologue, int64_t image, int64_t channel, const float *from,
                       float *to, int64_t n);

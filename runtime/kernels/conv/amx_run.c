@@ -21,7 +21,7 @@ typedef struct walk {
     const cr_amx_plan *plan;
     const cr_amx_kernels *kernels;
     const cr_conv_args *args;
-    cr_amx_finish finish;
+    cr_clamp_epilogue clamp;
     chunk chunk;
     cr_amx_pass pass;
     cr_amx_tap *taps;
@@ -176,20 +176,19 @@ static void finish_run(const walk *w, int64_t block, int64_t y, int64_t x, float
     const cr_conv_geometry *g = &w->plan->geometry;
     const chunk *c = &w->chunk;
     const int64_t channel = block * CR_AMX_LANES, padded = w->plan->out_blocks * CR_AMX_LANES;
-    const float *bias = w->finish.epilogue->bias, *border = w->args->border_bias;
     const int64_t plane = ((c->n * w->plan->out_blocks + block) * g->out[CR_D] + c->d) * g->out[CR_H];
     int64_t offset = ((plane + c->y + y) * g->out[CR_W] + c->x + x) * CR_AMX_LANES;
-    if (border == NULL) {
-        w->kernels->finish(&w->finish, bias != NULL ? bias + channel : NULL, sums, n, channel, offset,
-                           w->args->output);
+    if (w->args->border_bias == NULL) {
+        w->kernels->finish(w->args->epilogue, &w->clamp, sums, n, channel, offset, w->args->output);
         return;
     }
-    const int64_t row = (cr_conv_border_class(g, CR_D, c->d) * cr_conv_border_classes(g, CR_H) +
-                         cr_conv_border_class(g, CR_H, c->y + y)) *
-                        cr_conv_border_classes(g, CR_W);
+    cr_epilogue epilogue = *w->args->epilogue;
+    cr_clamp_epilogue clamp = w->clamp;
+    const int64_t row = cr_conv_border_row(g, c->d, c->y + y, 0); /* whose class along the width is 0 */
     for (int64_t i = 0; i < n; i++, sums += CR_AMX_LANES, offset += CR_AMX_LANES) {
-        bias = border + (row + cr_conv_border_class(g, CR_W, c->x + x + i)) * padded + channel;
-        w->kernels->finish(&w->finish, bias, sums, 1, channel, offset, w->args->output);
+        epilogue.bias = clamp.bias =
+            w->args->border_bias + (row + cr_conv_border_class(g, CR_W, c->x + x + i)) * padded;
+        w->kernels->finish(&epilogue, &clamp, sums, 1, channel, offset, w->args->output);
     }
 }
 
@@ -231,17 +230,9 @@ static void run_blocks(walk *w, int64_t block, bool next) {
         return;
     }
     w->pass.fetch = (const float *)w->args->packed + (block + 2) * w->pass.block_step;
-    w->pass.fetch_lines = next ? cr_divide_up(2 * LINES, cr_larger(passes, 1)) : 0;
+    w->pass.fetch_lines = next ? cr_divide_up(2 * LINES, passes) : 0;
     for (int64_t tile = 0; tile < tiles; tile += 2)
         run_pass(w, block, columns, tile, tile + 1 < tiles ? 2 : 1);
-}
-
-static cr_amx_finish finish_of(const cr_epilogue *e) {
-    cr_amx_finish finish = {.epilogue = e};
-    const bool before = cr_activation_is_clamp(&e->act, &finish.low, &finish.high);
-    const bool after = cr_activation_is_clamp(&e->act_after, &finish.low_after, &finish.high_after);
-    finish.clamps = before && after;
-    return finish;
 }
 
 /* Tasks are (image, output plane, chunk, pair of output blocks), the last fastest: neighbours share a copy.
@@ -250,7 +241,8 @@ void cr_amx_run(const cr_conv *conv, const cr_amx_kernels *kernels, const cr_con
                 int64_t task_begin, int64_t task_end, void *workspace) {
     cr_amx_plan plan;
     cr_amx_make_plan(conv, &plan);
-    walk w = {.plan = &plan, .kernels = kernels, .args = args, .finish = finish_of(args->epilogue)};
+    walk w = {.plan = &plan, .kernels = kernels, .args = args};
+    w.clamp = cr_clamp_epilogue_of(args->epilogue);
     w.pass.pixel_step = plan.copied_step * CR_AMX_RECORD;
     w.pass.pairs = plan.in_pairs;
     w.pass.weights_step = plan.taps * CR_AMX_TILE;

@@ -105,6 +105,7 @@ void cr_conv_reach(const cr_conv_geometry *geometry, int axis, int64_t tap, int6
 int64_t cr_conv_border_class(const cr_conv_geometry *geometry, int axis, int64_t out);
 int64_t cr_conv_border_classes(const cr_conv_geometry *geometry, int axis);
 int64_t cr_conv_border_rows(const cr_conv_geometry *geometry);
+int64_t cr_conv_border_row(const cr_conv_geometry *geometry, int64_t d, int64_t y, int64_t x);
 
 /* Fills the rows of cr_conv_args.border_bias: bias[o] + the sum of tap_sums[o][tap] over the taps inside, in
  * double. For Conv(s x + t) with zero padding tap_sums[o][tap] = sum over i of W[o][i][tap] t[i]: the

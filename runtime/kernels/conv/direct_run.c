@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "runtime/base/whole.h"
+#include "runtime/kernels/conv/clamp.h"
 #include "runtime/kernels/conv/direct_walk.h"
 
 enum {
@@ -197,11 +198,6 @@ static void find_reach(cr_direct_walk *walk) {
     }
 }
 
-static float clamp(float x, float low, float high) {
-    const float raised = x < low ? low : x;
-    return raised > high ? high : raised;
-}
-
 /* Sums that only a residual and one clamp follow need not leave the registers. Others go to the output to
  * wait there for their activation, unless that stands before a residual or they have no neighbours. */
 static void choose_finish(cr_direct_walk *walk) {
@@ -214,8 +210,8 @@ static void choose_finish(cr_direct_walk *walk) {
     walk->unfinished.any = !now && adds_first && !walk->apart;
     walk->unfinished.epilogue = (cr_epilogue){.act = e->act, .act_after = e->act_after};
     walk->in_registers = adds_first && (now || walk->unfinished.any);
-    walk->pass.low = now ? clamp(low, low_after, high_after) : -INFINITY;
-    walk->pass.high = now ? clamp(high, low_after, high_after) : INFINITY;
+    walk->pass.low = now ? cr_clamp_scalar(low, low_after, high_after) : -INFINITY;
+    walk->pass.high = now ? cr_clamp_scalar(high, low_after, high_after) : INFINITY;
 }
 
 /* Tasks are (image, chunk, output tile), the last fastest: neighbours share a chunk, and its transformed

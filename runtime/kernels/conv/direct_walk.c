@@ -243,12 +243,9 @@ static int64_t list_runs(const cr_direct_reach *reach, int64_t taps, int64_t beg
 
 const float *cr_direct_walk_bias(const cr_direct_walk *walk, int64_t d, int64_t y, int64_t x) {
     const cr_direct_plan *plan = walk->plan;
-    const cr_conv_geometry *g = &plan->geometry;
     if (walk->args->border_bias == NULL)
         return walk->bias;
-    const int64_t rows =
-        cr_conv_border_class(g, CR_D, d) * cr_conv_border_classes(g, CR_H) + cr_conv_border_class(g, CR_H, y);
-    const int64_t row = rows * cr_conv_border_classes(g, CR_W) + cr_conv_border_class(g, CR_W, x);
+    const int64_t row = cr_conv_border_row(&plan->geometry, d, y, x);
     return walk->args->border_bias + (row * plan->out_blocks + walk->block) * plan->kernels->lanes;
 }
 

@@ -58,6 +58,12 @@ int64_t cr_conv_border_rows(const cr_conv_geometry *geometry) {
     return rows;
 }
 
+int64_t cr_conv_border_row(const cr_conv_geometry *geometry, int64_t d, int64_t y, int64_t x) {
+    const int64_t plane = cr_conv_border_class(geometry, CR_D, d) * cr_conv_border_classes(geometry, CR_H);
+    return (plane + cr_conv_border_class(geometry, CR_H, y)) * cr_conv_border_classes(geometry, CR_W) +
+           cr_conv_border_class(geometry, CR_W, x);
+}
+
 typedef struct tap_box {
     int64_t begin[CR_CONV_RANK], end[CR_CONV_RANK];
 } tap_box;

@@ -3,7 +3,7 @@
 #define CR_LANES  16
 #define CR_SUFFIX amx
 #include "runtime/kernels/conv/amx.h"
-#include "runtime/kernels/conv/epilogue_tmpl.h"
+#include "runtime/kernels/conv/epilogue_clamp_tmpl.h"
 #include "runtime/kernels/conv/prologue_tmpl.h"
 
 #include <immintrin.h>
@@ -256,30 +256,16 @@ static void multiply(int rows, int columns, bool splits, const cr_amx_pass *pass
 
 /* ---- epilogue ---- */
 
-CR_INLINE void finish_clamped(bool adds, const cr_amx_finish *finish, cr_vec bias, const float *sums,
-                              int64_t n, const float *residual, float *output) {
-    const cr_vec low = cr_broadcast(finish->low), high = cr_broadcast(finish->high);
-    const cr_vec low_after = cr_broadcast(finish->low_after), high_after = cr_broadcast(finish->high_after);
-    for (int64_t i = 0; i < n * CR_LANES; i += CR_LANES) {
-        cr_vec v = cr_clamp(cr_load(sums + i) + bias, low, high);
-        if (adds)
-            v += cr_load(residual + i);
-        cr_store(output + i, cr_clamp(v, low_after, high_after));
+static void finish(const cr_epilogue *epilogue, const cr_clamp_epilogue *clamp, float *sums, int64_t n,
+                   int64_t channel, int64_t offset, float *output) {
+    const cr_clamp_epilogue own = *clamp; /* which no store to the output can change */
+    if (!own.applies) {
+        cr_store_epilogue_vectors(sums, n, epilogue, channel, offset, output);
+        return;
     }
-}
-
-static void finish(const cr_amx_finish *finish, const float *bias, float *sums, int64_t n, int64_t channel,
-                   int64_t offset, float *output) {
-    const cr_epilogue *e = finish->epilogue;
-    const cr_vec start = bias != NULL ? cr_load(bias) : (cr_vec){0};
-    if (!finish->clamps) {
-        for (int64_t i = 0; i < n * CR_LANES; i += CR_LANES)
-            cr_store(sums + i, cr_load(sums + i) + start);
-        cr_finish_vectors(e, sums, n, channel, offset, output);
-    } else if (e->residual != NULL) {
-        finish_clamped(true, finish, start, sums, n, e->residual + offset, output + offset);
-    } else {
-        finish_clamped(false, finish, start, sums, n, NULL, output + offset);
+    for (int64_t i = 0; i < n * CR_LANES; i += CR_LANES) {
+        const cr_vec v = cr_load(sums + i);
+        cr_store_clamped(1, &v, &own, channel, offset + i, output);
     }
 }
 

@@ -72,15 +72,15 @@ static void amx_plain_multiply(int rows, int columns, bool splits, const cr_amx_
     }
 }
 
-static void amx_plain_finish(const cr_amx_finish *finish, const float *bias, float *sums, int64_t n,
+static void amx_plain_finish(const cr_epilogue *e, const cr_clamp_epilogue *clamp, float *sums, int64_t n,
                              int64_t channel, int64_t offset, float *output) {
-    const cr_epilogue *e = finish->epilogue;
+    (void)clamp;
     for (int64_t i = 0; i < n * CR_AMX_LANES; i++) {
-        const int64_t lane = i % CR_AMX_LANES;
-        double y = (double)sums[i] + (bias != NULL ? (double)bias[lane] : 0);
-        y = cr_activation_value(&e->act, y, channel + lane);
+        const int64_t at = channel + i % CR_AMX_LANES;
+        double y = (double)sums[i] + (e->bias != NULL ? (double)e->bias[at] : 0);
+        y = cr_activation_value(&e->act, y, at);
         y += e->residual != NULL ? (double)e->residual[offset + i] : 0;
-        output[offset + i] = (float)cr_activation_value(&e->act_after, y, channel + lane);
+        output[offset + i] = (float)cr_activation_value(&e->act_after, y, at);
     }
 }
 
